@@ -1,0 +1,72 @@
+//! The names of things: small, copyable, never confused with one another.
+//!
+//! A *node id* is random and outlives restarts and changes of address or name. A *lineage* says which
+//! life of that node's data this is: a wiped disk, a restored backup or a damaged log begins a new one,
+//! and whoever still speaks for the old one is fenced.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! random_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:016x}", self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({:x})"), self.0)
+            }
+        }
+    };
+}
+
+random_id! {
+    /// A physical node: random, drawn once when its data directory is made.
+    NodeId
+}
+random_id! {
+    /// One life of a node's data. An acceptor and a replica are (node id, lineage), never the id alone.
+    Lineage
+}
+random_id! {
+    /// A cluster: random, drawn when it is founded. Frames of another cluster are dropped.
+    ClusterId
+}
+random_id! {
+    /// A bucket: random, so that dropping and creating it again cannot resurrect its data.
+    BucketId
+}
+
+/// The version of the agreed placement. It only grows; a request of a lower epoch is refused.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
+/// One of the Q fixed slices of the hash space.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct PartitionId(pub u16);
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for PartitionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

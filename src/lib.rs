@@ -1,0 +1,49 @@
+//! Quorate: a leaderless, Dynamo-style key-value store. Any node takes any request; any node can die.
+//!
+//! The protocol is a set of state machines without I/O; sockets, disks, clocks and randomness live in
+//! drivers. Modules stand on floors, and import only from lower ones (`tests/it/floors.rs` checks it):
+//!
+//! | floor | modules | what it is |
+//! |---|---|---|
+//! | 0 | [`error`], [`id`], [`time`], `config` | ground |
+//! | 1 | [`version`], `ring`, `store` | causality; who owns what; ordered bytes, atomic batches |
+//! | 2 | `swim`, `register`, `coordinator` | who is alive; what was agreed; has the quorum been met? |
+//! | 3 | [`message`] | bytes and messages |
+//! | 4 | `node` | the whole node as one pure machine |
+//! | 5 | [`client`], `sim` | the client library; the deterministic driver |
+//! | 7 | `server` | tokio, sockets, disks |
+//! | 8 | `cli` | what people type |
+//!
+//! `ARCHITECTURE.md` follows a put, a gossip packet and a sync round through them.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+#[cfg(feature = "server")]
+pub mod cli;
+#[cfg(feature = "client")]
+pub mod client;
+#[cfg(feature = "server")]
+pub mod config;
+#[cfg(feature = "server")]
+pub mod coordinator;
+pub mod error;
+pub mod id;
+pub mod message;
+#[cfg(feature = "server")]
+pub mod node;
+#[cfg(feature = "server")]
+pub mod register;
+#[cfg(feature = "server")]
+pub mod ring;
+#[cfg(feature = "server")]
+pub mod server;
+#[cfg(feature = "server")]
+pub mod sim;
+#[cfg(feature = "server")]
+pub mod store;
+#[cfg(feature = "server")]
+pub mod swim;
+pub mod time;
+pub mod version;
+
+pub use error::{Error, Result};
