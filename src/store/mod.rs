@@ -1,1 +1,111 @@
-//! store
+//! Ordered keys, atomic batches, and one promise: what is called durable survives a power cut.
+//!
+//! ```text
+//!   commit(batch) ──► 41        durable() == 40     reads show 40: nothing unflushed is ever shown
+//!        … one sync …
+//!                               durable() == 41     reads show 41
+//! ```
+//!
+//! A record has two parts: a *head* (vector, dots, stamps, expiry), which stays beside the key in the
+//! index, and a *body* (the values), which only the log holds. Digests and scans touch heads only.
+
+use bytes::Bytes;
+
+/// The number of a batch in the order of this node's commits. It only grows within a lineage.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct CommitNumber(pub u64);
+
+/// One change in a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Stores a record under a key, in place of what was there.
+    Put {
+        /// The whole store key.
+        key: Bytes,
+        /// What stays beside the key in the index.
+        head: Bytes,
+        /// What only the log holds.
+        body: Bytes,
+    },
+    /// Removes one key.
+    Erase {
+        /// The whole store key.
+        key: Bytes,
+    },
+    /// Removes every key in `from..to`.
+    EraseRange {
+        /// The first key that goes.
+        from: Bytes,
+        /// The first key that stays.
+        to: Bytes,
+    },
+}
+
+/// Changes that happen together or not at all. A later change of one key wins over an earlier one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// In order.
+    pub changes: Vec<Change>,
+}
+
+/// A whole record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// See [`Change::Put`].
+    pub head: Bytes,
+    /// See [`Change::Put`].
+    pub body: Bytes,
+}
+
+/// Why the store could not do it. After [`Failed`](StoreError::Failed) it never takes a batch again in
+/// this process: what the kernel did with the pages is unknown, so a retry would prove nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No room. Nothing of this batch was kept; reads go on.
+    #[error("the disk is full: {0}")]
+    Full(String),
+    /// A write or a sync failed. Nothing after the durable number can be trusted to exist.
+    #[error("the disk failed: {0}")]
+    Failed(String),
+    /// A record does not match its checksum. It is never returned.
+    #[error("damaged: {0}")]
+    Damaged(String),
+}
+
+/// An ordered store with group commit. One writer per node; `commit` never waits for a disk.
+///
+/// - Reads show exactly the batches up to [`durable`](Store::durable), and never part of one.
+/// - `durable` grows, in order, and only after the batch would survive a power cut.
+pub trait Store {
+    /// The whole record at `key`.
+    fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError>;
+
+    /// The head of the record at `key`, without touching its body.
+    fn head(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError>;
+
+    /// Up to `limit` keys of `from..to` in order, with their heads.
+    fn scan(&self, from: &[u8], to: &[u8], limit: usize)
+    -> Result<Vec<(Bytes, Bytes)>, StoreError>;
+
+    /// Hands over a batch. It is not durable, and not visible, until `durable` reaches its number.
+    fn commit(&mut self, batch: Batch) -> Result<CommitNumber, StoreError>;
+
+    /// The newest batch that would survive a power cut now.
+    fn durable(&self) -> CommitNumber;
+
+    /// Why the store takes no more batches, if so.
+    fn failed(&self) -> Option<StoreError>;
+}
