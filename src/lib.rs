@@ -5,7 +5,7 @@
 //!
 //! | floor | modules | what it is |
 //! |---|---|---|
-//! | 0 | [`error`], [`id`], [`time`], `config` | ground |
+//! | 0 | [`error`], [`id`], [`quorum`], [`time`], `config` | ground |
 //! | 1 | [`version`], `ring`, `store` | causality; who owns what; ordered bytes, atomic batches |
 //! | 2 | `swim`, `register`, `coordinator` | who is alive; what was agreed; has the quorum been met? |
 //! | 3 | [`message`] | bytes and messages |
@@ -31,6 +31,7 @@ pub mod id;
 pub mod message;
 #[cfg(feature = "server")]
 pub mod node;
+pub mod quorum;
 #[cfg(feature = "server")]
 pub mod register;
 #[cfg(feature = "server")]
