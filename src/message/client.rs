@@ -1,0 +1,189 @@
+//! What a client asks and what it hears.
+//!
+//! The context is an opaque token all the way: the node alone can open it.
+
+use crate::error::Error;
+use crate::quorum::QuorumRequest;
+use crate::version::OperationId;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// The longest bucket name, in bytes.
+pub const BUCKET_NAME_LIMIT: usize = 64;
+/// The most items that one scan page examines, tombstones too.
+pub const SCAN_PAGE_LIMIT: u32 = 1_000;
+
+/// The name of one item.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Item {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The partition key: 1 to 1,024 bytes. Items of one partition key live together.
+    pub key: Bytes,
+    /// The sort key: up to 1,024 bytes, often none.
+    pub sort: Bytes,
+}
+
+/// What a client asks of any node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Reads one item.
+    Get {
+        /// Which.
+        item: Item,
+        /// R.
+        quorum: QuorumRequest,
+    },
+    /// Writes one item; answers [`Reply::Written`].
+    Put {
+        /// Which.
+        item: Item,
+        /// W.
+        quorum: QuorumRequest,
+        /// What is written: a value, or `None` for a delete.
+        value: Option<Bytes>,
+        /// The token of an earlier read or write: what it saw is replaced. Empty: nothing was seen.
+        context: String,
+        /// Names this write: a retry with the same id is the same write.
+        operation: OperationId,
+        /// When it expires, ms since 1970. Stored, not yet acted upon.
+        expires_at: Option<u64>,
+    },
+    /// Reads a range of sort keys of one partition key; answers [`Reply::Page`].
+    Scan {
+        /// The bucket's name.
+        bucket: String,
+        /// The partition key.
+        key: Bytes,
+        /// The first sort key.
+        from: Bytes,
+        /// The first sort key that is not wanted; empty for none.
+        to: Bytes,
+        /// At most so many items are examined for this page.
+        limit: u32,
+        /// R.
+        quorum: QuorumRequest,
+    },
+    /// Creates a bucket. Doing so again with the same settings is fine.
+    CreateBucket(BucketSpec),
+    /// Looks at the cluster or at this node; answers [`Reply::Json`].
+    Inspect(Inspect),
+}
+
+/// The settings of a bucket as a user gives them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketSpec {
+    /// 1 to 64 bytes of `a-z 0-9 . _ -`.
+    pub name: String,
+    /// N; the cluster's default where open.
+    pub n: Option<u8>,
+    /// The default R.
+    pub r: Option<u8>,
+    /// The default W.
+    pub w: Option<u8>,
+    /// `siblings` (the default) or `lww`.
+    pub lww: bool,
+}
+
+/// What an operator may look at. The answers are JSON, in the shapes that the HTTP interface documents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Inspect {
+    /// The verdict in words and the counts behind it.
+    Status,
+    /// Who is there.
+    Members,
+    /// The placement.
+    Ring,
+    /// Where one item lives, and which replica holds which dots.
+    Locate(Item),
+    /// What this node keeps for others.
+    Hints,
+    /// This node: versions, settings, addresses.
+    Info,
+    /// The buckets.
+    Buckets,
+    /// Counters, as one flat object.
+    Metrics,
+    /// This node's own record of one item; no coordination, no repair.
+    Local(Item),
+    /// A page of this node's own records. `after` is the `next` of the page before, or empty.
+    Dump {
+        /// Only this bucket.
+        bucket: Option<String>,
+        /// Where to go on.
+        after: Bytes,
+        /// At most so many.
+        limit: u32,
+    },
+    /// This node's partitions: owned, rebuilding.
+    Partitions,
+}
+
+/// What a client hears.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// What was read. No values: there is nothing (or it was deleted); the context still counts.
+    Got {
+        /// The concurrent values, by dot.
+        values: Vec<Version>,
+        /// For the next write.
+        context: String,
+        /// How it came about.
+        info: Info,
+    },
+    /// The write is durable on as many slots as were asked for.
+    Written {
+        /// For the next write.
+        context: String,
+        /// How it came about.
+        info: Info,
+    },
+    /// A page of a scan.
+    Page {
+        /// The items that are there, in order of their sort keys.
+        items: Vec<PageItem>,
+        /// The sort key at which the next page begins; `None` when this was the last.
+        next: Option<Bytes>,
+    },
+    /// The bucket exists.
+    BucketReady,
+    /// The answer to [`Request::Inspect`].
+    Json(String),
+    /// It was not done, or nobody knows.
+    Failed(Error),
+}
+
+/// One of the concurrent values of an item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// The value.
+    pub value: Bytes,
+    /// The name of the write that made it, for people: `actor:counter`.
+    pub dot: String,
+}
+
+/// An item on a page of a scan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageItem {
+    /// The sort key.
+    pub sort: Bytes,
+    /// The concurrent values, by dot; never empty.
+    pub values: Vec<Version>,
+    /// For the next write.
+    pub context: String,
+}
+
+/// How an answer came about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Info {
+    /// The name of the node that coordinated.
+    pub coordinator: String,
+    /// Whose answers counted, by name.
+    pub replied: Vec<String>,
+    /// How many replicas were stale and are being repaired.
+    pub repaired: u32,
+    /// The answer came from a replica that is still rebuilding: something may be missing.
+    pub rebuilding: bool,
+    /// The slots that a stand-in holds for an owner, by the owner's name.
+    pub hinted: Vec<String>,
+}

@@ -1,0 +1,40 @@
+//! Bodies: rmp-serde, with its two traps closed. Nesting is bounded, and trailing bytes are refused.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// How deeply a body may nest. Messages on the wire are not recursive, so honest ones stay far below.
+const MAX_DEPTH: usize = 32;
+
+/// A body that is not what its kind says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Not this message.
+    #[error("malformed body: {0}")]
+    Malformed(String),
+    /// A whole message and then more.
+    #[error("{0} bytes follow the body")]
+    Trailing(usize),
+}
+
+/// Appends a message to `out`.
+pub fn encode_into<T: Serialize>(out: &mut Vec<u8>, message: &T) {
+    // A Vec never refuses bytes, and our messages hold no type that MessagePack lacks.
+    message
+        .serialize(&mut rmp_serde::Serializer::new(out))
+        .expect("a message of plain data always encodes");
+}
+
+/// Reads one message that fills `bytes`.
+///
+/// # Errors
+/// [`DecodeError`]; the caller counts it and drops the frame.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let mut rest = rmp_serde::decode::Deserializer::from_read_ref(bytes);
+    rest.set_max_depth(MAX_DEPTH);
+    let message = T::deserialize(&mut rest).map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    match rest.get_ref().len() {
+        0 => Ok(message),
+        more => Err(DecodeError::Trailing(more)),
+    }
+}

@@ -1,0 +1,205 @@
+//! What nodes say to each other.
+//!
+//! Frames between nodes go one way: each node answers on the connection that it opened itself, so a turn
+//! ends with one write per peer. An answer repeats the request id of its question, in a header that
+//! says who speaks.
+
+use super::client::{Reply, Request};
+use crate::id::{Lineage, NodeId};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// The data path. The header carries partition, epoch, deadline and the sender's durable commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Data {
+    /// Merge this record into yours and say when it is durable.
+    Replicate {
+        /// The item's store key.
+        key: Bytes,
+        /// The record's head and body.
+        record: Record,
+        /// Keep it for this owner, and hand it over.
+        hint_for: Option<NodeId>,
+    },
+    /// The record, or something that descends from it, is durable here.
+    Replicated,
+    /// What do you hold?
+    Read {
+        /// The item's store key.
+        key: Bytes,
+        /// Not only the digest.
+        whole: bool,
+    },
+    /// What the sender holds durably.
+    Holding {
+        /// The digest of what is there, if anything is.
+        digest: Option<u128>,
+        /// The record, where it was asked for and is there.
+        record: Option<Record>,
+        /// The sender's slot is not complete: this does not count towards R.
+        rebuilding: bool,
+        /// For which owners the sender keeps this item.
+        stands_in_for: Vec<NodeId>,
+    },
+    /// Which of the items in this range do you hold?
+    ScanRange {
+        /// The first store key.
+        from: Bytes,
+        /// The first store key that is not wanted.
+        to: Bytes,
+        /// At most so many.
+        limit: u32,
+    },
+    /// A page of what the sender holds durably.
+    Range {
+        /// Store keys and records, in order.
+        items: Vec<(Bytes, Record)>,
+        /// Everything below this store key was examined; `None`: the whole range.
+        end: Option<Bytes>,
+        /// The sender's slot is not complete.
+        rebuilding: bool,
+    },
+    /// Digests of your items of this partition, from this store key on.
+    Digests {
+        /// Where to begin.
+        from: Bytes,
+        /// At most so many.
+        limit: u32,
+    },
+    /// A page of digests.
+    DigestPage {
+        /// Store keys and digests, in order.
+        items: Vec<(Bytes, u128)>,
+        /// Where the next page begins; `None`: that was all.
+        next: Option<Bytes>,
+        /// The sender's slot is not complete: what it lacks proves nothing.
+        rebuilding: bool,
+    },
+    /// How many hints for me do you keep?
+    CountHints,
+    /// So many, of all partitions.
+    HintCount(u64),
+    /// A client's request, for a node that can coordinate it.
+    Forward(Request),
+    /// The answer to it.
+    Forwarded(Reply),
+    /// No, and why.
+    Refused(Refusal),
+}
+
+/// A record as it travels; see `version::Record`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The part that digests and scans read.
+    pub head: Bytes,
+    /// The values.
+    pub body: Bytes,
+}
+
+/// Why a node did not do what another asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The request was sent under an older agreement: fetch the newer one and ask again.
+    StaleEpoch,
+    /// The sender acts under a newer agreement: it is being fetched; ask again.
+    Behind,
+    /// The sender's lineage is not a member's: it was wiped, restored or removed.
+    Fenced,
+    /// The receiver neither owns the partition nor is a fallback of it.
+    Stranger,
+    /// Too much is under way.
+    Overloaded,
+    /// The disk takes no writes.
+    Disk,
+    /// The record cannot be read here: unknown kind, newer version or damaged.
+    Unreadable,
+    /// The bucket is not known here (yet).
+    UnknownBucket,
+}
+
+/// Membership, agreement, witnesses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Control {
+    /// Let me in. Sent to an address; the sender may have no cluster yet.
+    Join(Joiner),
+    /// The answer to it: not now, and why. Being let in shows as [`Control::Agreement`].
+    JoinRefused(String),
+    /// The newest agreement that you know, if it is above this index?
+    FetchAgreement {
+        /// The newest that the sender knows.
+        have: u64,
+    },
+    /// A chosen agreement, encoded. Whoever knows an older one adopts it.
+    Agreement(Bytes),
+    /// Paxos phase 1 for one instance of the chain.
+    Prepare {
+        /// Which value of the chain is to be chosen.
+        index: u64,
+        /// The proposer's ballot: counter and node.
+        ballot: (u64, NodeId),
+    },
+    /// Promised; what was accepted before, if anything.
+    Promise {
+        /// Which value of the chain.
+        index: u64,
+        /// The ballot that is answered.
+        ballot: (u64, NodeId),
+        /// The ballot and value accepted before.
+        accepted: Option<((u64, NodeId), Bytes)>,
+    },
+    /// Paxos phase 2.
+    Accept {
+        /// Which value of the chain.
+        index: u64,
+        /// The proposer's ballot.
+        ballot: (u64, NodeId),
+        /// The encoded agreement.
+        value: Bytes,
+    },
+    /// Accepted, durably.
+    Accepted {
+        /// Which value of the chain.
+        index: u64,
+        /// The ballot that is answered.
+        ballot: (u64, NodeId),
+    },
+    /// A higher ballot was promised.
+    Conflict {
+        /// Which value of the chain.
+        index: u64,
+        /// The ballot that is answered.
+        ballot: (u64, NodeId),
+        /// The one that was promised.
+        promised: (u64, NodeId),
+    },
+    /// The sender takes no part: it has not passed its witness check.
+    NotReady {
+        /// Which value of the chain.
+        index: u64,
+    },
+    /// A member asks any other to carry out a change: the encoded intent.
+    PushPull(Bytes),
+    /// The answer to it.
+    PushPullReply(Bytes),
+    /// How far have you seen me?
+    AskWitness,
+    /// So far: the lineage and the highest durable commit; `None`: never seen.
+    Witness(Option<(Lineage, u64)>),
+}
+
+/// Who wants to join.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joiner {
+    /// Its id: random for a new node, kept by one that remembers.
+    pub id: NodeId,
+    /// The life of its data.
+    pub lineage: Lineage,
+    /// Its name: a node that comes back empty under a member's name takes over that member's id.
+    pub name: String,
+    /// Its failure domain.
+    pub zone: String,
+    /// Its weight; 1 is usual.
+    pub weight: u16,
+    /// Where it listens.
+    pub address: std::net::SocketAddr,
+}

@@ -1,0 +1,93 @@
+//! What a node is told when it opens, and the limits it keeps.
+
+use crate::time::Duration;
+use std::net::SocketAddr;
+
+/// What a driver tells a node when it opens.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The node's name: unique in the cluster, kept for ever.
+    pub name: String,
+    /// Its failure domain; empty: none.
+    pub zone: String,
+    /// Its share of the data, relative to others; 1 is usual.
+    pub weight: u16,
+    /// The native address that others reach it at, TCP and UDP.
+    pub address: SocketAddr,
+    /// Where its HTTP interface is reached, for those who look.
+    pub http: Option<SocketAddr>,
+    /// Found a cluster, if this directory has never been part of one.
+    pub bootstrap: bool,
+    /// Members to join through, if this directory has never been part of a cluster, and to find the
+    /// others again after everybody moved.
+    pub join: Vec<SocketAddr>,
+    /// Q, when founding: a power of two up to 65,536.
+    pub partitions: u32,
+    /// The largest N of any bucket, when founding.
+    pub replicas: u8,
+    /// What it accepts.
+    pub limits: Limits,
+    /// How long it waits.
+    pub timing: Timing,
+}
+
+/// Sizes and counts beyond which a node says no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest value, in bytes.
+    pub value_bytes: usize,
+    /// The most requests that one node coordinates at a time; more are `overloaded`.
+    pub requests_in_flight: usize,
+}
+
+/// How long a node waits, and how often it looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// How long a replica may take before another one is asked as well.
+    pub attempt: Duration,
+    /// How long a request may take when the client does not say.
+    pub request: Duration,
+    /// The longest that a client may ask for.
+    pub request_max: Duration,
+    /// How long a peer that did not answer is left alone before it is tried again.
+    pub breaker: Duration,
+    /// How long between two comparisons of a whole partition with the other owners.
+    pub sync: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { value_bytes: 1 << 20, requests_in_flight: 16_384 }
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Timing {
+            attempt: Duration::from_millis(300),
+            request: Duration::from_secs(5),
+            request_max: Duration::from_secs(60),
+            breaker: Duration::from_secs(1),
+            sync: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Config {
+    /// A node of this name that listens there; everything else as usual.
+    pub fn new(name: &str, address: SocketAddr) -> Config {
+        Config {
+            name: name.into(),
+            zone: String::new(),
+            weight: 1,
+            address,
+            http: None,
+            bootstrap: false,
+            join: Vec::new(),
+            partitions: 1024,
+            replicas: 3,
+            limits: Limits::default(),
+            timing: Timing::default(),
+        }
+    }
+}

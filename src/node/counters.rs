@@ -1,0 +1,88 @@
+//! What a node counts: plain numbers, read by whoever shows them.
+
+use std::collections::BTreeMap;
+
+/// The upper bounds of the buckets of a request's duration, in microseconds.
+pub const DURATION_BOUNDS_US: [u64; 16] = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_500_000, 5_000_000, 10_000_000,
+];
+
+/// Which requests, and how they ended: the labels of `quorate_requests_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestLabels {
+    /// `put`, `delete`, `get`, `scan`.
+    pub op: &'static str,
+    /// The level's word, `count` for an explicit number, `default` where the bucket decided.
+    pub consistency: &'static str,
+    /// `ok` or an error's code.
+    pub outcome: &'static str,
+}
+
+/// How long requests took.
+#[derive(Clone, Debug, Default)]
+pub struct Durations {
+    /// How many ended within each of [`DURATION_BOUNDS_US`] (not cumulative).
+    pub counts: [u64; DURATION_BOUNDS_US.len()],
+    /// How many ended at all.
+    pub count: u64,
+    /// The sum, in microseconds.
+    pub sum_us: u64,
+}
+
+impl Durations {
+    /// Counts one.
+    pub fn observe(&mut self, us: u64) {
+        if let Some(bucket) = DURATION_BOUNDS_US.iter().position(|bound| us <= *bound) {
+            self.counts[bucket] += 1;
+        }
+        self.count += 1;
+        self.sum_us = self.sum_us.saturating_add(us);
+    }
+}
+
+/// Counts since the node opened, and a few levels as of now.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    /// Turns that handled at least one event.
+    pub turns: u64,
+    /// Events handled.
+    pub events: u64,
+    /// Batches handed to the store.
+    pub batches: u64,
+    /// Buffers handed to the driver for a peer: one a peer and turn.
+    pub peer_writes: u64,
+    /// Frames in those buffers.
+    pub peer_frames: u64,
+    /// Clients' requests that ended, by what and how.
+    pub requests: BTreeMap<RequestLabels, u64>,
+    /// How long they took, by operation.
+    pub durations: BTreeMap<&'static str, Durations>,
+    /// Stale replicas that a read found and repaired.
+    pub read_repairs: u64,
+    /// Hints kept since the node opened.
+    pub hints_stored: u64,
+    /// Hints whose owner confirmed that it has the item durably.
+    pub hints_replayed: u64,
+    /// Hints kept now.
+    pub hints_pending: u64,
+    /// Partitions of this node that are rebuilding now.
+    pub partitions_rebuilding: u64,
+    /// Comparisons of a partition with another owner that were completed.
+    pub sync_rounds: u64,
+    /// Items that such a comparison brought here.
+    pub sync_items: u64,
+    /// Replicas that did not answer within an attempt.
+    pub attempts_timed_out: u64,
+    /// What was refused or dropped: by port (`gossip`, `peer`, `client`) and reason.
+    pub rejected: BTreeMap<(&'static str, &'static str), u64>,
+    /// Members by state.
+    pub members: BTreeMap<&'static str, u64>,
+}
+
+impl Counters {
+    /// Counts something refused or dropped.
+    pub fn reject(&mut self, port: &'static str, reason: &'static str) {
+        *self.rejected.entry((port, reason)).or_default() += 1;
+    }
+}

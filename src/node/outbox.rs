@@ -1,0 +1,260 @@
+//! Everything that leaves a node, gathered for one turn: a buffer for each peer, one batch for the store,
+//! and what waits for that batch to be durable.
+//!
+//! ```text
+//!   turn 7:  put a, put b ──► batch 41 ──► store      held: [ack a, ack b] until durable ≥ 41
+//!   turn 8:  get c        ──► (no batch)              frames: [holding c]  leave now
+//!   turn 9:  durable = 41 ──►                         frames: [ack a, ack b] leave together
+//! ```
+
+use super::event::{ConnectionId, Effect};
+use crate::id::{ClusterId, Epoch, Lineage, NodeId, PartitionId};
+use crate::message::client::Reply;
+use crate::message::peer::{Control, Data};
+use crate::message::{Class, Header, Kind, encode_into};
+use crate::store::{Batch, Change, CommitNumber, Store, StoreError};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
+/// What every frame of this node says of its sender.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stamp {
+    /// The cluster; 0 while there is none.
+    pub cluster: ClusterId,
+    /// The placement epoch installed here.
+    pub epoch: Epoch,
+    /// This node.
+    pub sender: NodeId,
+    /// The life of its data.
+    pub lineage: Lineage,
+    /// Its newest durable commit.
+    pub commit: u64,
+}
+
+/// What may happen only when the batch of its turn is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// A control message leaves.
+    Control {
+        /// Where to.
+        to: SocketAddr,
+        /// The request that it answers.
+        request: u64,
+        /// The message.
+        message: Control,
+    },
+    /// A replica's acknowledgement leaves, if the epoch is still the one it was stored under.
+    Replicated {
+        /// Where to.
+        to: SocketAddr,
+        /// The request that it answers.
+        request: u64,
+        /// What it is about.
+        partition: PartitionId,
+        /// The epoch under which the record was taken in.
+        epoch: Epoch,
+    },
+    /// The coordinator's own copy is durable.
+    Stored {
+        /// The coordinator's request.
+        request: u64,
+        /// The epoch under which the record was taken in.
+        epoch: Epoch,
+    },
+    /// The topology's own: what it installed under this number is durable.
+    Installed {
+        /// The topology's number for it.
+        ticket: u64,
+    },
+}
+
+/// See the module's picture.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    stamp: Stamp,
+    frames: BTreeMap<SocketAddr, Vec<u8>>,
+    effects: VecDeque<Effect>,
+    batch: Batch,
+    holding: Vec<Release>,
+    held: VecDeque<(CommitNumber, Vec<Release>)>,
+}
+
+impl Outbox {
+    /// What the next frames say of their sender.
+    pub fn set_stamp(&mut self, stamp: Stamp) {
+        self.stamp = stamp;
+    }
+
+    /// What the frames say of their sender.
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// A data frame leaves at the end of the turn.
+    pub fn send_data(
+        &mut self,
+        to: SocketAddr,
+        class: Class,
+        partition: PartitionId,
+        request: u64,
+        deadline_ms: u32,
+        message: &Data,
+    ) {
+        let header = Header { class, partition, deadline_ms, request, ..self.header(Kind::Data) };
+        let buffer = self.frames.entry(to).or_default();
+        header.encode_into(buffer, |out| encode_into(out, message));
+    }
+
+    /// A control frame leaves at the end of the turn.
+    pub fn send_control(&mut self, to: SocketAddr, request: u64, message: &Control) {
+        let header = Header { class: Class::Control, request, ..self.header(Kind::Control) };
+        let buffer = self.frames.entry(to).or_default();
+        header.encode_into(buffer, |out| encode_into(out, message));
+    }
+
+    fn header(&self, kind: Kind) -> Header {
+        Header {
+            cluster: self.stamp.cluster,
+            epoch: self.stamp.epoch,
+            sender: self.stamp.sender,
+            lineage: self.stamp.lineage,
+            commit: self.stamp.commit,
+            ..Header::new(kind)
+        }
+    }
+
+    /// A gossip datagram leaves.
+    pub fn send_datagram(&mut self, to: SocketAddr, bytes: Vec<u8>) {
+        self.effects.push_back(Effect::Datagram { to, bytes });
+    }
+
+    /// A client hears something.
+    pub fn reply(&mut self, connection: ConnectionId, id: u64, reply: Reply) {
+        self.effects.push_back(Effect::Reply { connection, id, reply });
+    }
+
+    /// The driver is to set the data directory aside.
+    pub fn set_aside(&mut self, why: String, join: Vec<SocketAddr>) {
+        self.effects.push_back(Effect::SetAside { why, join });
+    }
+
+    /// A change joins the batch of this turn.
+    pub fn persist(&mut self, change: Change) {
+        self.batch.changes.push(change);
+    }
+
+    /// Happens when the batch of this turn is durable; with an empty batch, when everything handed to
+    /// the store before is.
+    pub fn when_durable(&mut self, release: Release) {
+        self.holding.push(release);
+    }
+
+    /// Hands the turn's batch to the store; at most one commit. `None` when there was nothing to commit.
+    ///
+    /// # Errors
+    /// The store's. What waited for the batch is dropped: nobody hears an acknowledgement of it.
+    pub fn commit(&mut self, store: &mut dyn Store) -> Result<Option<CommitNumber>, StoreError> {
+        let batch = std::mem::take(&mut self.batch);
+        let holding = std::mem::take(&mut self.holding);
+        if batch.changes.is_empty() {
+            if !holding.is_empty() {
+                let last = self.held.back().map_or(CommitNumber(0), |(number, _)| *number);
+                self.held.push_back((last, holding));
+            }
+            return Ok(None);
+        }
+        let number = store.commit(batch)?;
+        self.held.push_back((number, holding));
+        Ok(Some(number))
+    }
+
+    /// Takes out everything that waited for no more than `durable`, in order.
+    pub fn release(&mut self, durable: CommitNumber) -> Vec<Release> {
+        let mut released = Vec::new();
+        while self.held.front().is_some_and(|(number, _)| *number <= durable) {
+            if let Some((_, mut releases)) = self.held.pop_front() {
+                released.append(&mut releases);
+            }
+        }
+        released
+    }
+
+    /// Whether anything waits for the store.
+    pub fn is_waiting(&self) -> bool {
+        !self.held.is_empty() || !self.holding.is_empty()
+    }
+
+    /// Takes out one effect; the frames of a peer come as one.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        if let Some(effect) = self.effects.pop_front() {
+            return Some(effect);
+        }
+        self.frames.pop_first().map(|(to, bytes)| Effect::Send { to, bytes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Slow(u64, u64);
+
+    impl Store for Slow {
+        fn get(&self, _: &[u8]) -> Result<Option<crate::store::Entry>, StoreError> {
+            Ok(None)
+        }
+        fn head(&self, _: &[u8]) -> Result<Option<bytes::Bytes>, StoreError> {
+            Ok(None)
+        }
+        fn scan(
+            &self,
+            _: &[u8],
+            _: &[u8],
+            _: usize,
+        ) -> Result<Vec<(bytes::Bytes, bytes::Bytes)>, StoreError> {
+            Ok(Vec::new())
+        }
+        fn commit(&mut self, _: Batch) -> Result<CommitNumber, StoreError> {
+            self.0 += 1;
+            Ok(CommitNumber(self.0))
+        }
+        fn durable(&self) -> CommitNumber {
+            CommitNumber(self.1)
+        }
+        fn failed(&self) -> Option<StoreError> {
+            None
+        }
+    }
+
+    fn erase() -> Change {
+        Change::Erase { key: bytes::Bytes::from_static(b"\0k") }
+    }
+
+    #[test]
+    fn what_needs_a_batch_waits_for_it_and_so_does_what_came_later_without_one() {
+        let mut store = Slow(0, 0);
+        let mut outbox = Outbox::default();
+        outbox.persist(erase());
+        outbox.when_durable(Release::Installed { ticket: 1 });
+        assert_eq!(outbox.commit(&mut store), Ok(Some(CommitNumber(1))));
+        outbox.when_durable(Release::Installed { ticket: 2 });
+        assert_eq!(outbox.commit(&mut store), Ok(None));
+        assert_eq!(outbox.release(store.durable()), vec![]);
+        store.1 = 1;
+        let both = [1, 2].map(|ticket| Release::Installed { ticket });
+        assert_eq!(outbox.release(store.durable()), both);
+        assert!(!outbox.is_waiting());
+    }
+
+    #[test]
+    fn the_frames_of_a_turn_for_one_peer_are_one_write() {
+        let mut outbox = Outbox::default();
+        let to: SocketAddr = ([127, 0, 0, 1], 1).into();
+        for request in 0..3 {
+            outbox.send_control(to, request, &Control::AskWitness);
+        }
+        let Some(Effect::Send { bytes, .. }) = outbox.poll_effect() else { panic!("no write") };
+        assert!(bytes.len() > 3 * crate::message::HEADER_BYTES);
+        assert!(outbox.poll_effect().is_none());
+    }
+}
