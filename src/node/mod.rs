@@ -16,6 +16,7 @@ mod config;
 mod counters;
 mod event;
 mod outbox;
+mod shard;
 mod view;
 
 pub use config::{Config, Limits, Timing};

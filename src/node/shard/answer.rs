@@ -1,0 +1,121 @@
+//! Answers of other nodes, each brought to the request that waits for it.
+//!
+//! An answer counts only from a node that was asked, under the epoch of the tally. Everything else is
+//! late, repeated or strange, and is dropped.
+
+use super::request::{Origin, Request, Work};
+use super::{Shard, Turn};
+use crate::coordinator::{Holding, Page};
+use crate::message::Header;
+use crate::message::peer::{self, Data, Refusal};
+use crate::version::Record;
+
+impl Shard {
+    pub(super) fn handle_answer(&mut self, header: &Header, answer: Data, turn: &mut Turn) {
+        let Some(mut request) = self.requests.take(header.request) else { return };
+        let (id, from) = (header.request, header.sender);
+        if !self.counts(header, &request, &answer) {
+            self.requests.put(id, request);
+            return;
+        }
+        match answer {
+            Data::Refused(refusal) => return self.answered_no(id, request, from, refusal, turn),
+            Data::Forwarded(reply) if matches!(request.work, Work::Forward(_)) => {
+                return self.forwarded(id, request, reply, turn);
+            }
+            Data::Replicated if matches!(request.work, Work::Handoff(_)) => {
+                self.drop_request(id);
+                return self.handed_over(request, turn);
+            }
+            Data::Replicated => self.put_stored(&mut request, from),
+            Data::Holding { digest, record, rebuilding, stands_in_for } => {
+                request.sent.retain(|sent| sent.to != from);
+                let Ok(record) = record.map(decode).transpose() else {
+                    self.counters.reject("peer", "unreadable");
+                    self.was_refused(id, &mut request, from, turn);
+                    return self.go_on(id, request, turn);
+                };
+                let holding = Holding { digest, record, rebuilding, stands_in_for };
+                match &mut request.work {
+                    Work::Get(get) => get.holds(from, holding),
+                    Work::Locate(locate) => locate.holds(from, holding),
+                    Work::Compare(_) => self.fetched(&mut request, header, holding, turn),
+                    _ => {}
+                }
+            }
+            Data::Range { items, end, rebuilding } => {
+                request.sent.retain(|sent| sent.to != from);
+                let items: Result<Vec<_>, _> =
+                    items.into_iter().map(|(key, record)| Ok((key, decode(record)?))).collect();
+                match (&mut request.work, items) {
+                    (Work::Scan(scan), Ok(items)) => {
+                        scan.tally.shows(from, Page { items, end, rebuilding });
+                    }
+                    (_, Ok(_)) => {}
+                    (_, Err(())) => self.was_refused(id, &mut request, from, turn),
+                }
+            }
+            Data::DigestPage { items, next, rebuilding } => {
+                request.sent.retain(|sent| sent.to != from);
+                self.compare_page(&mut request, items, next, rebuilding, turn);
+            }
+            Data::HintCount(count) => {
+                request.sent.retain(|sent| sent.to != from);
+                if let Work::Compare(compare) = &mut request.work {
+                    compare.counted(count);
+                }
+            }
+            _ => {}
+        }
+        self.go_on(id, request, turn);
+    }
+
+    /// Whether an answer may be believed by this request at all.
+    fn counts(&self, header: &Header, request: &Request, answer: &Data) -> bool {
+        let layout = &self.view.agreement.layout;
+        let current = layout.member(header.sender).is_some_and(|m| m.lineage == header.lineage);
+        if matches!(answer, Data::Refused(_)) {
+            // A refusal comes from whoever is behind or ahead, so its epoch differs by nature.
+            return request.sent.iter().any(|sent| sent.to == header.sender);
+        }
+        // A slow replica's answer still counts after its attempt; the tally knows whom it asked.
+        current && (header.epoch == request.epoch || matches!(answer, Data::Forwarded(_)))
+    }
+
+    fn answered_no(
+        &mut self,
+        id: u64,
+        mut request: Request,
+        from: crate::id::NodeId,
+        refusal: Refusal,
+        turn: &mut Turn,
+    ) {
+        if matches!(request.work, Work::Forward(_)) {
+            return self.forward_refused(id, request, from, refusal, turn);
+        }
+        match refusal {
+            Refusal::StaleEpoch | Refusal::Behind | Refusal::UnknownBucket => {
+                Shard::ask_later(&mut request, from, turn.now.instant);
+            }
+            Refusal::Fenced
+            | Refusal::Stranger
+            | Refusal::Overloaded
+            | Refusal::Disk
+            | Refusal::Unreadable => self.was_refused(id, &mut request, from, turn),
+        }
+        self.go_on(id, request, turn);
+    }
+}
+
+/// A record from the wire. The sender's local actor is its own affair.
+fn decode(record: peer::Record) -> Result<Record, ()> {
+    let decoded = Record::decode(&record.head, record.body).map_err(|_| ())?;
+    Ok(Record { local: None, ..decoded })
+}
+
+impl Origin {
+    /// Whether a client waits, here or at another node.
+    pub fn is_client(&self) -> bool {
+        !matches!(self, Origin::Own)
+    }
+}

@@ -1,0 +1,113 @@
+//! Forwarding a put: a node that is neither owner nor first live fallback mints no dots for the key.
+//!
+//! A forward that stays unanswered goes to the next node with the same operation id, so a put that was
+//! done twice is still one write.
+
+use super::request::{Goes, Labels, Origin, Request, Work};
+use super::{Shard, Turn};
+use crate::coordinator::{Reach, Replicas};
+use crate::error::Error;
+use crate::id::{NodeId, PartitionId};
+use crate::message::client::{Reply, Request as ClientRequest};
+use crate::message::peer::{Data, Refusal};
+use crate::quorum::Quorum;
+use crate::time::Duration;
+
+/// A put on its way to somebody who may coordinate it.
+#[derive(Debug)]
+pub(super) struct ForwardWork {
+    request: ClientRequest,
+    partition: PartitionId,
+    quorum: Quorum,
+    /// Whom it may go to, in order.
+    candidates: Vec<NodeId>,
+    /// It has left this node, so its outcome may be unknown.
+    left: bool,
+}
+
+impl Shard {
+    /// Sends a put to whoever may coordinate it.
+    pub(super) fn forward(
+        &mut self,
+        origin: Origin,
+        labels: Option<Labels>,
+        deadline: Duration,
+        request: ClientRequest,
+        partition: PartitionId,
+        quorum: Quorum,
+        replicas: &Replicas,
+        turn: &mut Turn,
+    ) {
+        let me = self.view.me;
+        let mut candidates: Vec<NodeId> = replicas.coordinator(me, quorum.strict).into_iter().collect();
+        let fallbacks = if quorum.strict { &[][..] } else { &replicas.fallbacks[..] };
+        for reach in [Reach::Up, Reach::Doubtful] {
+            let more = replicas.owners.iter().chain(fallbacks).filter(|(_, r)| *r == reach);
+            candidates.extend(more.map(|(node, _)| *node));
+        }
+        let mut seen = std::collections::BTreeSet::from([me]);
+        candidates.retain(|node| seen.insert(*node));
+        candidates.reverse();
+        let id = self.requests.number();
+        let work = ForwardWork { request, partition, quorum, candidates, left: false };
+        let mut request =
+            self.begin(origin, labels, deadline, Work::Forward(Box::new(work)), turn);
+        // The coordinator there may itself have to pass over a silent replica first.
+        request.attempt = self.timing.attempt * 2;
+        self.go_on(id, request, turn);
+    }
+
+    pub(super) fn step_forward(&mut self, id: u64, request: &mut Request, turn: &mut Turn) -> Goes {
+        let Work::Forward(forward) = &mut request.work else { return Goes::Away };
+        if !request.sent.is_empty() {
+            return Goes::On;
+        }
+        let Some(next) = forward.candidates.pop() else {
+            // Whoever was asked may still answer.
+            if forward.left {
+                return Goes::On;
+            }
+            let required = forward.quorum.required;
+            self.fail(request, Error::Unavailable { required, alive: 0 }, turn);
+            return Goes::Away;
+        };
+        forward.left = true;
+        let (partition, message) = (forward.partition, Data::Forward(forward.request.clone()));
+        self.ask(id, request, next, partition, &message, turn);
+        Goes::On
+    }
+
+    /// The answer to a forwarded put. One that merely failed to begin over there may begin elsewhere.
+    pub(super) fn forwarded(&mut self, id: u64, request: Request, reply: Reply, turn: &mut Turn) {
+        self.drop_request(id);
+        self.finish(&request, reply, turn);
+    }
+
+    /// Nobody over there took it on.
+    pub(super) fn forward_refused(
+        &mut self,
+        id: u64,
+        mut request: Request,
+        from: NodeId,
+        refusal: Refusal,
+        turn: &mut Turn,
+    ) {
+        request.sent.retain(|sent| sent.to != from);
+        let Work::Forward(forward) = &mut request.work else { return };
+        if matches!(refusal, Refusal::Behind | Refusal::StaleEpoch) {
+            // It was not taken on, and will be in a moment.
+            forward.candidates.insert(0, from);
+        }
+        self.go_on(id, request, turn);
+    }
+
+    pub(super) fn expire_forward(&mut self, request: &Request, turn: &mut Turn) {
+        let Work::Forward(forward) = &request.work else { return };
+        let required = forward.quorum.required;
+        let error = match forward.left {
+            true => Error::OutcomeUnknown { required, received: 0 },
+            false => Error::Unavailable { required, alive: 0 },
+        };
+        self.fail(request, error, turn);
+    }
+}

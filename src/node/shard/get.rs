@@ -1,0 +1,313 @@
+//! Coordinating a get: any node may; what the tally asks for is fetched, joined, repaired.
+
+use super::pending;
+use super::request::{Goes, Request, Work};
+use super::{Shard, Turn};
+use crate::coordinator::{AskRead, Get, Holding, Step};
+use crate::error::Error;
+use crate::id::{NodeId, PartitionId};
+use crate::message::client::{Info, Item, Reply, Version};
+use crate::message::peer::{self, Data};
+use crate::message::Class;
+use crate::node::outbox::Release;
+use crate::quorum::Quorum;
+use crate::ring::Bucket;
+use crate::store::{StoreError, key};
+use crate::time::Instant;
+use crate::version::{Head, Record};
+use bytes::Bytes;
+
+/// A get under way.
+#[derive(Debug)]
+pub(super) struct GetWork {
+    tally: Get,
+    item: Item,
+    bucket: Bucket,
+    quorum: Quorum,
+    key: Bytes,
+    partition: PartitionId,
+    write_back: Option<WriteBack>,
+}
+
+/// What a strict read stores before it answers.
+#[derive(Debug)]
+struct WriteBack {
+    record: Record,
+    open: Vec<NodeId>,
+    stale: usize,
+    need: usize,
+}
+
+impl GetWork {
+    pub fn new(tally: Get, item: Item, bucket: Bucket, quorum: Quorum, partition: PartitionId) -> Self {
+        let key = key::item(partition, bucket.id, &item.key, &item.sort);
+        GetWork { tally, item, bucket, quorum, key, partition, write_back: None }
+    }
+
+    pub fn silent(&mut self, node: NodeId) {
+        if self.write_back.is_none() {
+            self.tally.silent(node);
+        }
+    }
+
+    pub fn refused(&mut self, node: NodeId) {
+        match &mut self.write_back {
+            Some(write_back) => write_back.open.retain(|open| *open != node),
+            None => self.tally.refused(node),
+        }
+    }
+
+    /// A replica confirmed what a strict read wrote back.
+    pub fn written_back(&mut self, by: NodeId) {
+        if let Some(write_back) = &mut self.write_back
+            && let Some(at) = write_back.open.iter().position(|open| *open == by)
+        {
+            write_back.open.swap_remove(at);
+            write_back.need = write_back.need.saturating_sub(1);
+        }
+    }
+
+    /// A replica says what it holds.
+    pub fn holds(&mut self, from: NodeId, holding: Holding) {
+        if self.write_back.is_none() {
+            self.tally.holds(from, holding);
+        }
+    }
+
+    /// What `node` was last asked.
+    pub fn question(&self, node: NodeId) -> Option<(PartitionId, Data)> {
+        let message = match &self.write_back {
+            Some(write_back) => {
+                let (head, body) = write_back.record.encode();
+                let record = peer::Record { head, body };
+                Data::Replicate { key: self.key.clone(), record, hint_for: None }
+            }
+            None => {
+                let whole = self.tally.asked(node)?.whole;
+                Data::Read { key: self.key.clone(), whole }
+            }
+        };
+        Some((self.partition, message))
+    }
+}
+
+impl Shard {
+    pub(super) fn restart_get(&mut self, request: &mut Request, now: Instant) {
+        let Work::Get(get) = &mut request.work else { return };
+        let replicas = self.replicas(get.partition, get.bucket.n, now);
+        get.tally = Get::begin(get.quorum, &replicas, self.view.me);
+        get.write_back = None;
+    }
+
+    pub(super) fn step_get(&mut self, id: u64, request: &mut Request, turn: &mut Turn) -> Goes {
+        loop {
+            let Work::Get(get) = &mut request.work else { return Goes::Away };
+            if get.write_back.is_some() {
+                return self.step_write_back(request, turn);
+            }
+            match get.tally.step() {
+                Step::Ask(asks) => {
+                    let mut heard = false;
+                    for ask in asks {
+                        heard |= self.ask_read(id, request, ask, turn);
+                    }
+                    if !heard {
+                        return Goes::On;
+                    }
+                }
+                Step::Answer { record, stale, rebuilding } => {
+                    self.repair(request, record.as_ref(), &stale, turn);
+                    self.answer_get(request, record, stale.len(), rebuilding, turn);
+                    return Goes::Away;
+                }
+                Step::WriteBack { record, to, need } => {
+                    self.begin_write_back(id, request, record, to, need, turn);
+                }
+                Step::Missed => {
+                    self.miss_get(request, turn);
+                    return Goes::Away;
+                }
+            }
+        }
+    }
+
+    /// Asks one replica; true when it was this node itself, which has answered at once.
+    fn ask_read(&mut self, id: u64, request: &mut Request, ask: AskRead, turn: &mut Turn) -> bool {
+        let me = self.view.me;
+        let Work::Get(get) = &mut request.work else { return false };
+        let (key, partition) = (get.key.clone(), get.partition);
+        if ask.to != me {
+            let message = Data::Read { key, whole: ask.whole };
+            self.ask(id, request, ask.to, partition, &message, turn);
+            return false;
+        }
+        let holding = self.holding(&key, partition, get.bucket.n, ask.whole, turn);
+        match holding {
+            Ok(holding) => get.tally.holds(me, holding),
+            Err(_) => get.tally.refused(me),
+        }
+        true
+    }
+
+    /// What this node holds durably of an item.
+    pub(super) fn holding(
+        &self,
+        key: &[u8],
+        partition: PartitionId,
+        n: u8,
+        whole: bool,
+        turn: &Turn,
+    ) -> Result<Holding, StoreError> {
+        let damaged = |e: crate::version::RecordError| StoreError::Damaged(e.to_string());
+        let (digest, record) = match whole {
+            true => {
+                let record = pending::durable(key, turn.store)?;
+                (record.as_ref().map(|record| record.siblings.digest()), record)
+            }
+            false => {
+                let head = turn.store.head(key)?;
+                let head = head.map(|head| Head::decode(&head)).transpose().map_err(damaged)?;
+                (head.map(|head| head.digest()), None)
+            }
+        };
+        let owners = self.view.agreement.layout.preference_list(partition, n).owners;
+        let mut stands_in_for = Vec::new();
+        if digest.is_some() && !owners.contains(&self.view.me) {
+            for owner in owners {
+                if turn.store.head(&key::hint(*owner, key))?.is_some() {
+                    stands_in_for.push(*owner);
+                }
+            }
+        }
+        let rebuilding = !self.view.witnessed || self.slots.is_rebuilding(partition);
+        Ok(Holding { digest, record, rebuilding, stands_in_for })
+    }
+
+    /// Brings stale owners up to date behind the answer.
+    fn repair(
+        &mut self,
+        request: &Request,
+        record: Option<&Record>,
+        stale: &[NodeId],
+        turn: &mut Turn,
+    ) {
+        let (Work::Get(get), Some(record)) = (&request.work, record) else { return };
+        if stale.is_empty() {
+            return;
+        }
+        self.counters.read_repairs += stale.len() as u64;
+        let (key, partition) = (get.key.clone(), get.partition);
+        let (head, body) = record.encode();
+        for node in stale {
+            if *node == self.view.me {
+                self.join_here(&key, record, turn);
+                continue;
+            }
+            if let Some(to) = self.address(*node) {
+                let sent = peer::Record { head: head.clone(), body: body.clone() };
+                let message = Data::Replicate { key: key.clone(), record: sent, hint_for: None };
+                turn.outbox.send_data(to, Class::Background, partition, 0, 0, &message);
+            }
+        }
+    }
+
+    fn begin_write_back(
+        &mut self,
+        id: u64,
+        request: &mut Request,
+        record: Record,
+        to: Vec<NodeId>,
+        need: usize,
+        turn: &mut Turn,
+    ) {
+        let me = self.view.me;
+        self.counters.read_repairs += to.len() as u64;
+        let Work::Get(get) = &mut request.work else { return };
+        let (key, partition) = (get.key.clone(), get.partition);
+        let (head, body) = record.encode();
+        let joined = record.clone();
+        get.write_back = Some(WriteBack { record, open: to.clone(), stale: to.len(), need });
+        for node in to {
+            if node == me {
+                self.join_here(&key, &joined, turn);
+                turn.outbox.when_durable(Release::Stored { request: id, epoch: request.epoch });
+                continue;
+            }
+            let sent = peer::Record { head: head.clone(), body: body.clone() };
+            let message = Data::Replicate { key: key.clone(), record: sent, hint_for: None };
+            self.ask(id, request, node, partition, &message, turn);
+        }
+    }
+
+    fn step_write_back(&mut self, request: &mut Request, turn: &mut Turn) -> Goes {
+        let Work::Get(get) = &mut request.work else { return Goes::Away };
+        let Some(write_back) = &get.write_back else { return Goes::On };
+        if write_back.need == 0 {
+            let (record, stale) = (write_back.record.clone(), write_back.stale);
+            self.answer_get(request, Some(record), stale, false, turn);
+            return Goes::Away;
+        }
+        if write_back.open.len() < write_back.need {
+            self.miss_get(request, turn);
+            return Goes::Away;
+        }
+        Goes::On
+    }
+
+    fn miss_get(&mut self, request: &Request, turn: &mut Turn) {
+        let Work::Get(get) = &request.work else { return };
+        let required = get.tally.required();
+        // A strict read that could not write back has heard enough replicas, but too few hold it.
+        let received = match &get.write_back {
+            Some(write_back) => required.saturating_sub(write_back.need),
+            None => get.tally.received(),
+        };
+        self.fail(request, Error::QuorumNotMet { required, received }, turn);
+    }
+
+    pub(super) fn expire_get(&mut self, request: &mut Request, turn: &mut Turn) {
+        let Work::Get(get) = &request.work else { return };
+        if get.write_back.is_some() {
+            return self.miss_get(request, turn);
+        }
+        let (required, received) = (get.tally.required(), get.tally.received());
+        self.fail(request, Error::QuorumNotMet { required, received }, turn);
+    }
+
+    fn answer_get(
+        &mut self,
+        request: &Request,
+        record: Option<Record>,
+        repaired: usize,
+        rebuilding: bool,
+        turn: &mut Turn,
+    ) {
+        let Work::Get(get) = &request.work else { return };
+        let info = Info {
+            repaired: u32::try_from(repaired).unwrap_or(u32::MAX),
+            rebuilding,
+            ..self.info(get.tally.replied())
+        };
+        let (values, context) = match record {
+            None => (Vec::new(), String::new()),
+            Some(record) => {
+                let scope = self.scope(&get.bucket, &get.item.key, &get.item.sort);
+                let values = values(&record, turn);
+                (values, scope.seal(&record.context()).as_str().to_owned())
+            }
+        };
+        self.finish(request, Reply::Got { values, context, info }, turn);
+    }
+}
+
+/// The values that a reader is shown.
+pub(super) fn values(record: &Record, turn: &Turn) -> Vec<Version> {
+    let shown = record.siblings.values_at(turn.now.wall);
+    shown.map(|(s, value)| Version { value: value.clone(), dot: dot_name(&s.dot) }).collect()
+}
+
+/// A dot for people.
+pub(super) fn dot_name(dot: &crate::version::Dot) -> String {
+    let actor = dot.actor;
+    format!("{:016x}.{}:{}", actor.incarnation, actor.mint, dot.counter)
+}

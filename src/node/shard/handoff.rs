@@ -1,0 +1,227 @@
+//! Hinted handoff: what this node keeps for owners that could not be reached, until they have it.
+//!
+//! ```text
+//!   put, B is down ─► D keeps the item and a hint "for B"          both durable before D acknowledges
+//!   B is back      ─► D replicates the item to B ─► durable there  ─► the hint goes
+//!                     and with the last hint the item, where D owns nothing of it
+//! ```
+//!
+//! A hint names an item, not a version: the owner always gets the newest. It goes only if the item is still
+//! what was handed over, else the newer version follows. (DeCandia et al., "Dynamo", 2007, §4.6.)
+
+use super::pending;
+use super::request::{Goes, Origin, Request, Work};
+use super::timers::Timer;
+use super::{Shard, Turn};
+use crate::coordinator::Reach;
+use crate::id::NodeId;
+use crate::message::Class;
+use crate::message::peer::{self, Data};
+use crate::store::{Change, Store, StoreError, key};
+use crate::time::{Duration, Instant};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How often the queues are looked at.
+pub(super) const TICK: Duration = Duration::from_millis(100);
+/// How many items are on their way to one owner at a time.
+const WINDOW: usize = 64;
+/// How long an owner may take to store one.
+const ATTEMPT: Duration = Duration::from_secs(2);
+/// How many keys are read at a time while counting.
+const PAGE: usize = 1024;
+
+/// One item on its way to its owner.
+#[derive(Debug, Default)]
+pub(super) struct HandoffWork {
+    owner: NodeId,
+    item: Bytes,
+    digest: u128,
+}
+
+/// The hints of this node, counted by owner; the hints themselves are in the store.
+#[derive(Debug, Default)]
+pub(in crate::node) struct Handoff {
+    pending: BTreeMap<NodeId, u64>,
+    known: BTreeMap<NodeId, BTreeSet<Bytes>>,
+    cursor: BTreeMap<NodeId, Bytes>,
+    on_the_way: BTreeMap<NodeId, BTreeSet<Bytes>>,
+}
+
+impl Handoff {
+    /// Counts what an earlier life left.
+    pub fn open(store: &dyn Store) -> Result<Handoff, StoreError> {
+        let mut handoff = Handoff::default();
+        let (mut from, to) = key::hint_range(None);
+        loop {
+            let page = store.scan(&from, &to, PAGE)?;
+            for (hint, _) in &page {
+                if let Some((owner, _)) = key::parse_hint(hint) {
+                    *handoff.pending.entry(owner).or_default() += 1;
+                }
+            }
+            match page.last() {
+                Some((last, _)) if page.len() == PAGE => from = super::scan::after(last),
+                _ => return Ok(handoff),
+            }
+        }
+    }
+
+    /// How many items wait for `owner`.
+    pub fn pending_for(&self, owner: NodeId) -> u64 {
+        self.pending.get(&owner).copied().unwrap_or(0)
+    }
+
+    /// How many items wait, by owner; owners for whom nothing waits are left out.
+    pub fn pending(&self) -> impl Iterator<Item = (NodeId, u64)> + '_ {
+        self.pending.iter().filter(|(_, count)| **count > 0).map(|(owner, count)| (*owner, *count))
+    }
+
+    /// How many items wait at all.
+    pub fn total(&self) -> u64 {
+        self.pending.values().sum()
+    }
+}
+
+impl Shard {
+    /// Puts a hint into the batch of this turn, unless there is one already.
+    pub(super) fn keep_hint(&mut self, owner: NodeId, item: &Bytes, turn: &mut Turn) {
+        if owner == self.view.me {
+            return;
+        }
+        let hint = key::hint(owner, item);
+        // Hints of this turn and of batches under way are not in the store yet.
+        let staged = self.handoff.known.entry(owner).or_default();
+        let fresh = !staged.contains(item) && !matches!(turn.store.head(&hint), Ok(Some(_)));
+        if fresh {
+            staged.insert(item.clone());
+            *self.handoff.pending.entry(owner).or_default() += 1;
+            self.counters.hints_stored += 1;
+        }
+        // Written again also when it is there: a handoff that is ending right now would erase it.
+        turn.outbox.persist(Change::Put { key: hint, head: Bytes::new(), body: Bytes::new() });
+        if let Some(on_the_way) = self.handoff.on_the_way.get_mut(&owner) {
+            on_the_way.remove(item);
+        }
+    }
+
+    /// Sends the next hinted items to every owner that can be reached.
+    pub(super) fn replay_hints(&mut self, turn: &mut Turn) {
+        let owners: Vec<NodeId> = self.handoff.pending().map(|(owner, _)| owner).collect();
+        for owner in owners {
+            if self.peers.reach(owner, &self.view, turn.now.instant) == Reach::Up {
+                self.replay_to(owner, turn);
+            }
+        }
+        self.timers.set(turn.now.instant + TICK, Timer::Handoff);
+    }
+
+    fn replay_to(&mut self, owner: NodeId, turn: &mut Turn) {
+        let on_the_way = self.handoff.on_the_way.get(&owner).map_or(0, BTreeSet::len);
+        let room = WINDOW.saturating_sub(on_the_way);
+        if room == 0 {
+            return;
+        }
+        let (first, to) = key::hint_range(Some(owner));
+        let from = self.handoff.cursor.get(&owner).cloned().unwrap_or(first);
+        let Ok(page) = turn.store.scan(&from, &to, room) else { return };
+        match page.last() {
+            Some((last, _)) => self.handoff.cursor.insert(owner, super::scan::after(last)),
+            // Once around; what failed is found again from the start.
+            None => self.handoff.cursor.remove(&owner),
+        };
+        for (hint, _) in page {
+            if let Some((owner, item)) = key::parse_hint(&hint) {
+                self.hand_over(owner, item, turn);
+            }
+        }
+    }
+
+    fn hand_over(&mut self, owner: NodeId, item: Bytes, turn: &mut Turn) {
+        let on_the_way = self.handoff.on_the_way.entry(owner).or_default();
+        if on_the_way.contains(&item) {
+            return;
+        }
+        let Some(partition) = key::partition_of_item(&item) else { return };
+        let record = match pending::durable(&item, turn.store) {
+            Ok(Some(record)) => record,
+            // Nothing to hand over: the hint has outlived its item.
+            Ok(None) if !self.pending.contains(&item) => return self.forget_hint(owner, &item, turn),
+            Ok(None) | Err(_) => return,
+        };
+        on_the_way.insert(item.clone());
+        let digest = record.siblings.digest();
+        let (head, body) = record.encode();
+        let work = Work::Handoff(HandoffWork { owner, item: item.clone(), digest });
+        let id = self.requests.number();
+        let mut request = self.begin(Origin::Own, None, ATTEMPT, work, turn);
+        request.attempt = ATTEMPT;
+        request.class = Class::Background;
+        let record = peer::Record { head, body };
+        let message = Data::Replicate { key: item, record, hint_for: None };
+        self.ask(id, &mut request, owner, partition, &message, turn);
+        self.keep(id, request);
+    }
+
+    /// The owner has the item durably.
+    pub(super) fn handed_over(&mut self, request: Request, turn: &mut Turn) {
+        let Work::Handoff(HandoffWork { owner, item, digest }) = &request.work else { return };
+        let on_the_way = self.handoff.on_the_way.entry(*owner).or_default();
+        // Hinted once more while it was on its way: that hint is about something newer.
+        if !on_the_way.remove(item) {
+            return;
+        }
+        let latest = match self.pending.latest(item, turn.store) {
+            Ok(latest) => latest,
+            Err(_) => return,
+        };
+        if latest.is_some_and(|record| record.siblings.digest() != *digest) {
+            return;
+        }
+        self.counters.hints_replayed += 1;
+        self.forget_hint(*owner, item, turn);
+        if self.handoff.on_the_way.get(owner).is_none_or(|items| items.len() < WINDOW / 2) {
+            self.replay_to(*owner, turn);
+        }
+    }
+
+    /// The hint goes; and with the last one the item, where this node owns nothing of it.
+    fn forget_hint(&mut self, owner: NodeId, item: &Bytes, turn: &mut Turn) {
+        turn.outbox.persist(Change::Erase { key: key::hint(owner, item) });
+        if let Some(count) = self.handoff.pending.get_mut(&owner) {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(known) = self.handoff.known.get_mut(&owner) {
+            known.remove(item);
+        }
+        let Some(parsed) = key::parse_item(item) else { return };
+        let Some(bucket) = self.buckets_by_id.get(&parsed.bucket.0) else { return };
+        let n = bucket.n;
+        if self.is_owner(parsed.partition, n) || self.pending.contains(item) {
+            return;
+        }
+        let owners = self.view.agreement.layout.preference_list(parsed.partition, n).owners;
+        let hinted = owners.iter().filter(|other| **other != owner).any(|other| {
+            let staged = self.handoff.known.get(other).is_some_and(|known| known.contains(item));
+            staged || !matches!(turn.store.head(&key::hint(*other, item)), Ok(None))
+        });
+        if !hinted {
+            self.stage(item.clone(), None, None, turn);
+        }
+    }
+
+    /// The owner did not confirm it in time: it is found again on the next round.
+    pub(super) fn handoff_failed(&mut self, request: &Request) -> Goes {
+        if let Work::Handoff(work) = &request.work
+            && let Some(on_the_way) = self.handoff.on_the_way.get_mut(&work.owner)
+        {
+            on_the_way.remove(&work.item);
+        }
+        Goes::Away
+    }
+
+    /// When the next look is due; for tests of pacing.
+    pub(super) fn replay_soon(&mut self, now: Instant) {
+        self.timers.set(now, Timer::Handoff);
+    }
+}

@@ -1,0 +1,345 @@
+//! The data path of a node: what clients ask, what other nodes ask, hints, and the full comparison of
+//! partitions. It sees the cluster through a [`View`], the disk through a [`Store`], and keeps no lock.
+//!
+//! ```text
+//!   put     serve ─► put ─► tally ─► pending + outbox … durable ─► verdict ─► reply
+//!   replica Replicate ─► join ─► pending + outbox … durable ─► Replicated
+//!   read    durable records only; a put sees the pending one
+//! ```
+
+mod answer;
+mod disk;
+mod forward;
+mod get;
+mod handoff;
+mod locate;
+mod peers;
+mod pending;
+mod put;
+mod replica;
+mod request;
+mod scan;
+mod serve;
+mod slots;
+mod sync;
+mod timers;
+
+use super::config::{Limits, Timing};
+use super::counters::Counters;
+use super::outbox::{Outbox, Release};
+use super::view::View;
+use crate::coordinator::Replicas;
+use crate::id::{NodeId, PartitionId};
+use crate::message::Header;
+use crate::message::peer::{Data, Refusal};
+use crate::ring::Bucket;
+use crate::store::key::{self, Space};
+use crate::store::{Change, CommitNumber, Store, StoreError};
+use crate::time::{HybridClock, Instant, Now};
+use crate::version::{ContextScope, Incarnations};
+use handoff::Handoff;
+use peers::Peers;
+use pending::Pending;
+use request::Requests;
+use slots::Slots;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use sync::Sync;
+use timers::{Timer, Timers};
+
+/// One turn's surroundings: the time, the disk, and where things leave.
+pub(super) struct Turn<'a> {
+    /// Both clocks.
+    pub now: Now,
+    /// What is durable.
+    pub store: &'a dyn Store,
+    /// Where everything leaves.
+    pub outbox: &'a mut Outbox,
+}
+
+/// Whether this node may mint dots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    /// The incarnation is not durable yet.
+    Beginning,
+    /// It is.
+    Running,
+    /// A commit failed, or the node is stopping: no more dots.
+    Ended,
+}
+
+/// See the module's picture.
+///
+/// - Requests, timers and pending records of this node are here and nowhere else.
+/// - Nothing in `pending` is shown to a reader.
+pub(super) struct Shard {
+    limits: Limits,
+    timing: Timing,
+    view: Arc<View>,
+    buckets_by_id: BTreeMap<u64, Bucket>,
+    incarnations: Incarnations,
+    life: Life,
+    clock: HybridClock,
+    rng: fastrand::Rng,
+    pending: Pending,
+    requests: Requests,
+    timers: Timers,
+    peers: Peers,
+    handoff: Handoff,
+    slots: Slots,
+    sync: Sync,
+    disk: Option<StoreError>,
+    stopping: bool,
+    pub(super) counters: Counters,
+}
+
+/// The request number under which the incarnation becomes durable.
+const LIFE_TICKET: u64 = u64::MAX;
+
+impl Shard {
+    /// Begins a life: its incarnation is in the batch of this turn.
+    ///
+    /// # Errors
+    /// What the store says of what the node remembers.
+    pub fn open(
+        limits: Limits,
+        timing: Timing,
+        view: View,
+        new_lineage: bool,
+        rng: fastrand::Rng,
+        turn: &mut Turn,
+    ) -> Result<Shard, StoreError> {
+        let mut incarnations = load_incarnations(turn.store)?;
+        if new_lineage {
+            // However cleanly the directory says that older lives ended.
+            incarnations = Incarnations::new();
+        }
+        let mut shard = Shard {
+            limits,
+            timing,
+            slots: Slots::default(),
+            view: Arc::new(view),
+            buckets_by_id: BTreeMap::new(),
+            incarnations,
+            life: Life::Beginning,
+            clock: HybridClock::default(),
+            rng,
+            pending: Pending::default(),
+            requests: Requests::default(),
+            timers: Timers::default(),
+            peers: Peers::default(),
+            handoff: Handoff::open(turn.store)?,
+            sync: Sync::default(),
+            disk: None,
+            stopping: false,
+            counters: Counters::default(),
+        };
+        shard.begin_life(turn);
+        shard.timers.set(turn.now.instant + handoff::TICK, Timer::Handoff);
+        shard.timers.set(turn.now.instant + sync::TICK, Timer::Sync);
+        let view = shard.view.clone();
+        shard.slots.reload(&view, turn.store)?;
+        shard.adopt(&view);
+        Ok(shard)
+    }
+
+    fn persist_incarnations(&self, turn: &mut Turn) {
+        let mut head = Vec::new();
+        crate::message::encode_into(&mut head, &self.incarnations);
+        turn.outbox.persist(Change::Put {
+            key: key::meta("incarnations"),
+            head: head.into(),
+            body: Default::default(),
+        });
+    }
+
+    /// What the cluster looks like from now on. Requests under way begin again when the epoch changed.
+    pub fn install(&mut self, view: View, turn: &mut Turn) {
+        let view = Arc::new(view);
+        let old = std::mem::replace(&mut self.view, view.clone());
+        self.adopt(&view);
+        let epoch_changed = old.agreement.layout.epoch != view.agreement.layout.epoch
+            || old.lineage != view.lineage;
+        if epoch_changed && let Err(error) = self.slots.reload(&view, turn.store) {
+            self.disk = Some(error);
+        }
+        let came_back = view.peers.iter().any(|(node, peer)| {
+            peer.alive && old.peers.get(node).is_none_or(|before| !before.alive)
+        });
+        if came_back || epoch_changed || old.witnessed != view.witnessed {
+            self.sync.hurry(turn.now.instant);
+        }
+        if epoch_changed {
+            self.restart_requests(turn);
+        }
+    }
+
+    fn adopt(&mut self, view: &View) {
+        let buckets = view.agreement.buckets.buckets.values();
+        self.buckets_by_id = buckets.map(|bucket| (bucket.id.0, bucket.clone())).collect();
+    }
+
+    /// A frame of the data path.
+    pub fn handle_data(&mut self, header: &Header, message: Data, turn: &mut Turn) {
+        self.peers.heard(header.sender, turn.now.instant);
+        match message {
+            Data::Replicate { .. }
+            | Data::Read { .. }
+            | Data::ScanRange { .. }
+            | Data::Digests { .. }
+            | Data::CountHints
+            | Data::Forward(_) => match self.admits(header) {
+                Ok(()) => self.serve_peer(header, message, turn),
+                Err(refusal) => self.refuse(header, refusal, turn),
+            },
+            answer => self.handle_answer(header, answer, turn),
+        }
+    }
+
+    /// Fencing: whether a question of this sender under this epoch may be answered here.
+    fn admits(&self, header: &Header) -> Result<(), Refusal> {
+        let layout = &self.view.agreement.layout;
+        if header.epoch > layout.epoch || !self.view.admitted {
+            return Err(Refusal::Behind);
+        }
+        let member = layout.member(header.sender);
+        if member.is_none_or(|member| member.lineage != header.lineage) {
+            return Err(Refusal::Fenced);
+        }
+        if header.epoch < layout.epoch {
+            return Err(Refusal::StaleEpoch);
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, header: &Header, refusal: Refusal, turn: &mut Turn) {
+        let reason = match refusal {
+            Refusal::StaleEpoch => "stale_epoch",
+            Refusal::Behind => "behind",
+            Refusal::Fenced => "fenced",
+            Refusal::Stranger => "stranger",
+            Refusal::Overloaded => "overloaded",
+            Refusal::Disk => "disk",
+            Refusal::Unreadable => "unreadable",
+            Refusal::UnknownBucket => "unknown_bucket",
+        };
+        self.counters.reject("peer", reason);
+        self.answer_peer(header, &Data::Refused(refusal), turn);
+    }
+
+    /// What was waiting for the disk.
+    pub fn released(&mut self, release: Release, turn: &mut Turn) {
+        match release {
+            Release::Stored { request: LIFE_TICKET, .. } => self.life = Life::Running,
+            Release::Stored { request, epoch } => self.stored_here(request, epoch, turn),
+            Release::Replicated { to, request, partition, epoch } => {
+                let now = self.view.agreement.layout.epoch;
+                let message = match epoch == now && self.view.admitted {
+                    true => Data::Replicated,
+                    false => Data::Refused(Refusal::StaleEpoch),
+                };
+                let class = Default::default();
+                turn.outbox.send_data(to, class, partition, request, 0, &message);
+            }
+            Release::Control { .. } | Release::Installed { .. } => {
+                assert!(false, "the topology's releases never come here")
+            }
+        }
+    }
+
+    /// The batch of this turn has this number.
+    pub fn committed(&mut self, number: CommitNumber) {
+        self.pending.committed(number);
+    }
+
+    /// Everything up to here is durable: readers see it in the store.
+    pub fn durable(&mut self, number: CommitNumber) {
+        self.pending.durable(number);
+    }
+
+    /// Due timers.
+    pub fn handle_timeout(&mut self, turn: &mut Turn) {
+        while let Some(timer) = self.timers.pop_due(turn.now.instant) {
+            match timer {
+                Timer::Request(id) => self.request_due(id, turn),
+                Timer::Breaker(node) => self.probe(node, turn),
+                Timer::Handoff => self.replay_hints(turn),
+                Timer::Sync => self.sync_due(turn),
+            }
+        }
+    }
+
+    /// When something is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Whether the node may be asked: all its slots are complete.
+    pub fn rebuilding(&self) -> usize {
+        self.slots.rebuilding()
+    }
+
+    /// How many hints this node keeps.
+    pub fn hints(&self) -> &Handoff {
+        &self.handoff
+    }
+
+    /// Why the disk takes no more writes, if so.
+    pub fn disk_error(&self) -> Option<&StoreError> {
+        self.disk.as_ref()
+    }
+
+    /// No more dots are minted after this; the end is in the batch of this turn.
+    pub fn end_cleanly(&mut self, turn: &mut Turn) {
+        self.stopping = true;
+        if self.life == Life::Running {
+            self.incarnations.end_cleanly();
+            self.persist_incarnations(turn);
+        }
+        self.life = Life::Ended;
+    }
+
+    /// Whether nothing of any client is under way.
+    pub fn is_idle(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// Who may be asked about a partition, as things look now.
+    fn replicas(&self, partition: PartitionId, n: u8, now: Instant) -> Replicas {
+        let list = self.view.agreement.layout.preference_list(partition, n);
+        let reach = |node: &NodeId| (*node, self.peers.reach(*node, &self.view, now));
+        Replicas {
+            owners: list.owners.iter().map(reach).collect(),
+            fallbacks: list.fallbacks.iter().map(reach).collect(),
+        }
+    }
+
+    fn is_owner(&self, partition: PartitionId, n: u8) -> bool {
+        self.view.agreement.layout.preference_list(partition, n).owners.contains(&self.view.me)
+    }
+
+    fn scope(&self, bucket: &Bucket, key: &[u8], sort: &[u8]) -> ContextScope {
+        let agreement = &self.view.agreement;
+        ContextScope::new(agreement.layout.cluster, bucket.id, key, sort, &agreement.secret)
+    }
+
+    fn name_of(&self, node: NodeId) -> String {
+        if node == self.view.me {
+            return self.view.name.clone();
+        }
+        self.view.peers.get(&node).map_or_else(|| node.to_string(), |peer| peer.name.clone())
+    }
+}
+
+fn load_incarnations(store: &dyn Store) -> Result<Incarnations, StoreError> {
+    match store.head(&key::meta("incarnations"))? {
+        None => Ok(Incarnations::new()),
+        Some(head) => crate::message::decode(&head)
+            .map_err(|e| StoreError::Damaged(format!("the node's incarnations: {e}"))),
+    }
+}
+
+/// Whether a store key lies in the space of items.
+fn is_item(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&(Space::Data as u8))
+}

@@ -1,0 +1,303 @@
+//! Coordinating a put: context, dot, batch, replicas, verdict, hints.
+//!
+//! ```text
+//!   latest record ─► discard what the context saw ─► mint ─► batch ─┬─ durable here ──► slot
+//!                                                                   └─ Replicate ─► ack ─► slot
+//!   W slots ─► reply …  the rest settles behind it; who stayed silent gets a hint
+//! ```
+
+use super::request::{Goes, Labels, Origin, Request, Work};
+use super::{Life, Shard, Turn};
+use crate::coordinator::{Ask, Put, Verdict};
+use crate::error::Error;
+use crate::id::{Epoch, NodeId, PartitionId};
+use crate::message::client::{Item, Reply};
+use crate::message::peer::{self, Data};
+use crate::node::outbox::Release;
+use crate::quorum::{Quorum, QuorumRequest};
+use crate::ring::Bucket;
+use crate::store::{Change, StoreError, key};
+use crate::time::{Duration, WallClock};
+use crate::version::{
+    Content, Context, ContextError, Kind, OperationId, Record, Room, SIBLINGS_CAP, Seen, Write,
+    Written,
+};
+use bytes::Bytes;
+
+/// A put under way.
+#[derive(Debug)]
+pub(super) struct PutWork {
+    pub tally: Put,
+    pub key: Bytes,
+    pub partition: PartitionId,
+    n: u8,
+    quorum: Quorum,
+    record: peer::Record,
+    context: String,
+    replied: bool,
+}
+
+/// What a client wants written, as it came.
+#[derive(Debug)]
+pub(super) struct PutRequest {
+    pub item: Item,
+    pub quorum: QuorumRequest,
+    pub value: Option<Bytes>,
+    pub context: String,
+    pub operation: OperationId,
+    pub expires_at: Option<u64>,
+}
+
+impl Shard {
+    /// Coordinates a put here; the caller has seen that this node may.
+    pub(super) fn coordinate_put(
+        &mut self,
+        origin: Origin,
+        deadline: Duration,
+        put: PutRequest,
+        bucket: &Bucket,
+        partition: PartitionId,
+        turn: &mut Turn,
+    ) {
+        let op = if put.value.is_some() { "put" } else { "delete" };
+        let labels = matches!(origin, Origin::Client { .. }).then(|| Labels::new(op, put.quorum));
+        let id = self.requests.number();
+        let work = match self.write_here(&put, bucket, partition, turn) {
+            Ok(work) => work,
+            Err(error) => {
+                let parked = Work::Handoff(Default::default());
+                let request = self.begin(origin, labels, deadline, parked, turn);
+                self.fail(&request, error, turn);
+                return;
+            }
+        };
+        let work = Work::Put(Box::new(work));
+        let mut request = self.begin(origin, labels, deadline, work, turn);
+        self.restart_put(id, &mut request, turn);
+        self.go_on(id, request, turn);
+    }
+
+    /// Mints the dot and stages the record. Nothing has left the node yet when this fails.
+    fn write_here(
+        &mut self,
+        put: &PutRequest,
+        bucket: &Bucket,
+        partition: PartitionId,
+        turn: &mut Turn,
+    ) -> Result<PutWork, Error> {
+        if self.life != Life::Running {
+            return Err(Error::Overloaded("the node is starting or stopping".into()));
+        }
+        let quorum = put.quorum.resolve(bucket.n, bucket.w)?;
+        let replicas = self.replicas(partition, bucket.n, turn.now.instant);
+        replicas.check(quorum)?;
+        let Item { key: partition_key, sort, .. } = &put.item;
+        let scope = self.scope(bucket, partition_key, sort);
+        let seen = match put.context.is_empty() {
+            true => Seen::default(),
+            false => {
+                let former = &self.view.agreement.layout.former;
+                scope.open(&Context::new(put.context.clone()), former).map_err(refused_context)?
+            }
+        };
+        let key = key::item(partition, bucket.id, partition_key, sort);
+        let conflict = bucket.conflict;
+        let latest = self.pending.latest(&key, turn.store).map_err(disk_error)?;
+        let mut record = latest.unwrap_or_else(|| Record::new(Kind::from(conflict)));
+        if let Room::Full(count) = record.siblings.room(&seen, put.operation, conflict) {
+            assert!(count >= SIBLINGS_CAP, "only a key at its cap is full");
+            return Err(Error::TooManySiblings { count });
+        }
+        let write = Write {
+            operation: put.operation,
+            stamp: self.clock.tick(turn.now.wall, record.stamp_after(&seen)),
+            expires_at: put.expires_at.map(WallClock),
+            content: put.value.clone().map_or(Content::Tombstone, Content::Value),
+        };
+        let witnessed = self.view.witnessed;
+        let written = record
+            .write(&seen, write, &mut self.incarnations, witnessed)
+            .map_err(|e| Error::Internal(e.to_string()))?;
+        let context = scope.seal(&record.context_after(&seen, put.operation)).as_str().to_owned();
+        let (head, body) = record.encode();
+        let message = peer::Record { head, body };
+        if let Written::New(_) = written {
+            self.stage(key.clone(), Some(record), Some(&message), turn);
+        }
+        let (tally, _) = Put::begin(quorum, &replicas, self.view.me);
+        Ok(PutWork {
+            tally,
+            key,
+            partition,
+            n: bucket.n,
+            quorum,
+            record: message,
+            context,
+            replied: false,
+        })
+    }
+
+    /// Sets the tally up, under the epoch of now, and asks everybody.
+    pub(super) fn restart_put(&mut self, id: u64, request: &mut Request, turn: &mut Turn) {
+        let Work::Put(put) = &mut request.work else { return };
+        let me = self.view.me;
+        let replicas = self.replicas(put.partition, put.n, turn.now.instant);
+        let (tally, asks) = Put::begin(put.quorum, &replicas, me);
+        put.tally = tally;
+        let (key, owner) = (put.key.clone(), replicas.owners.first().map(|(owner, _)| *owner));
+        if let (false, Some(owner)) = (asks.iter().any(|ask| ask.to == me), owner) {
+            // No slot is this node's, and yet it has minted a dot and must remember it until an owner has.
+            self.keep_hint(owner, &key, turn);
+        }
+        let unasked: Vec<NodeId> = replicas
+            .owners
+            .iter()
+            .map(|(owner, _)| *owner)
+            .filter(|owner| !asks.iter().any(|a| a.to == *owner || a.hint_for == Some(*owner)))
+            .collect();
+        for owner in unasked {
+            self.keep_hint(owner, &key, turn);
+        }
+        for ask in asks {
+            self.ask_put(id, request, ask, turn);
+        }
+    }
+
+    /// Sends the record to one replica, or waits for this node's own disk.
+    pub(super) fn ask_put(&mut self, id: u64, request: &mut Request, ask: Ask, turn: &mut Turn) {
+        let Work::Put(put) = &request.work else { return };
+        let (key, partition) = (put.key.clone(), put.partition);
+        if ask.to == self.view.me {
+            if let Some(owner) = ask.hint_for {
+                self.keep_hint(owner, &key, turn);
+            }
+            turn.outbox.when_durable(Release::Stored { request: id, epoch: request.epoch });
+            return;
+        }
+        let record = put.record.clone();
+        let message = Data::Replicate { key, record, hint_for: ask.hint_for };
+        self.ask(id, request, ask.to, partition, &message, turn);
+    }
+
+    /// This node's own copy is durable.
+    pub(super) fn stored_here(&mut self, id: u64, epoch: Epoch, turn: &mut Turn) {
+        let me = self.view.me;
+        let Some(mut request) = self.requests.take(id) else { return };
+        if request.epoch == epoch
+            && let Work::Put(put) = &mut request.work
+        {
+            put.tally.stored(me);
+        }
+        match &mut request.work {
+            Work::Get(get) => get.written_back(me),
+            Work::Compare(_) => {
+                self.drop_request(id);
+                return self.compare_stored(&request, turn);
+            }
+            _ => {}
+        }
+        self.go_on(id, request, turn);
+    }
+
+    /// Another replica's copy is durable.
+    pub(super) fn put_stored(&mut self, request: &mut Request, by: NodeId) {
+        request.sent.retain(|sent| sent.to != by);
+        match &mut request.work {
+            Work::Put(put) => put.tally.stored(by),
+            Work::Get(get) => get.written_back(by),
+            _ => {}
+        }
+    }
+
+    pub(super) fn step_put(&mut self, _id: u64, request: &mut Request, turn: &mut Turn) -> Goes {
+        let Work::Put(put) = &mut request.work else { return Goes::Away };
+        let verdict = put.tally.verdict();
+        if !put.replied {
+            let reply = match verdict {
+                Verdict::Waiting => return Goes::On,
+                Verdict::Met => {
+                    let mut info = self.info(put.tally.confirmed_by());
+                    info.hinted = put.tally.hinted().map(|owner| self.name_of(owner)).collect();
+                    Reply::Written { context: put.context.clone(), info }
+                }
+                Verdict::Missed { stored } => Reply::Failed(Error::OutcomeUnknown {
+                    required: put.tally.required(),
+                    received: stored,
+                }),
+            };
+            put.replied = true;
+            self.finish(request, reply, turn);
+        }
+        let Work::Put(put) = &request.work else { return Goes::Away };
+        if !put.tally.is_settled() {
+            return Goes::On;
+        }
+        self.hint_unconfirmed(request, turn);
+        Goes::Away
+    }
+
+    pub(super) fn expire_put(&mut self, request: &mut Request, turn: &mut Turn) {
+        let Work::Put(put) = &request.work else { return };
+        if !put.replied {
+            let (required, received) = (put.tally.required(), put.tally.received());
+            self.fail(request, Error::OutcomeUnknown { required, received }, turn);
+        }
+        self.hint_unconfirmed(request, turn);
+    }
+
+    /// The owners of which nobody has said that their slot is safe get a hint here. It never counts.
+    fn hint_unconfirmed(&mut self, request: &Request, turn: &mut Turn) {
+        let Work::Put(put) = &request.work else { return };
+        let me = self.view.me;
+        let owners: Vec<NodeId> = put.tally.unconfirmed().filter(|owner| *owner != me).collect();
+        for owner in owners {
+            self.keep_hint(owner, &put.key, turn);
+        }
+    }
+
+    /// Puts a record, or its erasure, into the batch of this turn.
+    pub(super) fn stage(
+        &mut self,
+        key: Bytes,
+        record: Option<Record>,
+        encoded: Option<&peer::Record>,
+        turn: &mut Turn,
+    ) {
+        let change = match (&record, encoded) {
+            (Some(_), Some(peer::Record { head, body })) => {
+                Change::Put { key: key.clone(), head: head.clone(), body: body.clone() }
+            }
+            (Some(record), None) => {
+                let (head, body) = record.encode();
+                Change::Put { key: key.clone(), head, body }
+            }
+            (None, _) => Change::Erase { key: key.clone() },
+        };
+        turn.outbox.persist(change);
+        self.pending.stage(key, record);
+    }
+
+    /// The disk has refused a batch: no put of this node can count on its own copy any more.
+    pub(super) fn fail_local(&mut self, turn: &mut Turn) {
+        let me = self.view.me;
+        for id in self.requests.numbers() {
+            let Some(mut request) = self.requests.take(id) else { continue };
+            if matches!(request.work, Work::Put(_)) {
+                self.was_refused(id, &mut request, me, turn);
+            }
+            self.go_on(id, request, turn);
+        }
+    }
+}
+
+fn refused_context(error: ContextError) -> Error {
+    Error::Invalid(format!("context: {error}; read the key again and use the context of that read"))
+}
+
+/// What a caller hears of the store.
+pub(super) fn disk_error(error: StoreError) -> Error {
+    match error {
+        StoreError::Full(why) => Error::DiskFull(why),
+        StoreError::Failed(why) | StoreError::Damaged(why) => Error::Internal(why),
+    }
+}

@@ -1,0 +1,218 @@
+//! What this node does for another that coordinates: store, read, page, count.
+
+use super::pending;
+use super::request::Origin;
+use super::{Shard, Turn, is_item};
+use crate::id::{NodeId, PartitionId};
+use crate::message::client::SCAN_PAGE_LIMIT;
+use crate::message::peer::{self, Data, Refusal};
+use crate::message::{Class, Header};
+use crate::node::outbox::Release;
+use crate::store::key;
+use crate::time::Duration;
+use crate::version::{Head, Record};
+use bytes::Bytes;
+
+/// The most digests on one page.
+pub(super) const DIGESTS_PER_PAGE: u32 = 512;
+
+impl Shard {
+    /// A question of an admitted node under this epoch.
+    pub(super) fn serve_peer(&mut self, header: &Header, message: Data, turn: &mut Turn) {
+        let answer = match message {
+            Data::Replicate { key, record, hint_for } => {
+                match self.replicate_here(header, key, &record, hint_for, turn) {
+                    Ok(()) => return,
+                    Err(refusal) => Err(refusal),
+                }
+            }
+            Data::Read { key, whole } => self.read_here(&key, whole, turn),
+            Data::ScanRange { from, to, limit } => self.scan_here(&from, &to, limit, turn),
+            Data::Digests { from, limit } => self.digests_here(header, &from, limit, turn),
+            Data::CountHints => Ok(Data::HintCount(self.handoff.pending_for(header.sender))),
+            Data::Forward(request) => {
+                let (node, request_id) = (header.sender, header.request);
+                let partition = header.partition;
+                let origin = Origin::Peer { node, request: request_id, partition };
+                let deadline = self.deadline(header.deadline_ms);
+                self.serve(origin, deadline, request, true, turn);
+                return;
+            }
+            // The caller sends questions only.
+            _ => return,
+        };
+        match answer {
+            Ok(answer) => self.answer_peer(header, &answer, turn),
+            Err(refusal) => self.refuse(header, refusal, turn),
+        }
+    }
+
+    /// Answers on the way back to the sender; one whose address nobody knows hears nothing.
+    pub(super) fn answer_peer(&mut self, header: &Header, answer: &Data, turn: &mut Turn) {
+        if let Some(to) = self.address(header.sender) {
+            let partition = header.partition;
+            turn.outbox.send_data(to, header.class, partition, header.request, 0, answer);
+        }
+    }
+
+    /// The time that a request has left, within bounds.
+    pub(super) fn deadline(&self, ms: u32) -> Duration {
+        match ms {
+            0 => self.timing.request,
+            ms => Duration::from_millis(ms.into()).min(self.timing.request_max),
+        }
+    }
+
+    fn replicate_here(
+        &mut self,
+        header: &Header,
+        key: Bytes,
+        record: &peer::Record,
+        hint_for: Option<NodeId>,
+        turn: &mut Turn,
+    ) -> Result<(), Refusal> {
+        let n = self.role(&key, header.partition, hint_for)?;
+        if self.disk.is_some() {
+            return Err(Refusal::Disk);
+        }
+        let to = self.address(header.sender).ok_or(Refusal::Behind)?;
+        let incoming = Record::decode(&record.head, record.body.clone())
+            .map_err(|_| Refusal::Unreadable)?;
+        let item = key::parse_item(&key).ok_or(Refusal::Unreadable)?;
+        let bucket = self.buckets_by_id.get(&item.bucket.0).ok_or(Refusal::UnknownBucket)?;
+        if incoming.kind.conflict() != bucket.conflict || bucket.n != n {
+            return Err(Refusal::Unreadable);
+        }
+        if !self.join_here(&key, &incoming, turn) {
+            return Err(Refusal::Disk);
+        }
+        if let Some(owner) = hint_for {
+            self.keep_hint(owner, &key, turn);
+        }
+        turn.outbox.when_durable(Release::Replicated {
+            to,
+            request: header.request,
+            partition: header.partition,
+            epoch: self.view.agreement.layout.epoch,
+        });
+        Ok(())
+    }
+
+    /// Whether this node has any business with the item: N of its bucket, if so.
+    fn role(
+        &self,
+        key: &[u8],
+        partition: PartitionId,
+        hint_for: Option<NodeId>,
+    ) -> Result<u8, Refusal> {
+        let item = key::parse_item(key).filter(|item| item.partition == partition);
+        let item = item.ok_or(Refusal::Unreadable)?;
+        let bucket = self.buckets_by_id.get(&item.bucket.0).ok_or(Refusal::UnknownBucket)?;
+        let list = self.view.agreement.layout.preference_list(partition, bucket.n);
+        let me = &self.view.me;
+        let fits = match hint_for {
+            None => list.owners.contains(me),
+            Some(owner) => list.fallbacks.contains(me) && list.owners.contains(&owner),
+        };
+        if fits { Ok(bucket.n) } else { Err(Refusal::Stranger) }
+    }
+
+    /// Joins a record into this node's own, in the batch of this turn. False when the own one cannot be
+    /// read: what lies there is left alone.
+    pub(super) fn join_here(&mut self, key: &Bytes, incoming: &Record, turn: &mut Turn) -> bool {
+        let latest = match self.pending.latest(key, turn.store) {
+            Ok(latest) => latest,
+            Err(error) => {
+                self.counters.reject("store", "unreadable");
+                let _ = error;
+                return false;
+            }
+        };
+        self.clock.observe(turn.now.wall, incoming.clock);
+        let Some(mut record) = latest else {
+            let record = Record { local: None, ..incoming.clone() };
+            self.stage(key.clone(), Some(record), None, turn);
+            return true;
+        };
+        if record.join(incoming).changed() {
+            self.stage(key.clone(), Some(record), None, turn);
+        }
+        true
+    }
+
+    fn read_here(&self, key: &Bytes, whole: bool, turn: &Turn) -> Result<Data, Refusal> {
+        let item = key::parse_item(key).ok_or(Refusal::Unreadable)?;
+        let bucket = self.buckets_by_id.get(&item.bucket.0).ok_or(Refusal::UnknownBucket)?;
+        let holding = self
+            .holding(key, item.partition, bucket.n, whole, turn)
+            .map_err(|_| Refusal::Unreadable)?;
+        let record = holding.record.as_ref().map(|record| {
+            let (head, body) = record.encode();
+            peer::Record { head, body }
+        });
+        Ok(Data::Holding {
+            digest: holding.digest,
+            record,
+            rebuilding: holding.rebuilding,
+            stands_in_for: holding.stands_in_for,
+        })
+    }
+
+    fn scan_here(&self, from: &[u8], to: &[u8], limit: u32, turn: &Turn) -> Result<Data, Refusal> {
+        let partition = key::partition_of_item(from).ok_or(Refusal::Unreadable)?;
+        if !is_item(from) || from > to {
+            return Err(Refusal::Unreadable);
+        }
+        let limit = limit.clamp(1, SCAN_PAGE_LIMIT);
+        let page = self.page(partition, from, to, limit, turn).map_err(|_| Refusal::Unreadable)?;
+        let items = page.items.into_iter().map(|(key, record)| {
+            let (head, body) = record.encode();
+            (key, peer::Record { head, body })
+        });
+        Ok(Data::Range { items: items.collect(), end: page.end, rebuilding: page.rebuilding })
+    }
+
+    fn digests_here(
+        &self,
+        header: &Header,
+        from: &[u8],
+        limit: u32,
+        turn: &Turn,
+    ) -> Result<Data, Refusal> {
+        let (items, next) = self
+            .digests(header.partition, from, limit.clamp(1, DIGESTS_PER_PAGE), turn)
+            .map_err(|_| Refusal::Unreadable)?;
+        let rebuilding = !self.view.witnessed || self.slots.is_rebuilding(header.partition);
+        Ok(Data::DigestPage { items, next, rebuilding })
+    }
+
+    /// A page of digests of what this node holds durably of a partition. An item that cannot be read has
+    /// the digest 0, which differs from every other.
+    pub(super) fn digests(
+        &self,
+        partition: PartitionId,
+        from: &[u8],
+        limit: u32,
+        turn: &Turn,
+    ) -> Result<(Vec<(Bytes, u128)>, Option<Bytes>), crate::store::StoreError> {
+        let (first, to) = key::partition_range(partition);
+        let from = if from < &first[..] { &first[..] } else { from };
+        let heads = turn.store.scan(from, &to, limit as usize)?;
+        let more = heads.len() == limit as usize;
+        let next = heads.last().filter(|_| more).map(|(key, _)| super::scan::after(key));
+        let digest = |head: &[u8]| Head::decode(head).map_or(0, |head| head.digest());
+        let items = heads.into_iter().map(|(key, head)| (key, digest(&head))).collect();
+        Ok((items, next))
+    }
+
+    /// Sends a record to another owner, with nobody waiting for the answer.
+    pub(super) fn push(&mut self, to: NodeId, key: &Bytes, partition: PartitionId, turn: &mut Turn) {
+        let Some(address) = self.address(to) else { return };
+        if let Ok(Some(record)) = pending::durable(key, turn.store) {
+            let (head, body) = record.encode();
+            let record = peer::Record { head, body };
+            let message = Data::Replicate { key: key.clone(), record, hint_for: None };
+            turn.outbox.send_data(address, Class::Background, partition, 0, 0, &message);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Coordinating a page of a scan over the sort keys of one partition key.
+
+use super::get::values;
+use super::request::{Goes, Request, Work};
+use super::{Shard, Turn};
+use crate::coordinator::{Page, Scan, ScanStep};
+use crate::error::Error;
+use crate::id::PartitionId;
+use crate::message::client::{PageItem, Reply};
+use crate::message::peer::Data;
+use crate::quorum::Quorum;
+use crate::ring::Bucket;
+use crate::store::{StoreError, key};
+use crate::time::Instant;
+use crate::version::Record;
+use bytes::Bytes;
+
+/// The most bytes of records on one replica's page.
+const PAGE_BYTES: usize = 4 << 20;
+
+/// A page under way.
+#[derive(Debug)]
+pub(super) struct ScanWork {
+    pub tally: Scan,
+    pub bucket: Bucket,
+    pub partition: PartitionId,
+    pub partition_key: Bytes,
+    pub quorum: Quorum,
+    pub from: Bytes,
+    pub to: Bytes,
+    pub limit: u32,
+}
+
+impl ScanWork {
+    /// What every replica is asked.
+    pub fn question(&self) -> (PartitionId, Data) {
+        let (from, to) = (self.from.clone(), self.to.clone());
+        (self.partition, Data::ScanRange { from, to, limit: self.limit })
+    }
+}
+
+impl Shard {
+    pub(super) fn restart_scan(&mut self, request: &mut Request, now: Instant) {
+        let Work::Scan(scan) = &mut request.work else { return };
+        let replicas = self.replicas(scan.partition, scan.bucket.n, now);
+        scan.tally = Scan::begin(scan.quorum, &replicas, self.view.me);
+    }
+
+    pub(super) fn step_scan(&mut self, id: u64, request: &mut Request, turn: &mut Turn) -> Goes {
+        let me = self.view.me;
+        loop {
+            let Work::Scan(scan) = &mut request.work else { return Goes::Away };
+            match scan.tally.step() {
+                ScanStep::Ask(asks) => {
+                    let (partition, question) = scan.question();
+                    let here = asks.contains(&me);
+                    for node in asks.into_iter().filter(|node| *node != me) {
+                        self.ask(id, request, node, partition, &question, turn);
+                    }
+                    if !here {
+                        return Goes::On;
+                    }
+                    let Work::Scan(scan) = &mut request.work else { return Goes::Away };
+                    match self.page(partition, &scan.from, &scan.to, scan.limit, turn) {
+                        Ok(page) => scan.tally.shows(me, page),
+                        Err(_) => scan.tally.refused(me),
+                    }
+                }
+                ScanStep::Answer { items, next } => {
+                    self.answer_scan(request, items, next, turn);
+                    return Goes::Away;
+                }
+                ScanStep::Missed => {
+                    let (required, received) = (scan.tally.required(), scan.tally.received());
+                    self.fail(request, Error::QuorumNotMet { required, received }, turn);
+                    return Goes::Away;
+                }
+            }
+        }
+    }
+
+    fn answer_scan(
+        &mut self,
+        request: &Request,
+        items: Vec<(Bytes, Record)>,
+        next: Option<Bytes>,
+        turn: &mut Turn,
+    ) {
+        let Work::Scan(scan) = &request.work else { return };
+        let sort_of = |key: &Bytes| key::parse_item(key).map(|item| Bytes::from(item.sort));
+        let mut page = Vec::with_capacity(items.len());
+        for (key, record) in &items {
+            let (values, Some(sort)) = (values(record, turn), sort_of(key)) else { continue };
+            if values.is_empty() {
+                continue;
+            }
+            let scope = self.scope(&scan.bucket, &scan.partition_key, &sort);
+            let context = scope.seal(&record.context()).as_str().to_owned();
+            page.push(PageItem { sort, values, context });
+        }
+        let next = next.as_ref().and_then(sort_of);
+        self.finish(request, Reply::Page { items: page, next }, turn);
+    }
+
+    /// What this node holds durably of a range. It examines at most `limit` items and [`PAGE_BYTES`].
+    pub(super) fn page(
+        &self,
+        partition: PartitionId,
+        from: &[u8],
+        to: &[u8],
+        limit: u32,
+        turn: &Turn,
+    ) -> Result<Page, StoreError> {
+        let keys = turn.store.scan(from, to, limit as usize)?;
+        let mut end = (keys.len() == limit as usize)
+            .then(|| keys.last().map(|(key, _)| after(key)))
+            .flatten();
+        let mut items = Vec::with_capacity(keys.len());
+        let mut bytes = 0;
+        for (key, _) in keys {
+            // One item always fits, so that a scan moves on.
+            if bytes > PAGE_BYTES {
+                end = Some(key);
+                break;
+            }
+            if let Some(record) = super::pending::durable(&key, turn.store)? {
+                bytes += record.siblings.values().map(|(_, value)| value.len()).sum::<usize>();
+                items.push((key, record));
+            }
+        }
+        let rebuilding = !self.view.witnessed || self.slots.is_rebuilding(partition);
+        Ok(Page { items, end, rebuilding })
+    }
+}
+
+/// The first possible key after `key`.
+pub(super) fn after(key: &[u8]) -> Bytes {
+    [key, &[0]].concat().into()
+}

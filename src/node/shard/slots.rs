@@ -1,0 +1,124 @@
+//! Which slots of this node are complete.
+//!
+//! A slot that started empty, damaged or behind takes writes, but its answers do not count towards R until
+//! it has merged from enough complete owners of its partition and nobody keeps hints for it any more.
+//! That it is complete is durable, together with the lineage in which it became so.
+
+use crate::id::{Lineage, NodeId, PartitionId};
+use crate::node::View;
+use crate::store::{Change, Store, StoreError, key};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+
+const PREFIX: &str = "slot/";
+
+#[derive(Clone, Debug, Default)]
+struct Slot {
+    rebuilding: bool,
+    merged_from: BTreeSet<NodeId>,
+}
+
+/// See the module's picture.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    owned: BTreeMap<PartitionId, Slot>,
+    /// Who has said, since the rebuilding began, that it keeps no hints for this node.
+    hint_free: BTreeSet<NodeId>,
+}
+
+impl Slots {
+    /// Takes the slots from the layout, and from the store which of them are complete.
+    pub fn reload(&mut self, view: &View, store: &dyn Store) -> Result<(), StoreError> {
+        let layout = &view.agreement.layout;
+        let fresh = layout.member(view.me).is_none_or(|member| member.rebuild);
+        let old = std::mem::take(&mut self.owned);
+        let complete = complete_in(view.lineage, store)?;
+        for index in 0..layout.partitions.count() {
+            let Ok(index) = u16::try_from(index) else { break };
+            let partition = PartitionId(index);
+            let list = layout.preference_list(partition, layout.replicas);
+            if !list.owners.contains(&view.me) {
+                continue;
+            }
+            let rebuilding = fresh && !complete.contains(&partition);
+            let merged_from = match old.get(&partition) {
+                Some(slot) if rebuilding => slot.merged_from.clone(),
+                _ => BTreeSet::new(),
+            };
+            self.owned.insert(partition, Slot { rebuilding, merged_from });
+        }
+        Ok(())
+    }
+
+    /// Whether a slot of this node is not complete.
+    pub fn is_rebuilding(&self, partition: PartitionId) -> bool {
+        self.owned.get(&partition).is_some_and(|slot| slot.rebuilding)
+    }
+
+    /// How many are not.
+    pub fn rebuilding(&self) -> usize {
+        self.owned.values().filter(|slot| slot.rebuilding).count()
+    }
+
+    /// Every slot of this node, and whether it is rebuilding.
+    pub fn owned(&self) -> impl Iterator<Item = (PartitionId, bool)> + '_ {
+        self.owned.iter().map(|(partition, slot)| (*partition, slot.rebuilding))
+    }
+
+    /// A complete owner's items are all durable here.
+    pub fn merged(&mut self, partition: PartitionId, from: NodeId) {
+        if let Some(slot) = self.owned.get_mut(&partition) {
+            slot.merged_from.insert(from);
+        }
+    }
+
+    /// Whether this source has been merged already.
+    pub fn has_merged(&self, partition: PartitionId, from: NodeId) -> bool {
+        self.owned.get(&partition).is_some_and(|slot| slot.merged_from.contains(&from))
+    }
+
+    /// `node` keeps no hints for this node.
+    pub fn hint_free(&mut self, node: NodeId) {
+        self.hint_free.insert(node);
+    }
+
+    /// Marks what has become complete; the changes make it durable.
+    ///
+    /// Enough is min(N−1, N−W+1) other owners: any W slots that acknowledged a write include one of them
+    /// or this slot's stand-in, and those keep no hints any more.
+    pub fn complete(&mut self, view: &View) -> Vec<Change> {
+        let layout = &view.agreement.layout;
+        let mut changes = Vec::new();
+        for (partition, slot) in self.owned.iter_mut().filter(|(_, slot)| slot.rebuilding) {
+            let list = layout.preference_list(*partition, layout.replicas);
+            let n = list.owners.len();
+            let w = usize::from(layout.replicas) / 2 + 1;
+            let enough = n.saturating_sub(1).min((n + 1).saturating_sub(w));
+            let merged = list.owners.iter().filter(|o| slot.merged_from.contains(o)).count();
+            let hints = list.fallbacks.iter().all(|f| self.hint_free.contains(f));
+            if merged >= enough && hints {
+                slot.rebuilding = false;
+                changes.push(Change::Put {
+                    key: slot_key(*partition),
+                    head: Bytes::copy_from_slice(&view.lineage.0.to_le_bytes()),
+                    body: Bytes::new(),
+                });
+            }
+        }
+        changes
+    }
+}
+
+fn slot_key(partition: PartitionId) -> Bytes {
+    [&key::meta(PREFIX)[..], &partition.0.to_be_bytes()].concat().into()
+}
+
+fn complete_in(lineage: Lineage, store: &dyn Store) -> Result<BTreeSet<PartitionId>, StoreError> {
+    let from = key::meta(PREFIX);
+    let to = key::after_prefix(&from);
+    let all = store.scan(&from, &to, 1 << 16)?;
+    let complete = all.iter().filter(|(_, head)| head[..] == lineage.0.to_le_bytes());
+    Ok(complete
+        .filter_map(|(key, _)| key.last_chunk().map(|p| PartitionId(u16::from_be_bytes(*p))))
+        .collect())
+}
