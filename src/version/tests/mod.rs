@@ -8,6 +8,7 @@
 
 mod histories;
 mod joins;
+mod node;
 mod oracle;
 mod records;
 mod stories;
