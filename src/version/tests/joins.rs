@@ -2,8 +2,8 @@
 
 use crate::time::{HybridTime, WallClock};
 use crate::version::{
-    Actor, Applied, COVERED_CAP, COVERED_WINDOW, Cause, Conflict, Content, Dot, OperationId, Room,
-    SIBLINGS_CAP, SIBLINGS_WARNING, Seen, Siblings, Write, Written,
+    Actor, Applied, BEYOND_CAP, COVERED_CAP, COVERED_WINDOW, Cause, Conflict, Content, Dot,
+    OperationId, Room, SIBLINGS_CAP, SIBLINGS_WARNING, Seen, Siblings, Write, Written,
 };
 use bytes::Bytes;
 use fastrand::Rng;
@@ -200,8 +200,10 @@ fn two_lost_stamps_in_a_circle_leave_a_winner() {
     lww(&mut first, 1, 1, 100);
     lww(&mut second, 2, 1, 200);
     lww(&mut p, 3, 2, 150);
+    let untouched = second.clone();
     first.join(&p, Conflict::Lww);
     second.join(&p, Conflict::Lww);
+    assert_eq!(operations(&joined(&first, &untouched, Conflict::Lww)), [1], "200 is the latest");
     assert_eq!((operations(&first), operations(&second)), (vec![2], vec![1]));
     first.join(&second, Conflict::Lww);
     assert_eq!(operations(&first), [1]);
@@ -249,6 +251,37 @@ fn covered_operations_are_remembered_within_the_window_and_the_cap() {
     replica.prune_covered(HybridTime::from_wall(WallClock(end + 1)));
     assert!(!replica.covered().contains(&covered));
     assert_eq!(replica.covered().len(), COVERED_CAP - 1);
+}
+
+#[test]
+fn a_write_after_the_window_stands_also_where_its_id_is_still_remembered() {
+    let window = u64::try_from(COVERED_WINDOW.as_millis()).unwrap();
+    for (after, expected) in [(window - 1, &[2][..]), (window, &[1, 2])] {
+        let mut remembers = Siblings::new();
+        let write = |replica: &mut Siblings, at, seen: &Seen, sequence, millis| {
+            replica.write(seen, actor(at), write_at(sequence, millis), Conflict::Siblings);
+        };
+        write(&mut remembers, 1, &Seen::default(), 1, 100);
+        let seen = remembers.context();
+        write(&mut remembers, 1, &seen, 2, 200);
+        let mut forgot = Siblings::new();
+        write(&mut forgot, 2, &Seen::default(), 1, 200 + after);
+        remembers.join(&forgot, Conflict::Siblings);
+        assert_eq!(operations(&remembers), expected);
+    }
+}
+
+#[test]
+fn a_context_is_bounded_also_for_a_client_that_never_reads() {
+    let mut replica = Siblings::new();
+    put(&mut replica, 1, &Seen::default(), 0);
+    let mut seen = Seen::default();
+    for sequence in 1..50 {
+        put(&mut replica, 1, &seen, sequence);
+        seen = replica.context_after(&seen, operation(sequence));
+        assert!(seen.beyond.len() <= BEYOND_CAP);
+        assert_eq!(operations(&replica), [0, sequence]);
+    }
 }
 
 #[test]
