@@ -39,6 +39,9 @@ pub struct MintsExhausted;
 /// - It is made durable after every [`begin`](Incarnations::begin), before the first write, and after
 ///   [`end_cleanly`](Incarnations::end_cleanly), as the last thing that an orderly stop does.
 /// - As long as it lies on disk with a running incarnation, it tells of an unclean end.
+/// - Beginning takes a commit number of its own, and whoever gets a dot gets that number with it: else a
+///   copy that was made after a clean stop looks as if nothing had happened since, while the next life
+///   sent out dots before its first own commit was durable, and those are minted again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incarnations {
     current: Option<u64>,

@@ -118,9 +118,10 @@ impl Siblings {
     }
 }
 
-/// The latest of some siblings. Also the way out when operations seem to have overwritten one another in
-/// a circle: only a client that used one id for two writes can bring that about, and a wrong value that
-/// it wrote is better than none.
+/// The latest of some siblings. Also the way out when every candidate was overwritten, for a stale value
+/// that is the same everywhere is better than none. It takes one of two oddities to get there: a client
+/// that used one id for two writes; or, under `lww`, a retry through a node that was behind, whose late
+/// stamp took the place of a third write before it was itself found to be overwritten.
 fn latest<'a>(siblings: impl Iterator<Item = &'a Sibling>) -> Option<&'a Sibling> {
     siblings.max_by_key(|sibling| sibling.rank())
 }

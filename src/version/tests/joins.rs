@@ -1,0 +1,376 @@
+//! The algebra of joins, and what each of its answers means.
+
+use crate::time::{HybridTime, WallClock};
+use crate::version::{
+    Actor, Applied, BEYOND_CAP, COVERED_CAP, COVERED_WINDOW, Cause, Conflict, Content, Dot,
+    OperationId, Room, SIBLINGS_CAP, SIBLINGS_WARNING, Seen, Siblings, Write, Written,
+};
+use bytes::Bytes;
+use fastrand::Rng;
+
+pub fn actor(incarnation: u64) -> Actor {
+    Actor { incarnation, mint: 0 }
+}
+
+pub fn dot(incarnation: u64, counter: u64) -> Dot {
+    Dot::new(actor(incarnation), counter)
+}
+
+pub fn operation(sequence: u64) -> OperationId {
+    OperationId { session: 1, sequence }
+}
+
+/// A write at that millisecond.
+pub fn write_at(sequence: u64, millis: u64) -> Write {
+    Write {
+        operation: operation(sequence),
+        stamp: HybridTime::from_wall(WallClock(millis)),
+        expires_at: None,
+        content: Content::Value(Bytes::from(sequence.to_be_bytes().to_vec())),
+    }
+}
+
+/// Puts operation `sequence` through the actor `at`, in a `siblings` bucket.
+pub fn put(replica: &mut Siblings, at: u64, seen: &Seen, sequence: u64) -> Written {
+    replica.write(seen, actor(at), write_at(sequence, 1_000 + sequence), Conflict::Siblings)
+}
+
+pub fn operations(replica: &Siblings) -> Vec<u64> {
+    let mut found: Vec<_> = replica.iter().map(|s| s.operation.sequence).collect();
+    found.sort_unstable();
+    found
+}
+
+fn joined(a: &Siblings, b: &Siblings, conflict: Conflict) -> Siblings {
+    let mut a = a.clone();
+    a.join(b, conflict);
+    a
+}
+
+/// What replicas must agree on: all but the memory of covered operations.
+fn visible(replica: &Siblings) -> (String, u128) {
+    let siblings: Vec<_> = replica.iter().collect();
+    (format!("{} {siblings:?}", replica.vector()), replica.digest())
+}
+
+/// Replicas of one key after writes, retries and joins among them.
+fn replicas(rng: &mut Rng, conflict: Conflict, retries: bool) -> Vec<Siblings> {
+    let mut all = vec![Siblings::new(); 4];
+    let mut sent: Vec<(Seen, Write)> = Vec::new();
+    for step in 0..rng.u64(3..20) {
+        let at = rng.usize(..all.len());
+        let from = rng.usize(..all.len());
+        match rng.u8(..6) {
+            0..3 => {
+                let mut seen = if rng.bool() { all[from].context() } else { Seen::default() };
+                if rng.u8(..4) == 0 && !sent.is_empty() {
+                    seen = sent[rng.usize(..sent.len())].0.clone();
+                }
+                let mut write = write_at(step, 1_000 + rng.u64(..40));
+                write.stamp = write.stamp.max(seen.time.next());
+                if rng.u8(..4) == 0 {
+                    write.content = Content::Tombstone;
+                }
+                sent.push((seen.clone(), write.clone()));
+                all[at].write(&seen, actor(at as u64), write, conflict);
+            }
+            3 if retries && !sent.is_empty() => {
+                let (seen, mut write) = sent[rng.usize(..sent.len())].clone();
+                write.stamp = write.stamp.max(HybridTime::from_wall(WallClock(1_000 + step * 2)));
+                all[at].write(&seen, actor(at as u64), write, conflict);
+            }
+            _ => {
+                let other = all[from].clone();
+                all[at].join(&other, conflict);
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn joins_commute_and_repeat_harmlessly() {
+    let mut rng = Rng::with_seed(1);
+    for conflict in [Conflict::Siblings, Conflict::Lww] {
+        for _ in 0..5_000 {
+            let all = replicas(&mut rng, conflict, true);
+            let (a, b) = (&all[0], &all[1]);
+            let ab = joined(a, b, conflict);
+            assert_eq!(visible(&ab), visible(&joined(b, a, conflict)), "{a:?}\n{b:?}");
+            assert_eq!(visible(&joined(&ab, b, conflict)), visible(&ab), "{a:?}\n{b:?}");
+            assert_eq!(visible(&joined(a, a, conflict)), visible(a));
+        }
+    }
+}
+
+#[test]
+fn joins_associate() {
+    // In an `lww` bucket a retry through another coordinator has a later stamp than the first try, and
+    // may take the place of a third write before it is itself found to be replaced: so only without.
+    let mut rng = Rng::with_seed(2);
+    for (conflict, retries) in [(Conflict::Siblings, true), (Conflict::Lww, false)] {
+        for _ in 0..10_000 {
+            let all = replicas(&mut rng, conflict, retries);
+            let (a, b, c) = (&all[0], &all[1], &all[2]);
+            let left = joined(&joined(a, b, conflict), c, conflict);
+            let right = joined(a, &joined(b, c, conflict), conflict);
+            assert_eq!(visible(&left), visible(&right), "{a:?}\n{b:?}\n{c:?}");
+        }
+    }
+}
+
+#[test]
+fn a_join_says_what_to_store_and_who_is_behind() {
+    let mut rng = Rng::with_seed(3);
+    for conflict in [Conflict::Siblings, Conflict::Lww] {
+        for _ in 0..5_000 {
+            let all = replicas(&mut rng, conflict, true);
+            let (before, sender) = (&all[0], &all[1]);
+            let mut after = before.clone();
+            let applied = after.join(sender, conflict);
+            assert_eq!(applied.changed(), visible(&after) != visible(before));
+            assert_eq!(applied.sender_is_behind(), visible(&after) != visible(sender));
+            assert_eq!(after.is_same_version(sender), visible(&after) == visible(sender));
+        }
+    }
+}
+
+#[test]
+fn the_four_answers_of_a_join() {
+    let mut old = Siblings::new();
+    put(&mut old, 1, &Seen::default(), 1);
+    let mut new = old.clone();
+    let seen = new.context();
+    put(&mut new, 1, &seen, 2);
+    let mut other = old.clone();
+    put(&mut other, 2, &seen, 3);
+    for (here, there, expected) in [
+        (&old, &old, Applied::Equal),
+        (&old, &new, Applied::Newer),
+        (&new, &old, Applied::Stale),
+        (&new, &other, Applied::Concurrent),
+    ] {
+        assert_eq!(here.clone().join(there, Conflict::Siblings), expected);
+    }
+}
+
+#[test]
+fn two_tries_become_one_sibling_with_the_smaller_dot() {
+    let (mut a, mut b) = (Siblings::new(), Siblings::new());
+    put(&mut a, 1, &Seen::default(), 7);
+    put(&mut b, 2, &Seen::default(), 7);
+    for (mut here, there) in [(a.clone(), &b), (b.clone(), &a)] {
+        here.join(there, Conflict::Siblings);
+        let [sibling] = here.iter().collect::<Vec<_>>()[..] else { panic!("{here:?}") };
+        assert_eq!((sibling.dot, &sibling.twins[..]), (dot(1, 1), &[dot(2, 1)][..]));
+        assert!(here.vector().covers(&dot(1, 1)) && here.vector().covers(&dot(2, 1)));
+    }
+}
+
+#[test]
+fn whoever_saw_one_try_removes_the_sibling_that_both_became() {
+    let (mut a, mut b) = (Siblings::new(), Siblings::new());
+    put(&mut a, 1, &Seen::default(), 7);
+    put(&mut b, 2, &Seen::default(), 7);
+    let saw_the_second = b.context();
+    a.join(&b, Conflict::Siblings);
+    put(&mut a, 1, &saw_the_second, 8);
+    assert_eq!(operations(&a), [8]);
+}
+
+#[test]
+fn an_operation_replaced_under_one_dot_goes_under_the_other() {
+    let (mut a, mut b) = (Siblings::new(), Siblings::new());
+    put(&mut a, 1, &Seen::default(), 7);
+    put(&mut b, 2, &Seen::default(), 7);
+    let seen = b.context();
+    put(&mut b, 2, &seen, 8);
+    a.join(&b, Conflict::Siblings);
+    assert_eq!(operations(&a), [8]);
+}
+
+#[test]
+fn two_lost_stamps_in_a_circle_leave_a_winner() {
+    // O is tried at 100 and, through another node, at 200; P comes at 150. One node saw P beat O, the
+    // other saw O beat P. If a lost stamp removed an operation for good, both would go.
+    let lww = |replica: &mut Siblings, at, sequence, millis| {
+        replica.write(&Seen::default(), actor(at), write_at(sequence, millis), Conflict::Lww);
+    };
+    let [mut first, mut second, mut p] = [const { None }; 3].map(|_: Option<()>| Siblings::new());
+    lww(&mut first, 1, 1, 100);
+    lww(&mut second, 2, 1, 200);
+    lww(&mut p, 3, 2, 150);
+    let untouched = second.clone();
+    first.join(&p, Conflict::Lww);
+    second.join(&p, Conflict::Lww);
+    assert_eq!(operations(&joined(&first, &untouched, Conflict::Lww)), [1], "200 is the latest");
+    assert_eq!((operations(&first), operations(&second)), (vec![2], vec![1]));
+    first.join(&second, Conflict::Lww);
+    assert_eq!(operations(&first), [1]);
+    assert_eq!(first.covered()[0].cause, Cause::Outstamped);
+}
+
+#[test]
+fn an_id_used_for_two_writes_never_leaves_nothing() {
+    // O is replaced by P. A client then reads P and writes, through a node that knows neither, with O's id
+    // again. Each seems to have replaced the other.
+    for conflict in [Conflict::Siblings, Conflict::Lww] {
+        let mut a = Siblings::new();
+        a.write(&Seen::default(), actor(1), write_at(1, 100), conflict);
+        let saw_o = a.context();
+        a.write(&saw_o, actor(1), write_at(2, 200), conflict);
+        let mut b = joined(&Siblings::new(), &a, conflict);
+        b.covered.clear();
+        b.write(&a.context(), actor(2), write_at(1, 300), conflict);
+        a.join(&b, conflict);
+        assert_eq!(a.len(), 1, "{conflict:?} {a:?}");
+    }
+}
+
+#[test]
+fn covered_operations_are_remembered_within_the_window_and_the_cap() {
+    let mut replica = Siblings::new();
+    for sequence in 0..(COVERED_CAP as u64 + 10) {
+        let seen = replica.context();
+        put(&mut replica, 1, &seen, sequence);
+    }
+    assert_eq!(replica.covered().len(), COVERED_CAP);
+    assert!(replica.covered().iter().all(|c| c.operation.sequence >= 9), "the oldest go first");
+    let covered = replica.covered()[0];
+    let window = u64::try_from(COVERED_WINDOW.as_millis()).unwrap();
+    let end = covered.stamp.wall().0 + window;
+    let ask = |millis| {
+        let stamp = HybridTime::from_wall(WallClock(millis));
+        replica.repeated(covered.operation, stamp)
+    };
+    assert_eq!(ask(end - 1), Some(Written::Replaced(covered.dot)));
+    assert_eq!(ask(end), None, "after the window it is a new write");
+
+    replica.prune_covered(HybridTime::from_wall(WallClock(end)));
+    assert!(replica.covered().contains(&covered), "the window has just not ended");
+    replica.prune_covered(HybridTime::from_wall(WallClock(end + 1)));
+    assert!(!replica.covered().contains(&covered));
+    assert_eq!(replica.covered().len(), COVERED_CAP - 1);
+}
+
+#[test]
+fn a_write_after_the_window_stands_also_where_its_id_is_still_remembered() {
+    let window = u64::try_from(COVERED_WINDOW.as_millis()).unwrap();
+    for (after, expected) in [(window - 1, &[2][..]), (window, &[1, 2])] {
+        let mut remembers = Siblings::new();
+        let write = |replica: &mut Siblings, at, seen: &Seen, sequence, millis| {
+            replica.write(seen, actor(at), write_at(sequence, millis), Conflict::Siblings);
+        };
+        write(&mut remembers, 1, &Seen::default(), 1, 100);
+        let seen = remembers.context();
+        write(&mut remembers, 1, &seen, 2, 200);
+        let mut forgot = Siblings::new();
+        write(&mut forgot, 2, &Seen::default(), 1, 200 + after);
+        remembers.join(&forgot, Conflict::Siblings);
+        assert_eq!(operations(&remembers), expected);
+    }
+}
+
+#[test]
+fn a_context_is_bounded_also_for_a_client_that_never_reads() {
+    let mut replica = Siblings::new();
+    put(&mut replica, 1, &Seen::default(), 0);
+    let mut seen = Seen::default();
+    for sequence in 1..50 {
+        put(&mut replica, 1, &seen, sequence);
+        seen = replica.context_after(&seen, operation(sequence));
+        assert!(seen.beyond.len() <= BEYOND_CAP);
+        assert_eq!(operations(&replica), [0, sequence]);
+    }
+}
+
+#[test]
+fn the_digest_is_of_the_state_and_not_of_the_memory() {
+    let mut base = Siblings::new();
+    put(&mut base, 1, &Seen::default(), 1);
+    let seen = base.context();
+    put(&mut base, 1, &seen, 2);
+    let mut forgot = base.clone();
+    forgot.prune_covered(HybridTime(u64::MAX));
+    assert_ne!(forgot, base);
+    assert_eq!(forgot.digest(), base.digest());
+
+    let changes: [fn(&mut Siblings); 6] = [
+        |s| s.vector.learn(dot(9, 1)),
+        |s| s.siblings[0].dot = dot(1, 1),
+        |s| s.siblings[0].twins.push(dot(9, 1)),
+        |s| s.siblings[0].stamp = HybridTime(5),
+        |s| s.siblings[0].expires_at = Some(WallClock(0)),
+        |s| s.siblings[0].content = Content::Tombstone,
+    ];
+    for change in changes {
+        let mut changed = base.clone();
+        change(&mut changed);
+        assert_ne!(changed.digest(), base.digest());
+    }
+}
+
+#[test]
+fn an_expired_sibling_is_a_tombstone_with_the_same_dot() {
+    let mut replica = Siblings::new();
+    let write = Write { expires_at: Some(WallClock(50)), ..write_at(1, 10) };
+    replica.write(&Seen::default(), actor(1), write, Conflict::Siblings);
+    assert_eq!(replica.values_at(WallClock(49)).count(), 1);
+    assert!(!replica.is_deleted(WallClock(49)));
+    assert_eq!(replica.values_at(WallClock(50)).count(), 0);
+    assert!(replica.is_deleted(WallClock(50)));
+    assert_eq!(replica.values().count(), 1, "the digest's view does not change");
+}
+
+#[test]
+fn a_coordinator_warns_at_ten_siblings_and_stops_at_a_hundred_but_merges_go_on() {
+    let mut replica = Siblings::new();
+    let blind = Seen::default();
+    let room = |replica: &Siblings, seen| replica.room(seen, operation(9_999), Conflict::Siblings);
+    for sequence in 0..SIBLINGS_CAP as u64 {
+        let count = sequence as usize + 1;
+        let expected = if count < SIBLINGS_WARNING { Room::Enough } else { Room::Warning(count) };
+        assert_eq!(room(&replica, &blind), expected);
+        put(&mut replica, 1, &blind, sequence);
+    }
+    assert_eq!(room(&replica, &blind), Room::Full(SIBLINGS_CAP));
+    assert_eq!(room(&replica, &replica.context()), Room::Enough, "a resolving put is welcome");
+    assert_eq!(replica.room(&blind, operation(3), Conflict::Siblings), Room::Enough, "a retry");
+    assert_eq!(replica.room(&blind, operation(9_999), Conflict::Lww), Room::Enough);
+    let mut other = Siblings::new();
+    put(&mut other, 2, &blind, 5_000);
+    replica.join(&other, Conflict::Siblings);
+    assert_eq!(replica.len(), SIBLINGS_CAP + 1);
+}
+
+#[test]
+fn a_put_never_claims_to_have_seen_what_it_was_not_shown() {
+    let mut replica = Siblings::new();
+    put(&mut replica, 1, &Seen::default(), 1);
+    // Another client writes blindly through the same actor, and goes on with what it was answered.
+    put(&mut replica, 1, &Seen::default(), 2);
+    let answered = replica.context_after(&Seen::default(), operation(2));
+    assert!(answered.covers(&dot(1, 2)) && !answered.covers(&dot(1, 1)));
+    put(&mut replica, 1, &answered, 3);
+    assert_eq!(operations(&replica), [1, 3]);
+    // Also through a replica that has heard of neither, in whichever order they meet.
+    let mut elsewhere = Siblings::new();
+    put(&mut elsewhere, 2, &answered, 4);
+    let mut old = Siblings::new();
+    put(&mut old, 1, &Seen::default(), 1);
+    put(&mut old, 1, &Seen::default(), 2);
+    elsewhere.join(&old, Conflict::Siblings);
+    assert_eq!(operations(&elsewhere), [1, 4]);
+}
+
+#[test]
+fn alone_on_the_key_a_put_answers_with_all_that_is_known() {
+    let mut replica = Siblings::new();
+    put(&mut replica, 1, &Seen::default(), 1);
+    put(&mut replica, 2, &Seen::default(), 2);
+    let seen = replica.context();
+    put(&mut replica, 1, &seen, 3);
+    let answered = replica.context_after(&seen, operation(3));
+    assert_eq!(answered, replica.context());
+    assert!(answered.beyond.is_empty() && answered.descends(&seen) && !seen.descends(&answered));
+}
