@@ -70,3 +70,14 @@ impl fmt::Display for PartitionId {
         self.0.fmt(f)
     }
 }
+
+/// What a bucket does with concurrent values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Conflict {
+    /// Keep them all until somebody who saw them writes one.
+    #[default]
+    Siblings,
+    /// Keep the one with the latest stamp.
+    Lww,
+}

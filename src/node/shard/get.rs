@@ -94,7 +94,7 @@ impl GetWork {
 impl Shard {
     pub(super) fn restart_get(&mut self, request: &mut Request, now: Instant) {
         let Work::Get(get) = &mut request.work else { return };
-        let replicas = self.replicas(get.partition, get.bucket.n, now);
+        let replicas = self.replicas(get.partition, get.bucket.settings.n, now);
         get.tally = Get::begin(get.quorum, &replicas, self.view.me);
         get.write_back = None;
     }
@@ -141,7 +141,7 @@ impl Shard {
             self.ask(id, request, ask.to, partition, &message, turn);
             return false;
         }
-        let holding = self.holding(&key, partition, get.bucket.n, ask.whole, turn);
+        let holding = self.holding(&key, partition, get.bucket.settings.n, ask.whole, turn);
         match holding {
             Ok(holding) => get.tally.holds(me, holding),
             Err(_) => get.tally.refused(me),

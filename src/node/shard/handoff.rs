@@ -196,7 +196,7 @@ impl Shard {
         }
         let Some(parsed) = key::parse_item(item) else { return };
         let Some(bucket) = self.buckets_by_id.get(&parsed.bucket.0) else { return };
-        let n = bucket.n;
+        let n = bucket.settings.n;
         if self.is_owner(parsed.partition, n) || self.pending.contains(item) {
             return;
         }

@@ -43,10 +43,10 @@ impl Shard {
             return;
         };
         let view = self.view.clone();
-        let list = view.agreement.layout.preference_list(partition, bucket.n);
+        let list = view.agreement.layout.preference_list(partition, bucket.settings.n);
         let (owners, fallbacks) = (list.owners.to_vec(), list.fallbacks.to_vec());
         let mut held = BTreeMap::new();
-        if let Ok(holding) = self.holding(&key, partition, bucket.n, true, turn) {
+        if let Ok(holding) = self.holding(&key, partition, bucket.settings.n, true, turn) {
             held.insert(self.view.me, holding);
         }
         let work = LocateWork { item, partition, key, owners, fallbacks, held, begun: false };

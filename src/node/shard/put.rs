@@ -88,8 +88,8 @@ impl Shard {
         if self.life != Life::Running {
             return Err(Error::Overloaded("the node is starting or stopping".into()));
         }
-        let quorum = put.quorum.resolve(bucket.n, bucket.w)?;
-        let replicas = self.replicas(partition, bucket.n, turn.now.instant);
+        let quorum = put.quorum.resolve(bucket.settings.n, bucket.settings.w)?;
+        let replicas = self.replicas(partition, bucket.settings.n, turn.now.instant);
         replicas.check(quorum)?;
         let Item { key: partition_key, sort, .. } = &put.item;
         let scope = self.scope(bucket, partition_key, sort);
@@ -101,7 +101,7 @@ impl Shard {
             }
         };
         let key = key::item(partition, bucket.id, partition_key, sort);
-        let conflict = bucket.conflict;
+        let conflict = bucket.settings.conflict;
         let latest = self.pending.latest(&key, turn.store).map_err(disk_error)?;
         let mut record = latest.unwrap_or_else(|| Record::new(Kind::from(conflict)));
         if let Room::Full(count) = record.siblings.room(&seen, put.operation, conflict) {
@@ -129,7 +129,7 @@ impl Shard {
             tally,
             key,
             partition,
-            n: bucket.n,
+            n: bucket.settings.n,
             quorum,
             record: message,
             context,

@@ -80,7 +80,7 @@ impl Shard {
             .map_err(|_| Refusal::Unreadable)?;
         let item = key::parse_item(&key).ok_or(Refusal::Unreadable)?;
         let bucket = self.buckets_by_id.get(&item.bucket.0).ok_or(Refusal::UnknownBucket)?;
-        if incoming.kind.conflict() != bucket.conflict || bucket.n != n {
+        if incoming.kind.conflict() != bucket.settings.conflict || bucket.settings.n != n {
             return Err(Refusal::Unreadable);
         }
         if !self.join_here(&key, &incoming, turn) {
@@ -108,13 +108,13 @@ impl Shard {
         let item = key::parse_item(key).filter(|item| item.partition == partition);
         let item = item.ok_or(Refusal::Unreadable)?;
         let bucket = self.buckets_by_id.get(&item.bucket.0).ok_or(Refusal::UnknownBucket)?;
-        let list = self.view.agreement.layout.preference_list(partition, bucket.n);
+        let list = self.view.agreement.layout.preference_list(partition, bucket.settings.n);
         let me = &self.view.me;
         let fits = match hint_for {
-            None => list.owners.contains(me),
+            None => list.role(*me) == Role::Primary,
             Some(owner) => list.fallbacks.contains(me) && list.owners.contains(&owner),
         };
-        if fits { Ok(bucket.n) } else { Err(Refusal::Stranger) }
+        if fits { Ok(bucket.settings.n) } else { Err(Refusal::Stranger) }
     }
 
     /// Joins a record into this node's own, in the batch of this turn. False when the own one cannot be
@@ -144,7 +144,7 @@ impl Shard {
         let item = key::parse_item(key).ok_or(Refusal::Unreadable)?;
         let bucket = self.buckets_by_id.get(&item.bucket.0).ok_or(Refusal::UnknownBucket)?;
         let holding = self
-            .holding(key, item.partition, bucket.n, whole, turn)
+            .holding(key, item.partition, bucket.settings.n, whole, turn)
             .map_err(|_| Refusal::Unreadable)?;
         let record = holding.record.as_ref().map(|record| {
             let (head, body) = record.encode();

@@ -42,7 +42,7 @@ impl ScanWork {
 impl Shard {
     pub(super) fn restart_scan(&mut self, request: &mut Request, now: Instant) {
         let Work::Scan(scan) = &mut request.work else { return };
-        let replicas = self.replicas(scan.partition, scan.bucket.n, now);
+        let replicas = self.replicas(scan.partition, scan.bucket.settings.n, now);
         scan.tally = Scan::begin(scan.quorum, &replicas, self.view.me);
     }
 

@@ -79,10 +79,10 @@ impl Shard {
         let now = turn.now.instant;
         let me = self.view.me;
         let partition = self.partition(bucket_name(&request), key_of(&request));
-        let replicas = self.replicas(partition, bucket.n, now);
+        let replicas = self.replicas(partition, bucket.settings.n, now);
         let begun = match request {
             Request::Put { ref item, quorum, .. } => {
-                let resolved = match quorum.resolve(bucket.n, bucket.w) {
+                let resolved = match quorum.resolve(bucket.settings.n, bucket.settings.w) {
                     Ok(resolved) => resolved,
                     Err(error) => return self.refuse_client(origin, labels, error, turn),
                 };
@@ -104,13 +104,13 @@ impl Shard {
                 self.forward(origin, labels, deadline, request, partition, resolved, &replicas, turn);
                 return;
             }
-            Request::Get { item, quorum } => quorum.resolve(bucket.n, bucket.r).and_then(|quorum| {
+            Request::Get { item, quorum } => quorum.resolve(bucket.settings.n, bucket.settings.r).and_then(|quorum| {
                 replicas.check(quorum)?;
                 let tally = Get::begin(quorum, &replicas, me);
                 Ok(Work::Get(Box::new(GetWork::new(tally, item, bucket, quorum, partition))))
             }),
             Request::Scan { key: partition_key, from, to, limit, quorum, .. } => {
-                quorum.resolve(bucket.n, bucket.r).and_then(|quorum| {
+                quorum.resolve(bucket.settings.n, bucket.settings.r).and_then(|quorum| {
                     replicas.check(quorum)?;
                     let tally = Scan::begin(quorum, &replicas, me);
                     let end = (!to.is_empty()).then_some(&to[..]);

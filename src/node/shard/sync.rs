@@ -294,7 +294,7 @@ impl Shard {
             return false;
         };
         let Some(bucket) = self.buckets_by_id.get(&item.bucket.0) else { return false };
-        let owners = self.view.agreement.layout.preference_list(partition, bucket.n).owners;
+        let owners = self.view.agreement.layout.preference_list(partition, bucket.settings.n).owners;
         owners.contains(&with) && owners.contains(&self.view.me)
     }
 

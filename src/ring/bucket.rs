@@ -1,0 +1,130 @@
+//! Buckets: namespaces with settings, and the registry of all of them.
+//!
+//! What decides how records join and where they live (`n`, `conflict`, `kind`) never changes after
+//! creation, and the id is random: dropping a bucket and creating it again cannot resurrect its data.
+
+use super::Invalid;
+use crate::id::{BucketId, Conflict};
+use crate::time::Duration;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The longest bucket name, in bytes.
+pub const BUCKET_NAME_LIMIT: usize = 64;
+/// The most buckets: everybody holds the whole registry, and it travels whole.
+pub const BUCKET_LIMIT: usize = 10_000;
+/// The longest time to live: longer ones are mistakes.
+const TTL_LIMIT: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
+
+/// Whether a bucket may be called so: 1..=64 bytes of `a-z 0-9 . _ -`.
+pub fn is_bucket_name(name: &str) -> bool {
+    (1..=BUCKET_NAME_LIMIT).contains(&name.len())
+        && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
+}
+
+/// What a message may show of a string that somebody sent.
+pub(super) fn shown(name: &str) -> String {
+    name.chars().take(BUCKET_NAME_LIMIT).flat_map(char::escape_default).collect()
+}
+
+/// What a bucket is to be like.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketSettings {
+    /// How many owners each key has. Never changes.
+    pub n: u8,
+    /// How many owners a read asks for unless it says otherwise; `None`: a majority.
+    pub r: Option<u8>,
+    /// How many owners a write asks for unless it says otherwise; `None`: a majority.
+    pub w: Option<u8>,
+    /// What becomes of concurrent values. Never changes.
+    pub conflict: Conflict,
+    /// The type of its values; `None`: bytes, the only one that this version knows. Never changes.
+    pub kind: Option<String>,
+    /// How long an item lives unless its write says otherwise; `None`: for ever.
+    pub ttl: Option<Duration>,
+}
+
+impl BucketSettings {
+    /// The default settings with `n` replicas.
+    pub fn new(n: u8) -> BucketSettings {
+        BucketSettings { n, r: None, w: None, conflict: Conflict::default(), kind: None, ttl: None }
+    }
+
+    /// Whether a bucket may be like this in a layout with room for `replicas` owners.
+    ///
+    /// # Errors
+    /// [`Invalid`], with what is wrong.
+    pub fn validate(&self, replicas: u8) -> Result<(), Invalid> {
+        if !(1..=replicas).contains(&self.n) {
+            return Err(Invalid::BucketN { n: self.n, replicas });
+        }
+        for (which, count) in [("r", self.r), ("w", self.w)] {
+            if let Some(count) = count.filter(|count| !(1..=self.n).contains(count)) {
+                return Err(Invalid::BucketQuorum { which, count, n: self.n });
+            }
+        }
+        if let Some(kind) = &self.kind {
+            return Err(Invalid::BucketKind(shown(kind)));
+        }
+        if self.ttl.is_some_and(|ttl| ttl < Duration::from_millis(1) || ttl > TTL_LIMIT) {
+            return Err(Invalid::BucketTtl);
+        }
+        Ok(())
+    }
+}
+
+/// A bucket as all members know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// Random: the identity of its data.
+    pub id: BucketId,
+    /// What people call it; part of where its keys live.
+    pub name: String,
+    /// What it is like.
+    pub settings: BucketSettings,
+}
+
+/// All buckets.
+///
+/// - `version` grows with every change, apart from the placement epoch.
+/// - Each bucket is filed under its own name; ids are distinct.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registry {
+    /// How often it changed.
+    pub version: u64,
+    /// By name.
+    pub buckets: BTreeMap<String, Bucket>,
+}
+
+impl Registry {
+    /// The bucket of this name.
+    pub fn get(&self, name: &str) -> Option<&Bucket> {
+        self.buckets.get(name)
+    }
+
+    /// The bucket with this id.
+    pub fn by_id(&self, id: BucketId) -> Option<&Bucket> {
+        self.buckets.values().find(|bucket| bucket.id == id)
+    }
+
+    /// Whether every sentence that the types promise holds, for a layout with `replicas`.
+    ///
+    /// # Errors
+    /// [`Invalid`], with the first sentence that does not hold.
+    pub fn validate(&self, replicas: u8) -> Result<(), Invalid> {
+        if self.buckets.len() > BUCKET_LIMIT {
+            return Err(Invalid::TooMany("buckets"));
+        }
+        let mut ids = BTreeSet::new();
+        for (name, bucket) in &self.buckets {
+            if !is_bucket_name(name) {
+                return Err(Invalid::BucketName(shown(name)));
+            }
+            if *name != bucket.name || !ids.insert(bucket.id) {
+                return Err(Invalid::Registry(name.clone()));
+            }
+            bucket.settings.validate(replicas)?;
+        }
+        Ok(())
+    }
+}
