@@ -83,6 +83,8 @@ pub struct Swim {
     /// Whom the layout dropped, and up to which incarnation nothing is believed about them.
     pub(super) forgotten: BTreeMap<NodeId, Incarnation>,
     pub(super) rumors: Rumors,
+    /// Whether the packet at hand says something about us that we have contradicted already.
+    pub(super) behind: bool,
     pub(super) health: LocalHealth,
     pub(super) prober: Prober,
     pub(super) timers: Timers,
@@ -126,6 +128,7 @@ impl Swim {
             suspicions: BTreeMap::new(),
             forgotten: BTreeMap::new(),
             rumors: Rumors::default(),
+            behind: false,
             health: LocalHealth::default(),
             prober,
             timers,
@@ -156,8 +159,13 @@ impl Swim {
         }
         self.counters.received += 1;
         self.meet(&packet.header);
+        self.behind = false;
         for claim in packet.claims {
             self.hear(now, claim, None);
+        }
+        if self.behind {
+            let to = self.answer_address(from, &packet.header);
+            self.send(to, Message::Gossip, self.record(self.me));
         }
         self.answer(now, from, &packet.header, packet.message);
     }
@@ -317,6 +325,17 @@ impl Swim {
             facts: member.facts,
             version: member.facts_version,
         }))
+    }
+
+    /// What a member says about itself, as a claim for those who know it.
+    pub(super) fn facts(&self, node: NodeId) -> Option<Claim> {
+        let member = self.members.get(&node)?;
+        Some(Claim::Facts {
+            about: node,
+            incarnation: member.incarnation,
+            version: member.facts_version,
+            facts: member.facts,
+        })
     }
 
     /// Our opinion about a member, as a claim for those who know it.

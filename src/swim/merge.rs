@@ -54,7 +54,7 @@ impl Swim {
         match (claim, before) {
             (Claim::Record(record), None) => self.welcome(now, record),
             // Who it is must be known before anything else can be believed about it.
-            (Claim::Verdict { .. } | Claim::Facts { .. }, None) => {}
+            (Claim::Verdict { .. } | Claim::Facts { .. }, None) | (Claim::Stranger { .. }, _) => {}
             (Claim::Facts { version, facts, .. }, Some((life, _))) => {
                 if incarnation == life {
                     self.hear_facts(about, version, facts);
@@ -145,13 +145,7 @@ impl Swim {
     }
 
     pub(super) fn tell_facts_of(&mut self, node: NodeId) {
-        let Some(member) = self.members.get(&node) else { return };
-        let claim = Claim::Facts {
-            about: node,
-            incarnation: member.incarnation,
-            version: member.facts_version,
-            facts: member.facts,
-        };
+        let Some(claim) = self.facts(node) else { return };
         self.rumors.tell(node, Topic::Facts, wire::encode(&claim));
     }
 
@@ -214,7 +208,8 @@ impl Swim {
     fn hear_of_myself(&mut self, now: Instant, claim: &Claim) {
         let myself = self.myself();
         let (said, mine) = (claim.incarnation(), myself.incarnation);
-        if said < mine {
+        if said < mine || matches!(claim, Claim::Stranger { .. }) {
+            self.behind = true;
             return;
         }
         if !mine.admits(said) {
@@ -237,8 +232,14 @@ impl Swim {
                 (*state <= myself.state, matches!(state, State::Suspect | State::Dead))
             }
             Claim::Facts { version, facts, .. } => (same_words(*version, facts), false),
+            Claim::Stranger { .. } => (true, false),
         };
         if said == mine && echo {
+            let version = match claim {
+                Claim::Facts { version, .. } => *version,
+                _ => myself.facts_version,
+            };
+            self.behind |= version < myself.facts_version;
             return;
         }
         if matches!(claim, Claim::Record(r) if differs(&r.identity, &myself.identity)) {

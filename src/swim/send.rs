@@ -10,14 +10,21 @@
 use super::machine::{Output, Swim};
 use super::member::State;
 use super::scale;
+use super::suspicion::Accusers;
 use super::wire::{self, Claim, Header, Message};
 use crate::id::NodeId;
+use std::cmp::Ordering;
 use std::net::SocketAddr;
 
 impl Swim {
     fn header(&self) -> Header {
         let myself = self.myself();
-        Header { from: self.me, incarnation: myself.incarnation, address: myself.identity.address }
+        Header {
+            from: self.me,
+            incarnation: myself.incarnation,
+            version: myself.facts_version,
+            address: myself.identity.address,
+        }
     }
 
     /// Sends a message with rumors. Pure gossip without anything to tell is not sent.
@@ -49,25 +56,25 @@ impl Swim {
     }
 
     /// What the sender of this header should hear about itself, if it differs from how it sees itself.
+    /// To what is behind it answers with its record (see [`Swim::handle_datagram`]), so a rumor that
+    /// missed somebody is made up for at the next ping between the two.
     pub(super) fn correction(&self, header: &Header) -> Option<Claim> {
-        let Some(member) = self.members.get(&header.from) else {
-            let incarnation = *self.forgotten.get(&header.from)?;
+        let about = header.from;
+        let Some(member) = self.members.get(&about) else {
+            let last = self.forgotten.get(&about).filter(|last| **last >= header.incarnation);
+            let Some(incarnation) = last.copied() else { return Some(Claim::Stranger { about }) };
             // Whom the layout dropped has to contradict before it is taken for a member again.
-            return (incarnation >= header.incarnation).then_some(Claim::Verdict {
-                about: header.from,
-                incarnation,
-                state: State::Left,
-                accusers: Default::default(),
-            });
+            let (state, accusers) = (State::Left, Accusers::default());
+            return Some(Claim::Verdict { about, incarnation, state, accusers });
         };
-        let moved = member.identity.address != header.address;
-        if member.incarnation > header.incarnation
-            || (member.incarnation == header.incarnation && moved)
-        {
-            return self.record(header.from);
+        match member.incarnation.cmp(&header.incarnation) {
+            Ordering::Greater => self.record(about),
+            Ordering::Equal if member.identity.address != header.address => self.record(about),
+            Ordering::Equal if member.state != State::Alive => self.verdict(about),
+            Ordering::Equal if member.facts_version == header.version => None,
+            Ordering::Equal => self.facts(about),
+            Ordering::Less => self.verdict(about),
         }
-        let accused = member.incarnation == header.incarnation && member.state != State::Alive;
-        if accused { self.verdict(header.from) } else { None }
     }
 
     /// Where to answer. A member known where it says it is gets its answer there; anybody else at the

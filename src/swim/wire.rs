@@ -32,8 +32,9 @@ const MAX_DEPTH: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Header {
     pub(super) from: NodeId,
-    /// With these two, a peer that believes in an older or a newer life of the sender can tell it so.
+    /// With these, a peer that holds something older or newer about the sender can tell it so.
     pub(super) incarnation: Incarnation,
+    pub(super) version: u64,
     pub(super) address: SocketAddr,
 }
 
@@ -86,13 +87,18 @@ pub(super) enum Claim {
     /// Only its facts.
     #[serde(rename = "f")]
     Facts { about: NodeId, incarnation: Incarnation, version: u64, facts: Facts },
+    /// Told to the member alone: I do not know you.
+    #[serde(rename = "w")]
+    Stranger { about: NodeId },
 }
 
 impl Claim {
     pub(super) fn about(&self) -> NodeId {
         match self {
             Claim::Record(record) => record.identity.id,
-            Claim::Verdict { about, .. } | Claim::Facts { about, .. } => *about,
+            Claim::Verdict { about, .. }
+            | Claim::Facts { about, .. }
+            | Claim::Stranger { about } => *about,
         }
     }
 
@@ -101,13 +107,14 @@ impl Claim {
             Claim::Record(Record { incarnation, .. })
             | Claim::Verdict { incarnation, .. }
             | Claim::Facts { incarnation, .. } => *incarnation,
+            Claim::Stranger { .. } => Incarnation(0),
         }
     }
 
     fn is_sound(&self) -> bool {
         match self {
             Claim::Record(record) => record.identity.is_sound(),
-            Claim::Verdict { about, .. } | Claim::Facts { about, .. } => *about != NodeId(0),
+            other => other.about() != NodeId(0),
         }
     }
 }

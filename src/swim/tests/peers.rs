@@ -1,0 +1,1 @@
+//! Two machines face to face: the words that they exchange, one by one.

@@ -1,0 +1,1 @@
+//! What must be refused: junk, lies, packets for somebody else.
