@@ -89,6 +89,8 @@ pub struct Swim {
     pub(super) prober: Prober,
     pub(super) timers: Timers,
     pub(super) seeds: Vec<SocketAddr>,
+    /// What we will say about ourselves as soon as we may.
+    pub(super) next_facts: Option<Facts>,
     pub(super) counters: Counters,
     pub(super) outputs: VecDeque<Output>,
     pub(super) rng: fastrand::Rng,
@@ -133,6 +135,7 @@ impl Swim {
             prober,
             timers,
             seeds: Vec::new(),
+            next_facts: None,
             counters: Counters::default(),
             outputs: VecDeque::new(),
             rng,
@@ -205,15 +208,10 @@ impl Swim {
         self.try_seeds(now);
     }
 
-    /// Announces what we say about ourselves, at most once in `facts_interval`.
+    /// Announces what we say about ourselves, at most once in `facts_interval`; of several changes in
+    /// one interval the last.
     pub fn set_facts(&mut self, now: Instant, facts: Facts) {
-        let me = self.me;
-        let Some(member) = self.members.get_mut(&me) else { return };
-        if member.facts == facts {
-            return;
-        }
-        member.facts = facts;
-        member.facts_version = member.facts_version.saturating_add(1);
+        self.next_facts = Some(facts);
         self.timers.announce_facts(now);
     }
 

@@ -144,7 +144,17 @@ impl Swim {
         self.tell_facts_of(node);
     }
 
-    pub(super) fn tell_facts_of(&mut self, node: NodeId) {
+    /// Says something new about ourselves, if it is.
+    pub(super) fn announce_facts(&mut self) {
+        let me = self.me;
+        let Some(facts) = self.next_facts.take() else { return };
+        let Some(myself) = self.members.get_mut(&me).filter(|m| m.facts != facts) else { return };
+        myself.facts = facts;
+        myself.facts_version = myself.facts_version.saturating_add(1);
+        self.tell_facts_of(me);
+    }
+
+    fn tell_facts_of(&mut self, node: NodeId) {
         let Some(claim) = self.facts(node) else { return };
         self.rumors.tell(node, Topic::Facts, wire::encode(&claim));
     }

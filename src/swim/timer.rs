@@ -93,7 +93,7 @@ impl Swim {
         if self.timers.facts.is_some_and(|due| due <= now) {
             self.timers.facts = None;
             self.timers.facts_allowed = now + self.config.facts_interval;
-            self.tell_facts_of(self.me);
+            self.announce_facts();
         }
         if self.timers.gossip <= now {
             self.timers.gossip = now + self.config.gossip_interval;

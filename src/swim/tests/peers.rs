@@ -1,1 +1,259 @@
-//! Two machines face to face: the words that they exchange, one by one.
+//! One machine and a peer made of paper: the words that they exchange, one by one.
+
+use super::super::wire::{self, Claim, Header, Message, Packet, Record};
+use super::super::*;
+use super::network::identity;
+use crate::id::NodeId;
+use crate::time::{Duration, Instant};
+use std::net::SocketAddr;
+
+pub(super) const START: Instant = Instant(1_000_000);
+
+/// The machine of node 0.
+pub(super) fn machine() -> Swim {
+    let rng = fastrand::Rng::with_seed(1);
+    Swim::new(Config::default(), identity(0), Incarnation(0), rng, START)
+}
+
+pub(super) fn header(node: usize) -> Header {
+    let Identity { id, address, .. } = identity(node);
+    Header { from: id, incarnation: Incarnation(0), version: 0, address }
+}
+
+pub(super) fn record(node: usize, incarnation: u64, state: State) -> Claim {
+    Claim::Record(Record {
+        identity: identity(node),
+        incarnation: Incarnation(incarnation),
+        state,
+        accusers: Default::default(),
+        facts: Facts::default(),
+        version: 0,
+    })
+}
+
+pub(super) fn verdict(node: usize, incarnation: u64, state: State) -> Claim {
+    let (about, incarnation) = (identity(node).id, Incarnation(incarnation));
+    Claim::Verdict { about, incarnation, state, accusers: Default::default() }
+}
+
+pub(super) fn packet(header: &Header, message: Message, claims: &[Claim]) -> Vec<u8> {
+    let mut packet = wire::open(header, message);
+    claims.iter().for_each(|claim| packet.extend(wire::encode(claim)));
+    wire::seal(packet)
+}
+
+/// What the machine hears from node `from`, and what it sends then.
+pub(super) fn say(
+    swim: &mut Swim,
+    now: Instant,
+    from: usize,
+    message: Message,
+    claims: &[Claim],
+) -> Vec<(SocketAddr, Packet)> {
+    swim.handle_datagram(now, identity(from).address, &packet(&header(from), message, claims));
+    sent(swim)
+}
+
+pub(super) fn sent(swim: &mut Swim) -> Vec<(SocketAddr, Packet)> {
+    std::iter::from_fn(|| swim.poll_output())
+        .filter_map(|output| match output {
+            Output::Datagram { to, bytes } => {
+                Some((to, wire::decode(&bytes).expect("we send what we understand")))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// Runs the machine's own timers up to a moment, never late.
+pub(super) fn pass(swim: &mut Swim, until: Instant) -> Vec<(Instant, SocketAddr, Packet)> {
+    let mut all = Vec::new();
+    while let Some(due) = swim.poll_timeout().filter(|due| *due <= until) {
+        swim.handle_timeout(due);
+        all.extend(sent(swim).into_iter().map(|(to, packet)| (due, to, packet)));
+    }
+    all
+}
+
+fn knows(swim: &mut Swim, nodes: std::ops::Range<usize>) {
+    let claims: Vec<Claim> = nodes.map(|node| record(node, 0, State::Alive)).collect();
+    say(swim, START, 1, Message::Gossip, &claims);
+}
+
+#[test]
+fn who_is_accused_contradicts_in_the_same_breath() {
+    let mut swim = machine();
+    knows(&mut swim, 1..3);
+    let ping = Message::Ping { sequence: 5, target: NodeId(1) };
+    let answers = say(&mut swim, START, 1, ping, &[verdict(0, 3, State::Suspect)]);
+    let [(to, answer)] = &answers[..] else { panic!("{answers:?}") };
+    assert_eq!(*to, identity(1).address);
+    assert_eq!(answer.message, Message::Ack { sequence: 5, target: NodeId(1) });
+    assert!(answer.claims.contains(&record(0, 4, State::Alive)), "{answer:?}");
+    assert_eq!(swim.counters().refutations, 1);
+    assert_eq!(swim.local_health(), 1, "to be accused is a hint");
+    // The same accusation again is old, and is answered with our record.
+    let answers = say(&mut swim, START, 2, Message::Gossip, &[verdict(0, 3, State::Suspect)]);
+    assert_eq!(answers[0].1.claims[0], record(0, 4, State::Alive));
+    assert_eq!(swim.counters().refutations, 1);
+}
+
+#[test]
+fn an_echo_of_our_own_words_is_no_claim_against_us() {
+    let mut swim = machine();
+    knows(&mut swim, 1..3);
+    say(&mut swim, START, 1, Message::Gossip, &[record(0, 0, State::Alive)]);
+    assert_eq!(swim.counters().refutations, 0);
+}
+
+#[test]
+fn who_asks_for_a_ping_gets_the_ack_or_a_nack() {
+    let mut swim = machine();
+    knows(&mut swim, 1..4);
+    let (asker, target) = (identity(1).address, NodeId(3));
+    let sent = say(&mut swim, START, 1, Message::PingReq { sequence: 9, target }, &[]);
+    let [(to, Packet { message: Message::Ping { sequence, .. }, .. })] = sent[..] else {
+        panic!("{sent:?}")
+    };
+    assert_eq!(to, identity(2).address);
+    let ack = Message::Ack { sequence, target };
+    let relayed = say(&mut swim, START, 2, ack, &[]);
+    assert_eq!(relayed[0].0, asker);
+    assert_eq!(relayed[0].1.message, Message::Ack { sequence: 9, target });
+
+    say(&mut swim, START, 1, Message::PingReq { sequence: 10, target }, &[]);
+    let later = pass(&mut swim, START + Duration::from_millis(450));
+    let nack = later.iter().find(|(_, _, p)| matches!(p.message, Message::Nack { .. }));
+    let (when, to, nack) = nack.expect("a nack");
+    assert_eq!((*when, *to), (START + Duration::from_millis(400), asker));
+    assert_eq!(nack.message, Message::Nack { sequence: 10, target });
+}
+
+/// Lets the machine probe node 1 once; when, and the sequence.
+fn probed(swim: &mut Swim) -> (Instant, u32) {
+    loop {
+        let due = swim.poll_timeout().expect("always something");
+        swim.handle_timeout(due);
+        for (_, packet) in sent(swim) {
+            if let Message::Ping { sequence, target: NodeId(2) } = packet.message {
+                return (due, sequence);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_ack_tells_the_round_trip_and_silence_makes_a_suspect_who_is_told_first() {
+    let mut swim = machine();
+    knows(&mut swim, 1..2);
+    let (at, sequence) = probed(&mut swim);
+    let ack = Message::Ack { sequence, target: NodeId(2) };
+    say(&mut swim, at + Duration::from_millis(7), 1, ack, &[]);
+    let member = swim.member(NodeId(2)).expect("known");
+    assert_eq!(member.round_trip, Some(Duration::from_millis(7)));
+
+    let (at, _) = probed(&mut swim);
+    let sent = pass(&mut swim, at + Duration::from_millis(2_500));
+    assert_eq!(swim.member(NodeId(2)).expect("known").state, State::Suspect);
+    let ping = sent.iter().find(|(_, _, p)| matches!(p.message, Message::Ping { .. }));
+    let (_, _, ping) = ping.expect("a suspect is still pinged");
+    assert_eq!(ping.claims[0].about(), NodeId(2));
+    // Two members: nobody else could confirm, so the least time it is.
+    pass(&mut swim, at + Duration::from_secs(7));
+    assert_eq!(swim.member(NodeId(2)).expect("known").state, State::Dead);
+    let sent = pass(&mut swim, at + Duration::from_secs(60));
+    let knocks = sent.iter().filter(|(_, _, p)| matches!(p.message, Message::Ping { .. })).count();
+    assert!((4..=7).contains(&knocks), "the dead are still looked for: {knocks}");
+}
+
+#[test]
+fn a_probe_that_ended_while_the_machine_stood_still_accuses_nobody() {
+    let mut swim = machine();
+    knows(&mut swim, 1..2);
+    let (at, _) = probed(&mut swim);
+    swim.handle_timeout(at + Duration::from_secs(3));
+    assert_eq!(swim.member(NodeId(2)).expect("known").state, State::Alive);
+    assert_eq!((swim.counters().late, swim.counters().accusations), (1, 0));
+}
+
+#[test]
+fn who_is_ill_waits_longer_before_it_accuses() {
+    let mut swim = machine();
+    knows(&mut swim, 1..2);
+    // Two accusations of us: our score is two.
+    say(&mut swim, START, 1, Message::Gossip, &[verdict(0, 0, State::Suspect)]);
+    say(&mut swim, START, 1, Message::Gossip, &[verdict(0, 1, State::Suspect)]);
+    let (at, _) = probed(&mut swim);
+    pass(&mut swim, at + Duration::from_millis(2_900));
+    assert_eq!(swim.member(NodeId(2)).expect("known").state, State::Alive);
+    pass(&mut swim, at + Duration::from_millis(3_100));
+    assert_eq!(swim.member(NodeId(2)).expect("known").state, State::Suspect);
+}
+
+#[test]
+fn a_ping_for_who_had_our_address_before_is_not_answered() {
+    let mut swim = machine();
+    knows(&mut swim, 1..2);
+    let ping = Message::Ping { sequence: 1, target: NodeId(77) };
+    assert_eq!(say(&mut swim, START, 1, ping, &[]), []);
+    assert_eq!(swim.counters().misdirected, 1);
+}
+
+#[test]
+fn answers_go_where_a_known_member_is_and_for_all_others_back_to_the_source() {
+    let mut swim = machine();
+    knows(&mut swim, 1..2);
+    let source = identity(40).address;
+    let ping = Message::Ping { sequence: 1, target: NodeId(1) };
+    for (from, address, expected) in [
+        (1, identity(1).address, identity(1).address),
+        (1, identity(9).address, source),
+        (7, identity(7).address, source),
+    ] {
+        let header = Header { address, ..header(from) };
+        swim.handle_datagram(START, source, &packet(&header, ping, &[]));
+        assert_eq!(sent(&mut swim)[0].0, expected);
+    }
+}
+
+#[test]
+fn whom_we_do_not_know_is_told_so_and_introduces_itself() {
+    let mut swim = machine();
+    let ping = Message::Ping { sequence: 1, target: NodeId(1) };
+    let answers = say(&mut swim, START, 1, ping, &[]);
+    assert_eq!(answers[0].1.claims[0], Claim::Stranger { about: NodeId(2) });
+    let answers =
+        say(&mut swim, START, 1, Message::Gossip, &[Claim::Stranger { about: NodeId(1) }]);
+    assert_eq!(answers[0].1.claims[0], record(0, 0, State::Alive));
+}
+
+#[test]
+fn beliefs_do_not_depend_on_the_order_of_claims() {
+    let mut rng = fastrand::Rng::with_seed(4);
+    for _ in 0..500 {
+        let states = [State::Alive, State::Suspect, State::Dead, State::Left];
+        let mut claims: Vec<Claim> = (0..6)
+            .map(|_| {
+                let (incarnation, state) = (rng.u64(1..4), states[rng.usize(..4)]);
+                record(2, incarnation, state)
+            })
+            .collect();
+        let believed = |claims: &[Claim]| {
+            let mut swim = machine();
+            knows(&mut swim, 1..3);
+            for claim in claims {
+                say(&mut swim, START, 1, Message::Gossip, std::slice::from_ref(claim));
+            }
+            let member = swim.member(NodeId(3)).expect("known");
+            (member.incarnation, member.state)
+        };
+        let before = believed(&claims);
+        let highest = claims.iter().map(|claim| match claim {
+            Claim::Record(r) => (r.incarnation, r.state),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(Some(before), highest.max());
+        rng.shuffle(&mut claims);
+        assert_eq!(believed(&claims), before);
+    }
+}
