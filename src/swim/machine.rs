@@ -8,7 +8,7 @@
 //! ```
 
 use super::health::LocalHealth;
-use super::member::{Facts, Identity, Incarnation, Member, State};
+use super::member::{Facts, Identity, Incarnation, MAX_INCARNATION, Member, State};
 use super::probe::Prober;
 use super::rumor::{Rumors, Topic};
 use super::suspicion::Suspicion;
@@ -97,9 +97,9 @@ pub struct Swim {
 }
 
 impl Swim {
-    /// A machine that knows itself alone. `incarnation` may be anything below
-    /// [`MAX_INCARNATION`](super::MAX_INCARNATION), zero for one who lost count: it contradicts its old
-    /// death once it hears of it.
+    /// A machine that knows itself alone. `incarnation` is best above that of the life before, and may be
+    /// zero for one who lost count: it contradicts its old death once it hears of it. At or above
+    /// [`MAX_INCARNATION`] it counts as lost.
     ///
     /// # Panics
     /// When `myself` is unsound (see [`Identity::is_sound`]): the caller checks its own configuration.
@@ -110,6 +110,9 @@ impl Swim {
         mut rng: fastrand::Rng,
         now: Instant,
     ) -> Swim {
+        // A count that nobody would believe is as good as none.
+        let incarnation =
+            if incarnation < MAX_INCARNATION { incarnation } else { Incarnation::default() };
         assert!(myself.is_sound(), "our own identity breaks the rules that peers hold us to");
         let me = myself.id;
         let member = Member {
@@ -161,7 +164,7 @@ impl Swim {
             return;
         }
         self.counters.received += 1;
-        self.meet(&packet.header);
+        self.meet(now, &packet.header);
         self.behind = false;
         for claim in packet.claims {
             self.hear(now, claim, None);
@@ -188,7 +191,7 @@ impl Swim {
             return None;
         }
         self.counters.received += 1;
-        self.meet(&packet.header);
+        self.meet(now, &packet.header);
         for claim in packet.claims {
             self.hear(now, claim, Some(packet.header.from));
         }

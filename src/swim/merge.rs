@@ -22,9 +22,9 @@ use crate::time::Instant;
 
 impl Swim {
     /// Somebody spoke to us directly.
-    pub(super) fn meet(&mut self, header: &Header) {
+    pub(super) fn meet(&mut self, now: Instant, header: &Header) {
         let Some(member) = self.members.get(&header.from) else { return };
-        self.prober.heard = true;
+        self.prober.heard_at = now;
         // A member that itself is far below what we were told of it: we were told a lie, which it would
         // refuse to climb over. Better to know nothing, and to learn it again.
         if member.incarnation.0 > header.incarnation.0.saturating_add(MAX_INCARNATION_STEP) {

@@ -12,6 +12,7 @@
 //! are Lifeguard's: a nack that does not come says something about us. When *nobody* answers and yet
 //! others are heard, our voice does not carry: then we accuse nobody.
 
+use super::Config;
 use super::machine::Swim;
 use super::member::{Member, State};
 use super::suspicion::Accusers;
@@ -23,9 +24,11 @@ use std::net::SocketAddr;
 
 /// How many pings in the place of others may be under way at once.
 const MAX_RELAYS: usize = 256;
-/// So many periods in a row without any answer, though others were heard, and we take ourselves for mute.
+/// Who is heard so many periods after we began to get no answers is not dead: we are mute. Nobody that
+/// died is heard so late.
 const MUTE_AFTER: u32 = 2;
-/// For how many looks at the dead we then do so: as often at least those who gave us up knock.
+/// We take ourselves for mute for so many looks at the dead since we heard anybody: those who gave us up
+/// knock at least as often.
 const MUTE_FOR: u32 = 3;
 
 /// The probe of this period.
@@ -61,11 +64,10 @@ pub(super) struct Prober {
     sequence: u32,
     probe: Option<Probe>,
     relays: BTreeMap<u32, Relay>,
-    /// Whether a member spoke to us in this period.
-    pub(super) heard: bool,
-    /// Periods since the last answer to us in which others were heard.
-    unanswered: u32,
-    mute_until: Instant,
+    /// When a member last spoke to us.
+    pub(super) heard_at: Instant,
+    /// When we sent the first probe after which nobody answered us anything.
+    unanswered_since: Option<Instant>,
 }
 
 impl Prober {
@@ -76,9 +78,8 @@ impl Prober {
             sequence: rng.u32(..),
             probe: None,
             relays: BTreeMap::new(),
-            heard: false,
-            unanswered: 0,
-            mute_until: Instant::default(),
+            heard_at: Instant::default(),
+            unanswered_since: None,
         }
     }
 
@@ -102,8 +103,11 @@ impl Prober {
     }
 
     /// Whether our voice does not seem to carry.
-    pub(super) fn is_mute(&self, now: Instant) -> bool {
-        now < self.mute_until
+    pub(super) fn is_mute(&self, now: Instant, config: &Config) -> bool {
+        self.unanswered_since.is_some_and(|since| {
+            self.heard_at > since + config.probe_interval * MUTE_AFTER
+                && now < self.heard_at + config.reconnect_interval * MUTE_FOR
+        })
     }
 
     fn next_sequence(&mut self) -> u32 {
@@ -113,8 +117,7 @@ impl Prober {
 
     /// Somebody answered something that we sent in this period.
     fn answered(&mut self) {
-        self.unanswered = 0;
-        self.mute_until = Instant::default();
+        self.unanswered_since = None;
     }
 }
 
@@ -124,7 +127,6 @@ impl Swim {
         if let Some(probe) = self.prober.probe.take() {
             self.probe_failed(now, &probe);
         }
-        self.prober.heard = false;
         if self.myself().state != State::Left
             && let Some(target) = self.next_target()
         {
@@ -210,13 +212,9 @@ impl Swim {
         let blame = if probe.asked == 0 { 1 } else { probe.asked.saturating_sub(probe.nacks) };
         self.health.worsen(blame);
         if probe.nacks == 0 {
-            if self.prober.heard {
-                self.prober.unanswered += 1;
-                if self.prober.unanswered >= MUTE_AFTER {
-                    self.prober.mute_until = now + self.config.reconnect_interval * MUTE_FOR;
-                }
-            }
-            if self.prober.heard || self.prober.is_mute(now) {
+            self.prober.unanswered_since.get_or_insert(probe.sent);
+            let heard = self.prober.heard_at >= probe.sent;
+            if heard || self.prober.is_mute(now, &self.config) {
                 self.counters.mute += 1;
                 return;
             }

@@ -120,7 +120,7 @@ impl Swim {
 
     /// Suspicions that nobody contradicted in time.
     fn end_suspicions(&mut self, now: Instant) {
-        let waits = self.prober.is_mute(now) || self.myself().state == State::Left;
+        let waits = self.prober.is_mute(now, &self.config) || self.myself().state == State::Left;
         for suspicion in self.suspicions.values_mut().filter(|s| waits && s.deadline() <= now) {
             suspicion.postpone(self.config.probe_interval);
         }

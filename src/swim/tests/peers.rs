@@ -1,5 +1,6 @@
 //! One machine and a peer made of paper: the words that they exchange, one by one.
 
+use super::super::suspicion::Accusers;
 use super::super::wire::{self, Claim, Header, Message, Packet, Record};
 use super::super::*;
 use super::network::identity;
@@ -164,6 +165,14 @@ fn an_ack_tells_the_round_trip_and_silence_makes_a_suspect_who_is_told_first() {
     let sent = pass(&mut swim, at + Duration::from_secs(60));
     let knocks = sent.iter().filter(|(_, _, p)| matches!(p.message, Message::Ping { .. })).count();
     assert!((4..=7).contains(&knocks), "the dead are still looked for: {knocks}");
+    for (_, to, packet) in &sent {
+        assert_eq!(*to, identity(1).address);
+        assert_eq!(packet.claims[0], verdict(1, 0, State::Dead), "and each time told so first");
+    }
+    let gossip = sent.iter().filter(|(_, _, p)| p.message == Message::Gossip);
+    let last = gossip.map(|(when, ..)| *when).max().expect("gossip to the dead");
+    let since = swim.member(NodeId(2)).expect("known").since;
+    assert!((29..31).contains(&last.since(since).as_secs()), "and gossip for half a minute");
 }
 
 #[test]
@@ -188,6 +197,139 @@ fn who_is_ill_waits_longer_before_it_accuses() {
     assert_eq!(swim.member(NodeId(2)).expect("known").state, State::Alive);
     pass(&mut swim, at + Duration::from_millis(3_100));
     assert_eq!(swim.member(NodeId(2)).expect("known").state, State::Suspect);
+}
+
+#[test]
+fn one_accuser_alone_waits_long_and_three_do_not() {
+    for (others, least, most) in [(0, 23, 25), (1, 10, 12), (2, 3, 5)] {
+        let mut swim = machine();
+        knows(&mut swim, 1..6);
+        let Claim::Verdict { about, incarnation, state, .. } = verdict(1, 0, State::Suspect) else {
+            unreachable!()
+        };
+        for accuser in 0..=others {
+            let accusers = Accusers::one(NodeId(3 + accuser));
+            let claim = Claim::Verdict { about, incarnation, state, accusers };
+            say(&mut swim, START, 3, Message::Gossip, &[claim]);
+        }
+        let suspicion = &swim.suspicions[&NodeId(2)];
+        let wait = suspicion.deadline().since(START).as_secs();
+        assert!((least..=most).contains(&wait), "{others}: {wait} s");
+    }
+}
+
+#[test]
+fn our_own_words_from_another_life_are_contradicted() {
+    let mut swim = machine();
+    knows(&mut swim, 1..2);
+    let words = |version, durable| {
+        let Claim::Record(record) = record(0, 0, State::Alive) else { unreachable!() };
+        Claim::Record(Record { version, facts: Facts { durable, ..record.facts }, ..record })
+    };
+    say(&mut swim, START, 1, Message::Gossip, &[words(0, 0)]);
+    assert_eq!(swim.counters().refutations, 0);
+    say(&mut swim, START, 1, Message::Gossip, &[words(1, 0)]);
+    assert_eq!(swim.counters().refutations, 1);
+    let mut swim = machine();
+    say(&mut swim, START, 1, Message::Gossip, &[words(0, 9)]);
+    assert_eq!(swim.counters().refutations, 1);
+}
+
+#[test]
+fn a_twin_is_not_answered() {
+    let mut swim = machine();
+    let ping = Message::Ping { sequence: 1, target: NodeId(1) };
+    assert_eq!(say(&mut swim, START, 0, ping, &[]), []);
+    assert_eq!(swim.counters().contested, 1);
+}
+
+#[test]
+fn who_has_left_pings_and_accuses_nobody() {
+    let mut swim = machine();
+    knows(&mut swim, 1..3);
+    swim.leave(START);
+    let sent = pass(&mut swim, START + Duration::from_secs(30));
+    assert!(!sent.is_empty() && swim.has_left());
+    assert!(sent.iter().all(|(.., packet)| packet.message == Message::Gossip));
+    assert!(swim.members().skip(1).all(|member| member.state == State::Alive));
+}
+
+/// When the machine asks for whole states, in whole seconds.
+fn exchanges(swim: &mut Swim, until: Instant) -> Vec<u64> {
+    let mut times = Vec::new();
+    while let Some(due) = swim.poll_timeout().filter(|due| *due <= until) {
+        swim.handle_timeout(due);
+        while let Some(output) = swim.poll_output() {
+            if matches!(output, Output::PushPull { .. }) {
+                times.push(due.since(START).as_secs());
+            }
+        }
+    }
+    times
+}
+
+#[test]
+fn seeds_are_asked_until_one_answers_and_again_when_they_are_lost() {
+    let mut swim = machine();
+    swim.join(START, &[identity(0).address, identity(1).address, identity(1).address]);
+    let first: Vec<_> = std::iter::from_fn(|| swim.poll_output()).collect();
+    assert!(matches!(first[..], [Output::PushPull { to, .. }] if to == identity(1).address));
+    assert_eq!(exchanges(&mut swim, START + Duration::from_secs(4))[..4], [1, 2, 3, 4]);
+    // Another answers: the seed is tried as rarely as the dead are.
+    knows(&mut swim, 2..3);
+    let mut tried = 0;
+    while let Some(due) = swim.poll_timeout().filter(|due| *due <= START + Duration::from_secs(25))
+    {
+        swim.handle_timeout(due);
+        let seed =
+            |o: &Output| matches!(o, Output::PushPull { to, .. } if *to == identity(1).address);
+        tried += std::iter::from_fn(|| swim.poll_output()).filter(seed).count();
+    }
+    assert!((1..=3).contains(&tried), "{tried}");
+}
+
+#[test]
+fn whole_states_are_exchanged_every_thirty_seconds() {
+    let mut swim = machine();
+    let mut times = Vec::new();
+    for second in 0..120 {
+        // Alive all the while.
+        let now = START + Duration::from_secs(second);
+        times.extend(exchanges(&mut swim, now));
+        swim.handle_datagram(
+            now,
+            identity(1).address,
+            &packet(&header(1), Message::Gossip, &[record(1, second, State::Alive)]),
+        );
+    }
+    assert_eq!(times.len(), 4, "{times:?}");
+}
+
+#[test]
+fn nobody_can_point_us_at_strangers_or_at_too_many_at_once() {
+    let mut swim = machine();
+    knows(&mut swim, 1..3);
+    let asks = |sequence, target| Message::PingReq { sequence, target };
+    assert_eq!(say(&mut swim, START, 1, asks(1, NodeId(77)), &[]), []);
+    let pings: usize =
+        (0..300).map(|i| say(&mut swim, START, 1, asks(i, NodeId(3)), &[]).len()).sum();
+    assert_eq!((pings, swim.counters().overloaded), (256, 44));
+}
+
+#[test]
+fn the_table_of_members_has_an_end() {
+    let mut swim = machine();
+    let claims: Vec<Claim> = (1..5_001)
+        .map(|node| {
+            let Claim::Record(mut record) = record(1, 0, State::Alive) else { unreachable!() };
+            record.identity.id = NodeId(node + 1);
+            Claim::Record(record)
+        })
+        .collect();
+    assert_eq!(swim.handle_push_pull(START, &packet(&header(1), Message::Push, &claims)), None);
+    assert_eq!((swim.members().count(), swim.counters().overloaded), (4_096, 905));
+    let state = swim.handle_push_pull(START, &packet(&header(1), Message::Pull, &[]));
+    assert!(wire::decode(&state.expect("an answer")).is_some(), "and a full one can be told");
 }
 
 #[test]

@@ -91,12 +91,34 @@ fn a_packet_is_understood_whole_or_not_at_all() {
         bytes.extend_from_slice(claim);
         assert_eq!(wire::decode(&wire::seal(bytes)), None);
     }
-    // More than anybody may send.
-    let mut long = wire::open(&header(1), Message::Pull);
-    while long.len() <= MAX_PUSH_PULL {
-        long.extend(wire::encode(&record(2, 0, State::Alive)));
-    }
-    assert_eq!(wire::decode(&wire::seal(long)), None);
+    // Fields that nobody knows, which would be skipped: but not to any depth.
+    let nested = |depth| {
+        let mut bytes = wire::open(&header(1), Message::Gossip);
+        bytes.extend(b"\x81\xa1w\x82\xa5about\x01\xa1x");
+        bytes.extend(std::iter::repeat_n(0x91, depth));
+        bytes.push(0xc0);
+        wire::decode(&wire::seal(bytes))
+    };
+    assert!(nested(10).is_some());
+    assert_eq!(nested(100), None);
+    // More than anybody may send: too long, or too many.
+    let Claim::Record(mut record) = record(2, 0, State::Alive) else { unreachable!() };
+    record.identity.name = "n".repeat(MAX_LABEL);
+    record.identity.zone = "z".repeat(MAX_LABEL);
+    record.identity.address = "[fe80::ffff:ffff:ffff:ffff]:7610".parse().expect("an address");
+    record.identity.http = Some(record.identity.address);
+    record.identity.id = NodeId(u64::MAX);
+    record.identity.lineage = Lineage(u64::MAX);
+    (record.incarnation, record.version) = (MAX_INCARNATION, u64::MAX);
+    let claim = wire::encode(&Claim::Record(record));
+    let many = |count: usize| {
+        let mut bytes = wire::open(&header(1), Message::Pull);
+        (0..count).for_each(|_| bytes.extend_from_slice(&claim));
+        wire::decode(&wire::seal(bytes))
+    };
+    let enough = MAX_PUSH_PULL / claim.len() - 1;
+    assert!(enough < 8_192 && many(enough).is_some());
+    assert_eq!(many(enough + 2), None);
     let claims = vec![Claim::Stranger { about: NodeId(1) }; 8_193];
     assert_eq!(wire::decode(&packet(&header(1), Message::Pull, &claims)), None);
 }

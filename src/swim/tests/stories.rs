@@ -199,6 +199,10 @@ fn facts_reach_everybody_and_those_of_an_earlier_life_do_not_outlast_it() {
         }
     };
     network.until("the last facts are everywhere", 3, told(40));
+    assert!(
+        network.swim(1).myself().facts_version <= 6,
+        "40 changes in 4 s are announced in a few"
+    );
     network.kill(1);
     network.start(1, 0);
     network.act(1, |swim, now| {
@@ -215,8 +219,8 @@ fn a_forgotten_member_stays_forgotten_until_it_speaks_for_itself() {
     network.until("dead", 20, |n| n.all_see(4, State::Dead));
     for node in 0..4 {
         network.act(node, |swim, _| swim.forget(id(4)));
-        // The others still tell of it meanwhile.
-        network.run(400);
+        // The others still tell of it meanwhile, whole states too.
+        network.run(100_000);
     }
     network.run(120_000);
     for node in 0..4 {
