@@ -56,6 +56,9 @@ pub struct Agreement {
     pub secret: Secret,
     /// Lineages that were replaced or removed, oldest first: none of them is ever admitted again.
     pub retired: Vec<Lineage>,
+    /// Members whose present life was admitted when data may have existed: their slots begin empty and
+    /// have to be rebuilt.
+    pub late: BTreeSet<NodeId>,
 }
 
 /// Why bytes are no agreement. Nothing changed; count them, drop them.
@@ -100,7 +103,19 @@ impl Agreement {
         }
         layout.table = placement::place(&layout, None);
         let buckets = Registry::default();
-        Ok(Agreement { index: 0, layout, buckets, secret, retired: Vec::new() })
+        Ok(Agreement {
+            index: 0,
+            layout,
+            buckets,
+            secret,
+            retired: Vec::new(),
+            late: BTreeSet::new(),
+        })
+    }
+
+    /// Whether the slots of this member's present life had to be rebuilt.
+    pub fn is_late(&self, id: NodeId) -> bool {
+        self.late.contains(&id)
     }
 
     /// The acceptors of the *next* value: the members of this one, each with its lineage.

@@ -184,6 +184,9 @@ fn admit(old: &Agreement, id: NodeId, lineage: Lineage) -> Result<Successor, Ref
     let mut next = step(old);
     next.layout.members[at].lineage = lineage;
     next.layout.epoch = Epoch(next.layout.epoch.0 + 1);
+    if !next.buckets.buckets.is_empty() {
+        next.late.insert(id);
+    }
     retire(&mut next, former);
     Ok(Successor::Next(Box::new(next)))
 }

@@ -47,17 +47,6 @@ impl fmt::Display for OperationId {
     }
 }
 
-/// What a bucket does with concurrent values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Conflict {
-    /// Keep them all until somebody who saw them writes one.
-    #[default]
-    Siblings,
-    /// Keep the one with the latest stamp.
-    Lww,
-}
-
 /// A value, or the mark that there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {

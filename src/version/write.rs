@@ -7,10 +7,11 @@
 
 use super::seen::Seen;
 use super::sibling::{
-    Cause, Conflict, Content, Covered, OperationId, SIBLINGS_CAP, SIBLINGS_WARNING, Sibling,
+    Cause, Content, Covered, OperationId, SIBLINGS_CAP, SIBLINGS_WARNING, Sibling,
 };
 use super::siblings::Siblings;
 use super::vector::{Actor, Dot};
+use crate::id::Conflict;
 use crate::time::{HybridTime, WallClock};
 
 /// What a client wants written.

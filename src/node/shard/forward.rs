@@ -39,7 +39,8 @@ impl Shard {
         turn: &mut Turn,
     ) {
         let me = self.view.me;
-        let mut candidates: Vec<NodeId> = replicas.coordinator(me, quorum.strict).into_iter().collect();
+        let mut candidates: Vec<NodeId> =
+            replicas.coordinator(me, quorum.strict).into_iter().collect();
         let fallbacks = if quorum.strict { &[][..] } else { &replicas.fallbacks[..] };
         for reach in [Reach::Up, Reach::Doubtful] {
             let more = replicas.owners.iter().chain(fallbacks).filter(|(_, r)| *r == reach);
@@ -50,8 +51,7 @@ impl Shard {
         candidates.reverse();
         let id = self.requests.number();
         let work = ForwardWork { request, partition, quorum, candidates, left: false };
-        let mut request =
-            self.begin(origin, labels, deadline, Work::Forward(Box::new(work)), turn);
+        let mut request = self.begin(origin, labels, deadline, Work::Forward(Box::new(work)), turn);
         // The coordinator there may itself have to pass over a silent replica first.
         request.attempt = self.timing.attempt * 2;
         self.go_on(id, request, turn);

@@ -6,12 +6,12 @@ use super::{Shard, Turn};
 use crate::coordinator::{AskRead, Get, Holding, Step};
 use crate::error::Error;
 use crate::id::{NodeId, PartitionId};
+use crate::message::Class;
 use crate::message::client::{Info, Item, Reply, Version};
 use crate::message::peer::{self, Data};
-use crate::message::Class;
 use crate::node::outbox::Release;
 use crate::quorum::Quorum;
-use crate::ring::Bucket;
+use crate::ring::{Bucket, Role};
 use crate::store::{StoreError, key};
 use crate::time::Instant;
 use crate::version::{Head, Record};
@@ -39,7 +39,13 @@ struct WriteBack {
 }
 
 impl GetWork {
-    pub fn new(tally: Get, item: Item, bucket: Bucket, quorum: Quorum, partition: PartitionId) -> Self {
+    pub fn new(
+        tally: Get,
+        item: Item,
+        bucket: Bucket,
+        quorum: Quorum,
+        partition: PartitionId,
+    ) -> Self {
         let key = key::item(partition, bucket.id, &item.key, &item.sort);
         GetWork { tally, item, bucket, quorum, key, partition, write_back: None }
     }
@@ -170,12 +176,12 @@ impl Shard {
                 (head.map(|head| head.digest()), None)
             }
         };
-        let owners = self.view.agreement.layout.preference_list(partition, n).owners;
+        let list = self.view.agreement.layout.preference_list(partition, n);
         let mut stands_in_for = Vec::new();
-        if digest.is_some() && !owners.contains(&self.view.me) {
-            for owner in owners {
-                if turn.store.head(&key::hint(*owner, key))?.is_some() {
-                    stands_in_for.push(*owner);
+        if digest.is_some() && list.role(self.view.me) != Role::Primary {
+            for owner in list.owners() {
+                if turn.store.head(&key::hint(owner, key))?.is_some() {
+                    stands_in_for.push(owner);
                 }
             }
         }

@@ -146,7 +146,9 @@ impl Shard {
         let record = match pending::durable(&item, turn.store) {
             Ok(Some(record)) => record,
             // Nothing to hand over: the hint has outlived its item.
-            Ok(None) if !self.pending.contains(&item) => return self.forget_hint(owner, &item, turn),
+            Ok(None) if !self.pending.contains(&item) => {
+                return self.forget_hint(owner, &item, turn);
+            }
             Ok(None) | Err(_) => return,
         };
         on_the_way.insert(item.clone());
@@ -200,10 +202,10 @@ impl Shard {
         if self.is_owner(parsed.partition, n) || self.pending.contains(item) {
             return;
         }
-        let owners = self.view.agreement.layout.preference_list(parsed.partition, n).owners;
-        let hinted = owners.iter().filter(|other| **other != owner).any(|other| {
-            let staged = self.handoff.known.get(other).is_some_and(|known| known.contains(item));
-            staged || !matches!(turn.store.head(&key::hint(*other, item)), Ok(None))
+        let list = self.view.agreement.layout.preference_list(parsed.partition, n);
+        let hinted = list.owners().filter(|other| *other != owner).any(|other| {
+            let staged = self.handoff.known.get(&other).is_some_and(|known| known.contains(item));
+            staged || !matches!(turn.store.head(&key::hint(other, item)), Ok(None))
         });
         if !hinted {
             self.stage(item.clone(), None, None, turn);

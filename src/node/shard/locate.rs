@@ -38,13 +38,14 @@ impl Shard {
     /// Asks every position of the list, this node included.
     pub fn locate(&mut self, connection: ConnectionId, id: u64, item: Item, turn: &mut Turn) {
         let Some((bucket, partition, key)) = self.place(&item) else {
-            let error = Error::NotFound(format!("bucket {}; create it or write to it", item.bucket));
+            let error =
+                Error::NotFound(format!("bucket {}; create it or write to it", item.bucket));
             turn.outbox.reply(connection, id, Reply::Failed(error));
             return;
         };
         let view = self.view.clone();
         let list = view.agreement.layout.preference_list(partition, bucket.settings.n);
-        let (owners, fallbacks) = (list.owners.to_vec(), list.fallbacks.to_vec());
+        let (owners, fallbacks) = (list.owners().collect(), list.fallbacks().collect());
         let mut held = BTreeMap::new();
         if let Ok(holding) = self.holding(&key, partition, bucket.settings.n, true, turn) {
             held.insert(self.view.me, holding);

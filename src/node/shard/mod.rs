@@ -32,7 +32,7 @@ use crate::coordinator::Replicas;
 use crate::id::{NodeId, PartitionId};
 use crate::message::Header;
 use crate::message::peer::{Data, Refusal};
-use crate::ring::Bucket;
+use crate::ring::{Bucket, Role};
 use crate::store::key::{self, Space};
 use crate::store::{Change, CommitNumber, Store, StoreError};
 use crate::time::{HybridClock, Instant, Now};
@@ -307,20 +307,20 @@ impl Shard {
     /// Who may be asked about a partition, as things look now.
     fn replicas(&self, partition: PartitionId, n: u8, now: Instant) -> Replicas {
         let list = self.view.agreement.layout.preference_list(partition, n);
-        let reach = |node: &NodeId| (*node, self.peers.reach(*node, &self.view, now));
+        let reach = |node: NodeId| (node, self.peers.reach(node, &self.view, now));
         Replicas {
-            owners: list.owners.iter().map(reach).collect(),
-            fallbacks: list.fallbacks.iter().map(reach).collect(),
+            owners: list.owners().map(reach).collect(),
+            fallbacks: list.fallbacks().map(reach).collect(),
         }
     }
 
     fn is_owner(&self, partition: PartitionId, n: u8) -> bool {
-        self.view.agreement.layout.preference_list(partition, n).owners.contains(&self.view.me)
+        self.view.agreement.layout.role(self.view.me, partition, n) == Role::Primary
     }
 
     fn scope(&self, bucket: &Bucket, key: &[u8], sort: &[u8]) -> ContextScope {
         let agreement = &self.view.agreement;
-        ContextScope::new(agreement.layout.cluster, bucket.id, key, sort, &agreement.secret)
+        ContextScope::new(agreement.layout.cluster, bucket.id, key, sort, &agreement.secret.0)
     }
 
     fn name_of(&self, node: NodeId) -> String {

@@ -95,5 +95,7 @@ impl Pending {
 /// As [`Pending::latest`].
 pub(super) fn durable(key: &[u8], store: &dyn Store) -> Result<Option<Record>, StoreError> {
     let Some(entry) = store.get(key)? else { return Ok(None) };
-    Record::decode(&entry.head, entry.body).map(Some).map_err(|e| StoreError::Damaged(e.to_string()))
+    Record::decode(&entry.head, entry.body)
+        .map(Some)
+        .map_err(|e| StoreError::Damaged(e.to_string()))
 }

@@ -8,6 +8,7 @@ use crate::message::client::SCAN_PAGE_LIMIT;
 use crate::message::peer::{self, Data, Refusal};
 use crate::message::{Class, Header};
 use crate::node::outbox::Release;
+use crate::ring::Role;
 use crate::store::key;
 use crate::time::Duration;
 use crate::version::{Head, Record};
@@ -76,8 +77,8 @@ impl Shard {
             return Err(Refusal::Disk);
         }
         let to = self.address(header.sender).ok_or(Refusal::Behind)?;
-        let incoming = Record::decode(&record.head, record.body.clone())
-            .map_err(|_| Refusal::Unreadable)?;
+        let incoming =
+            Record::decode(&record.head, record.body.clone()).map_err(|_| Refusal::Unreadable)?;
         let item = key::parse_item(&key).ok_or(Refusal::Unreadable)?;
         let bucket = self.buckets_by_id.get(&item.bucket.0).ok_or(Refusal::UnknownBucket)?;
         if incoming.kind.conflict() != bucket.settings.conflict || bucket.settings.n != n {
@@ -109,10 +110,10 @@ impl Shard {
         let item = item.ok_or(Refusal::Unreadable)?;
         let bucket = self.buckets_by_id.get(&item.bucket.0).ok_or(Refusal::UnknownBucket)?;
         let list = self.view.agreement.layout.preference_list(partition, bucket.settings.n);
-        let me = &self.view.me;
+        let role = list.role(self.view.me);
         let fits = match hint_for {
-            None => list.role(*me) == Role::Primary,
-            Some(owner) => list.fallbacks.contains(me) && list.owners.contains(&owner),
+            None => role == Role::Primary,
+            Some(owner) => role == Role::Fallback && list.role(owner) == Role::Primary,
         };
         if fits { Ok(bucket.settings.n) } else { Err(Refusal::Stranger) }
     }
@@ -206,7 +207,13 @@ impl Shard {
     }
 
     /// Sends a record to another owner, with nobody waiting for the answer.
-    pub(super) fn push(&mut self, to: NodeId, key: &Bytes, partition: PartitionId, turn: &mut Turn) {
+    pub(super) fn push(
+        &mut self,
+        to: NodeId,
+        key: &Bytes,
+        partition: PartitionId,
+        turn: &mut Turn,
+    ) {
         let Some(address) = self.address(to) else { return };
         if let Ok(Some(record)) = pending::durable(key, turn.store) {
             let (head, body) = record.encode();

@@ -101,7 +101,11 @@ pub(super) enum Work {
     Handoff(HandoffWork),
     Compare(Box<CompareWork>),
     /// It waits for its bucket to be created or heard of.
-    Parked { request: Box<ClientRequest>, bucket: String, forwarded: bool },
+    Parked {
+        request: Box<ClientRequest>,
+        bucket: String,
+        forwarded: bool,
+    },
 }
 
 /// Whether a request goes on.

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::id::PartitionId;
 use crate::message::client::{Info, Item, Reply, Request, SCAN_PAGE_LIMIT};
 use crate::quorum::QuorumRequest;
-use crate::ring::{Bucket, partition_of};
+use crate::ring::{Bucket, is_bucket_name, partition_of};
 use crate::store::key::{self, PARTITION_KEY_LIMIT, SORT_KEY_LIMIT};
 use crate::time::Duration;
 use bytes::Bytes;
@@ -51,7 +51,8 @@ impl Shard {
         let labels = matches!(origin, Origin::Client { .. }).then(|| labels(&request));
         let checked = self.check(&request).and_then(|()| self.check_room(&request));
         if let Err(error) = checked {
-            let request = self.begin(origin, labels, deadline, Work::Handoff(Default::default()), turn);
+            let request =
+                self.begin(origin, labels, deadline, Work::Handoff(Default::default()), turn);
             self.fail(&request, error, turn);
             return;
         }
@@ -89,8 +90,8 @@ impl Shard {
                 if let Err(error) = replicas.check(resolved) {
                     return self.refuse_client(origin, labels, error, turn);
                 }
-                let listed = replicas.is_owner(me)
-                    || replicas.fallbacks.iter().any(|(node, _)| *node == me);
+                let listed =
+                    replicas.is_owner(me) || replicas.fallbacks.iter().any(|(node, _)| *node == me);
                 let mine = replicas.coordinator(me, resolved.strict) == Some(me);
                 let able = self.life == Life::Running && self.disk.is_none();
                 if (mine && able) || (forwarded && listed) {
@@ -101,14 +102,18 @@ impl Shard {
                     let error = Error::Overloaded("the cluster's view is settling".into());
                     return self.refuse_client(origin, labels, error, turn);
                 }
-                self.forward(origin, labels, deadline, request, partition, resolved, &replicas, turn);
+                self.forward(
+                    origin, labels, deadline, request, partition, resolved, &replicas, turn,
+                );
                 return;
             }
-            Request::Get { item, quorum } => quorum.resolve(bucket.settings.n, bucket.settings.r).and_then(|quorum| {
-                replicas.check(quorum)?;
-                let tally = Get::begin(quorum, &replicas, me);
-                Ok(Work::Get(Box::new(GetWork::new(tally, item, bucket, quorum, partition))))
-            }),
+            Request::Get { item, quorum } => {
+                quorum.resolve(bucket.settings.n, bucket.settings.r).and_then(|quorum| {
+                    replicas.check(quorum)?;
+                    let tally = Get::begin(quorum, &replicas, me);
+                    Ok(Work::Get(Box::new(GetWork::new(tally, item, bucket, quorum, partition))))
+                })
+            }
             Request::Scan { key: partition_key, from, to, limit, quorum, .. } => {
                 quorum.resolve(bucket.settings.n, bucket.settings.r).and_then(|quorum| {
                     replicas.check(quorum)?;
@@ -121,7 +126,14 @@ impl Shard {
                     let limit = limit.clamp(1, SCAN_PAGE_LIMIT);
                     let (from, to) = range;
                     Ok(Work::Scan(Box::new(ScanWork {
-                        tally, bucket, partition, partition_key, quorum, from, to, limit,
+                        tally,
+                        bucket,
+                        partition,
+                        partition_key,
+                        quorum,
+                        from,
+                        to,
+                        limit,
                     })))
                 })
             }
@@ -177,7 +189,11 @@ impl Shard {
         }
         check_length("key", key.len(), PARTITION_KEY_LIMIT)?;
         check_length("sort key", sort.len(), SORT_KEY_LIMIT)?;
-        crate::ring::check_bucket_name(bucket_name(request))?;
+        let name = bucket_name(request);
+        if !is_bucket_name(name) {
+            let why = format!("bucket name {name:?}: use 1 to 64 of a-z 0-9 . _ -");
+            return Err(Error::Invalid(why));
+        }
         if let Request::Put { value: Some(value), .. } = request {
             check_length("value", value.len(), self.limits.value_bytes)?;
         }

@@ -30,16 +30,10 @@ impl Slots {
     /// Takes the slots from the layout, and from the store which of them are complete.
     pub fn reload(&mut self, view: &View, store: &dyn Store) -> Result<(), StoreError> {
         let layout = &view.agreement.layout;
-        let fresh = layout.member(view.me).is_none_or(|member| member.rebuild);
+        let fresh = view.agreement.is_late(view.me);
         let old = std::mem::take(&mut self.owned);
         let complete = complete_in(view.lineage, store)?;
-        for index in 0..layout.partitions.count() {
-            let Ok(index) = u16::try_from(index) else { break };
-            let partition = PartitionId(index);
-            let list = layout.preference_list(partition, layout.replicas);
-            if !list.owners.contains(&view.me) {
-                continue;
-            }
+        for partition in layout.partitions_owned(view.me, layout.replicas) {
             let rebuilding = fresh && !complete.contains(&partition);
             let merged_from = match old.get(&partition) {
                 Some(slot) if rebuilding => slot.merged_from.clone(),
@@ -91,11 +85,11 @@ impl Slots {
         let mut changes = Vec::new();
         for (partition, slot) in self.owned.iter_mut().filter(|(_, slot)| slot.rebuilding) {
             let list = layout.preference_list(*partition, layout.replicas);
-            let n = list.owners.len();
+            let n = list.owners().len();
             let w = usize::from(layout.replicas) / 2 + 1;
             let enough = n.saturating_sub(1).min((n + 1).saturating_sub(w));
-            let merged = list.owners.iter().filter(|o| slot.merged_from.contains(o)).count();
-            let hints = list.fallbacks.iter().all(|f| self.hint_free.contains(f));
+            let merged = list.owners().filter(|o| slot.merged_from.contains(o)).count();
+            let hints = list.fallbacks().all(|f| self.hint_free.contains(&f));
             if merged >= enough && hints {
                 slot.rebuilding = false;
                 changes.push(Change::Put {

@@ -19,6 +19,7 @@ use crate::id::{NodeId, PartitionId};
 use crate::message::peer::Data;
 use crate::message::{Class, Header};
 use crate::node::outbox::Release;
+use crate::ring::Role;
 use crate::store::{StoreError, key};
 use crate::time::{Duration, Instant};
 use bytes::Bytes;
@@ -105,19 +106,19 @@ impl Shard {
         let mut hint_keepers: BTreeMap<NodeId, PartitionId> = BTreeMap::new();
         for (partition, slot_rebuilding) in self.slots.owned().collect::<Vec<_>>() {
             let list = layout.preference_list(partition, layout.replicas);
-            for other in list.owners.iter().filter(|other| **other != me) {
+            for other in list.owners().filter(|other| *other != me) {
                 let needed = match slot_rebuilding {
-                    true => !self.slots.has_merged(partition, *other),
+                    true => !self.slots.has_merged(partition, other),
                     // One of two complete owners is enough to compare them both ways.
-                    false => !rebuilding && me < *other,
+                    false => !rebuilding && me < other,
                 };
                 if needed {
-                    self.sync.queue.push_back((partition, *other));
+                    self.sync.queue.push_back((partition, other));
                 }
             }
             if slot_rebuilding {
                 // One question a fallback is enough for all partitions.
-                hint_keepers.extend(list.fallbacks.iter().map(|fallback| (*fallback, partition)));
+                hint_keepers.extend(list.fallbacks().map(|fallback| (fallback, partition)));
             }
         }
         self.sync.queue.extend(hint_keepers.into_iter().map(|(node, p)| (p, node)));
@@ -133,7 +134,7 @@ impl Shard {
             }
             self.sync.running += 1;
             let layout = &self.view.agreement.layout;
-            let owner = layout.preference_list(partition, layout.replicas).owners.contains(&with);
+            let owner = layout.role(with, partition, layout.replicas) == Role::Primary;
             let work = CompareWork {
                 partition,
                 with,
@@ -294,8 +295,8 @@ impl Shard {
             return false;
         };
         let Some(bucket) = self.buckets_by_id.get(&item.bucket.0) else { return false };
-        let owners = self.view.agreement.layout.preference_list(partition, bucket.settings.n).owners;
-        owners.contains(&with) && owners.contains(&self.view.me)
+        let list = self.view.agreement.layout.preference_list(partition, bucket.settings.n);
+        [with, self.view.me].into_iter().all(|node| list.role(node) == Role::Primary)
     }
 
     /// An item that differs: joined here, and pushed back where the other one lacks something.
