@@ -41,7 +41,8 @@ pub struct Config {
     /// A timer that fires later than this says that the machine stood still: nobody is accused for
     /// what happened, or did not, meanwhile.
     pub late: Duration,
-    /// The largest datagram that this machine makes, in bytes, without the envelope around it.
+    /// The largest datagram that this machine makes, in bytes, without the envelope around it. Below 512
+    /// the longest introductions do not fit, and travel by push-pull alone.
     pub max_packet: usize,
 }
 

@@ -14,8 +14,20 @@
 
 mod config;
 mod counters;
+mod health;
 mod machine;
 mod member;
+mod merge;
+mod probe;
+mod rumor;
+mod scale;
+mod send;
+mod suspicion;
+mod timer;
+mod wire;
+
+#[cfg(test)]
+mod tests;
 
 pub use config::Config;
 pub use counters::Counters;
@@ -23,3 +35,4 @@ pub use machine::{Output, Swim};
 pub use member::{
     Facts, Identity, Incarnation, MAX_INCARNATION, MAX_INCARNATION_STEP, MAX_LABEL, Member, State,
 };
+pub use wire::MAX_PUSH_PULL;
