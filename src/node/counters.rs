@@ -52,8 +52,8 @@ pub struct Counters {
     pub batches: u64,
     /// Buffers handed to the driver for a peer: one a peer and turn.
     pub peer_writes: u64,
-    /// Frames in those buffers.
-    pub peer_frames: u64,
+    /// Bytes in those buffers.
+    pub peer_bytes: u64,
     /// Clients' requests that ended, by what and how.
     pub requests: BTreeMap<RequestLabels, u64>,
     /// How long they took, by operation.
@@ -81,6 +81,16 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Counts something that the store could not do.
+    pub(super) fn note_store_error(&mut self, error: &crate::store::StoreError) {
+        let reason = match error {
+            crate::store::StoreError::Full(_) => "full",
+            crate::store::StoreError::Failed(_) => "failed",
+            crate::store::StoreError::Damaged(_) => "damaged",
+        };
+        self.reject("store", reason);
+    }
+
     /// Counts something refused or dropped.
     pub fn reject(&mut self, port: &'static str, reason: &'static str) {
         *self.rejected.entry((port, reason)).or_default() += 1;

@@ -15,12 +15,17 @@
 mod config;
 mod counters;
 mod event;
+mod inspect;
+mod machine;
 mod outbox;
 mod shard;
+mod topology;
 mod view;
 
 pub use config::{Config, Limits, Timing};
 pub use counters::{Counters, DURATION_BOUNDS_US, Durations, RequestLabels};
 pub use event::{ConnectionId, Effect, Event};
+pub use machine::Node;
 pub use outbox::{Outbox, Release, Stamp};
+pub use topology::OpenError;
 pub use view::{Peer, View};

@@ -24,6 +24,14 @@ pub(in crate::node) enum Want {
     HearOf(String),
 }
 
+impl Want {
+    /// The bucket that it is about.
+    pub fn bucket(&self) -> &str {
+        let (Want::Create(name) | Want::HearOf(name)) = self;
+        name
+    }
+}
+
 impl Shard {
     /// A request of a client of this node.
     pub fn serve_client(

@@ -1,0 +1,249 @@
+//! What operators look at, as JSON. The shapes are documented with the HTTP interface.
+
+use super::event::ConnectionId;
+use super::machine::Node;
+use super::shard::{Shard, Turn};
+use super::topology::MemberStatus;
+use crate::error::Error;
+use crate::id::NodeId;
+use crate::message::client::{Inspect, Reply};
+use crate::store::Store;
+use crate::swim::State;
+use crate::time::Now;
+use serde_json::{Value, json};
+
+impl<S: Store> Node<S> {
+    pub(super) fn inspect(&mut self, now: Now, connection: ConnectionId, id: u64, what: Inspect) {
+        let outbox = &mut self.outbox;
+        let answer = match what {
+            Inspect::Status => Ok(self.status()),
+            Inspect::Members => Ok(self.members()),
+            Inspect::Ring => self.ring(),
+            Inspect::Info => Ok(self.about()),
+            Inspect::Hints => self.with_shard(|shard| Ok(shard.hints_json())),
+            Inspect::Buckets => self.buckets(),
+            Inspect::Metrics => Ok(self.metrics()),
+            Inspect::Local(item) => self.with_turn(now, |shard, turn| shard.local_json(&item, turn)),
+            Inspect::Dump { bucket, after, limit } => self
+                .with_turn(now, |shard, turn| shard.dump_json(bucket.as_deref(), &after, limit, turn)),
+            Inspect::Partitions => self.with_turn(now, |shard, turn| shard.partitions_json(turn)),
+            Inspect::Locate(item) => match &mut self.shard {
+                Some(shard) => {
+                    let turn = &mut Turn { now, store: &self.store, outbox };
+                    return shard.locate(connection, id, item, turn);
+                }
+                None => Err(no_cluster()),
+            },
+        };
+        let reply = match answer {
+            Ok(json) => Reply::Json(json.to_string()),
+            Err(error) => Reply::Failed(error),
+        };
+        self.outbox.reply(connection, id, reply);
+    }
+
+    fn with_shard(&self, f: impl FnOnce(&Shard) -> Result<Value, Error>) -> Result<Value, Error> {
+        self.shard.as_ref().map_or_else(|| Err(no_cluster()), f)
+    }
+
+    fn with_turn(
+        &mut self,
+        now: Now,
+        f: impl FnOnce(&Shard, &Turn) -> Result<Value, Error>,
+    ) -> Result<Value, Error> {
+        let Some(shard) = &self.shard else { return Err(no_cluster()) };
+        let outbox = &mut self.outbox;
+        f(shard, &Turn { now, store: &self.store, outbox })
+    }
+
+    fn status(&self) -> Value {
+        let members = self.topology.members();
+        let count = |state: State| members.iter().filter(|m| m.state == Some(state)).count();
+        let (alive, suspect) = (count(State::Alive), count(State::Suspect));
+        let agreement = self.topology.agreement();
+        let agreed = agreement.map_or(0, |a| a.layout.members.len());
+        let hints = self.shard.as_ref().map_or(0, |shard| shard.hints().total());
+        let rebuilding = self.shard.as_ref().map_or(0, Shard::rebuilding);
+        let owned = self.shard.as_ref().map_or(0, Shard::owned);
+        let readiness = self.readiness();
+        let under = self.under_replicated(&members);
+        let mut troubles = Vec::new();
+        if alive < agreed {
+            troubles.push(format!("{} of {agreed} nodes are not alive", agreed - alive));
+        }
+        if rebuilding > 0 {
+            troubles.push(format!("{rebuilding} of {owned} slots here are rebuilding"));
+        }
+        if hints > 0 {
+            troubles.push(format!("{hints} hints wait here for their owners"));
+        }
+        if let Err(why) = &readiness {
+            troubles.push(format!("this node is not ready: {why}"));
+        }
+        let verdict = match troubles.is_empty() {
+            true => format!("healthy: {alive} of {agreed} nodes alive, nothing to mend"),
+            false => format!("attention: {}", troubles.join("; ")),
+        };
+        json!({
+            "verdict": verdict,
+            "healthy": troubles.is_empty(),
+            "ready": readiness.is_ok(),
+            "reason": readiness.err(),
+            "node": self.config.name,
+            "cluster": self.topology.cluster().to_string(),
+            "epoch": agreement.map_or(0, |a| a.layout.epoch.0),
+            "index": agreement.map_or(0, |a| a.index),
+            "nodes": {
+                "agreed": agreed,
+                "alive": alive,
+                "suspect": suspect,
+                "dead": count(State::Dead),
+                "left": count(State::Left),
+            },
+            "partitions": {
+                "total": agreement.map_or(0, |a| a.layout.partitions.count()),
+                "owned": owned,
+                "rebuilding": rebuilding,
+                "under_replicated": under,
+            },
+            "hints_pending": hints,
+            "buckets": agreement.map_or(0, |a| a.buckets.buckets.len()),
+        })
+    }
+
+    /// How many partitions have an owner that is not there.
+    fn under_replicated(&self, members: &[MemberStatus]) -> usize {
+        let Some(agreement) = self.topology.agreement() else { return 0 };
+        let layout = &agreement.layout;
+        let live = |node: NodeId| {
+            members.iter().any(|m| m.id == node && m.agreed && m.state.is_some_and(|s| s.is_live()))
+        };
+        let lacking = |partition| {
+            !layout.preference_list(partition, layout.replicas).owners().all(live)
+        };
+        layout.partitions.iter().filter(|partition| lacking(*partition)).count()
+    }
+
+    fn members(&self) -> Value {
+        let members: Vec<Value> = self
+            .topology
+            .members()
+            .into_iter()
+            .map(|m| {
+                json!({
+                    "name": m.name,
+                    "id": m.id.to_string(),
+                    "address": m.address.map(|a| a.to_string()),
+                    "http": m.http.map(|a| a.to_string()),
+                    "zone": m.zone,
+                    "state": m.state.map_or("unknown", |state| state.as_str()),
+                    "generation": m.lineage.to_string(),
+                    "incarnation": m.incarnation,
+                    "round_trip_ms": m.round_trip.map(|d| d.as_secs_f64() * 1e3),
+                    "index": m.index,
+                    "commit": m.commit,
+                    "agreed": m.agreed,
+                    "me": m.me,
+                })
+            })
+            .collect();
+        json!({ "members": members })
+    }
+
+    fn ring(&self) -> Result<Value, Error> {
+        let agreement = self.topology.agreement().ok_or_else(no_cluster)?;
+        let layout = &agreement.layout;
+        let name = |id: NodeId| layout.member(id).map_or_else(|| id.to_string(), |m| m.name.clone());
+        let slots = layout.partitions.count() * usize::from(layout.replicas).min(layout.members.len());
+        let members: Vec<Value> = layout
+            .members
+            .iter()
+            .map(|m| {
+                let owned = layout.partitions_owned(m.id, layout.replicas).count();
+                json!({
+                    "name": m.name,
+                    "id": m.id.to_string(),
+                    "zone": m.zone,
+                    "weight": m.weight,
+                    "owned": owned,
+                    "share": owned as f64 / slots.max(1) as f64,
+                })
+            })
+            .collect();
+        let table: Vec<Vec<String>> = layout
+            .partitions
+            .iter()
+            .map(|partition| {
+                let list = layout.preference_list(partition, layout.replicas);
+                list.owners().chain(list.fallbacks()).map(name).collect()
+            })
+            .collect();
+        Ok(json!({
+            "epoch": layout.epoch.0,
+            "index": agreement.index,
+            "partitions": layout.partitions.count(),
+            "replicas": layout.replicas,
+            "members": members,
+            "table": table,
+        }))
+    }
+
+    fn buckets(&self) -> Result<Value, Error> {
+        let agreement = self.topology.agreement().ok_or_else(no_cluster)?;
+        let buckets: Vec<Value> = agreement
+            .buckets
+            .buckets
+            .values()
+            .map(|bucket| {
+                let settings = &bucket.settings;
+                json!({
+                    "name": bucket.name,
+                    "id": bucket.id.to_string(),
+                    "n": settings.n,
+                    "r": settings.r,
+                    "w": settings.w,
+                    "conflict": settings.conflict,
+                })
+            })
+            .collect();
+        Ok(json!({ "buckets": buckets }))
+    }
+
+    fn about(&self) -> Value {
+        json!({
+            "name": self.config.name,
+            "id": self.topology.id().to_string(),
+            "lineage": self.topology.lineage().to_string(),
+            "cluster": self.topology.cluster().to_string(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "address": self.config.address.to_string(),
+            "http": self.config.http.map(|a| a.to_string()),
+            "zone": self.config.zone,
+            "durable_commit": self.store.durable().0,
+        })
+    }
+
+    fn metrics(&self) -> Value {
+        let counters = self.counters();
+        json!({
+            "turns": counters.turns,
+            "events": counters.events,
+            "batches": counters.batches,
+            "peer_writes": counters.peer_writes,
+            "requests": counters.requests.values().sum::<u64>(),
+            "read_repairs": counters.read_repairs,
+            "hints_stored": counters.hints_stored,
+            "hints_replayed": counters.hints_replayed,
+            "hints_pending": counters.hints_pending,
+            "partitions_rebuilding": counters.partitions_rebuilding,
+            "sync_rounds": counters.sync_rounds,
+            "sync_items": counters.sync_items,
+            "attempts_timed_out": counters.attempts_timed_out,
+            "rejected": counters.rejected.values().sum::<u64>(),
+        })
+    }
+}
+
+fn no_cluster() -> Error {
+    Error::Unavailable { required: 1, alive: 0 }
+}

@@ -1,0 +1,117 @@
+//! This node's own records and slots, as JSON; no coordination, no repair.
+
+use super::get::dot_name;
+use super::pending;
+use super::put::disk_error;
+use super::{Shard, Turn};
+use crate::error::Error;
+use crate::message::client::{Item, SCAN_PAGE_LIMIT};
+use crate::store::key;
+use crate::version::Record;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+impl Shard {
+    /// How many slots this node owns.
+    pub fn owned(&self) -> usize {
+        self.slots.owned().count()
+    }
+
+    /// What this node keeps for others.
+    pub fn hints_json(&self) -> Value {
+        let owners: Vec<Value> = self
+            .handoff
+            .pending()
+            .map(|(owner, count)| json!({ "owner": self.name_of(owner), "pending": count }))
+            .collect();
+        json!({ "pending": self.handoff.total(), "owners": owners })
+    }
+
+    /// This node's record of one item.
+    pub fn local_json(&self, item: &Item, turn: &Turn) -> Result<Value, Error> {
+        let nothing = || Error::NotFound("this node has no record of it".into());
+        let (_, _, key) = self.place(item).ok_or_else(nothing)?;
+        let record = pending::durable(&key, turn.store).map_err(disk_error)?.ok_or_else(nothing)?;
+        Ok(self.record_json(&key, &record))
+    }
+
+    /// A page of this node's records.
+    pub fn dump_json(
+        &self,
+        bucket: Option<&str>,
+        after: &Bytes,
+        limit: u32,
+        turn: &Turn,
+    ) -> Result<Value, Error> {
+        let (first, to) = key::data_range();
+        let from = if after.is_empty() { first } else { after.clone() };
+        let limit = limit.clamp(1, SCAN_PAGE_LIMIT);
+        let keys = turn.store.scan(&from, &to, limit as usize).map_err(disk_error)?;
+        let next = (keys.len() == limit as usize)
+            .then(|| keys.last().map(|(key, _)| STANDARD.encode(super::scan::after(key))))
+            .flatten();
+        let mut items = Vec::with_capacity(keys.len());
+        for (key, _) in keys {
+            let Some(parsed) = key::parse_item(&key) else { continue };
+            let name = self.buckets_by_id.get(&parsed.bucket.0).map(|bucket| bucket.name.as_str());
+            if bucket.is_some() && bucket != name {
+                continue;
+            }
+            if let Some(record) = pending::durable(&key, turn.store).map_err(disk_error)? {
+                items.push(self.record_json(&key, &record));
+            }
+        }
+        Ok(json!({ "items": items, "next": next }))
+    }
+
+    fn record_json(&self, key: &[u8], record: &Record) -> Value {
+        let parsed = key::parse_item(key);
+        let (id, partition_key, sort) = parsed.map(|k| (k.bucket.0, k.key, k.sort)).unwrap_or_default();
+        let bucket = self.buckets_by_id.get(&id).map(|bucket| bucket.name.clone());
+        let siblings: Vec<Value> = record
+            .siblings
+            .iter()
+            .map(|sibling| {
+                let mut out = Map::new();
+                match sibling.value() {
+                    Some(value) => out.insert("value".into(), STANDARD.encode(value).into()),
+                    None => out.insert("tombstone".into(), true.into()),
+                };
+                out.insert("dot".into(), dot_name(&sibling.dot).into());
+                out.insert("expires_at".into(), json!(sibling.expires_at.map(|at| at.0)));
+                Value::Object(out)
+            })
+            .collect();
+        let vector: Map<String, Value> = record
+            .siblings
+            .vector()
+            .iter()
+            .map(|dot| (format!("{:016x}.{}", dot.actor.incarnation, dot.actor.mint), dot.counter.into()))
+            .collect();
+        json!({
+            "bucket": bucket.unwrap_or_else(|| format!("{id:016x}")),
+            "key": STANDARD.encode(partition_key),
+            "sort": STANDARD.encode(sort),
+            "siblings": siblings,
+            "vector": vector,
+        })
+    }
+
+    /// This node's slots.
+    pub fn partitions_json(&self, turn: &Turn) -> Result<Value, Error> {
+        let mut partitions = Vec::new();
+        for (partition, rebuilding) in self.slots.owned() {
+            let (from, to) = key::partition_range(partition);
+            let items = turn.store.scan(&from, &to, usize::MAX).map_err(disk_error)?.len();
+            partitions.push(json!({
+                "partition": partition.0,
+                "owned": true,
+                "rebuilding": rebuilding,
+                "items": items,
+            }));
+        }
+        Ok(json!({ "partitions": partitions }))
+    }
+}
