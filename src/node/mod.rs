@@ -16,6 +16,7 @@ mod config;
 mod counters;
 mod event;
 mod outbox;
+pub mod topology;
 mod view;
 
 pub use config::{Config, Limits, Timing};
