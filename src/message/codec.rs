@@ -30,11 +30,28 @@ pub fn encode_into<T: Serialize>(out: &mut Vec<u8>, message: &T) {
 /// # Errors
 /// [`DecodeError`]; the caller counts it and drops the frame.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let mut rest = rmp_serde::decode::Deserializer::from_read_ref(bytes);
-    rest.set_max_depth(MAX_DEPTH);
-    let message = T::deserialize(&mut rest).map_err(|e| DecodeError::Malformed(e.to_string()))?;
-    match rest.get_ref().len() {
+    let mut decoder = rmp_serde::Deserializer::new(std::io::Cursor::new(bytes));
+    decoder.set_max_depth(MAX_DEPTH);
+    let message =
+        T::deserialize(&mut decoder).map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    let read = usize::try_from(decoder.position()).unwrap_or(usize::MAX);
+    match bytes.len().saturating_sub(read) {
         0 => Ok(message),
         more => Err(DecodeError::Trailing(more)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_comes_back_and_what_follows_it_is_noticed() {
+        let mut bytes = Vec::new();
+        encode_into(&mut bytes, &(7u64, "seven"));
+        assert_eq!(decode(&bytes), Ok((7u64, "seven".to_owned())));
+        bytes.extend_from_slice(b"xy");
+        assert_eq!(decode::<(u64, String)>(&bytes), Err(DecodeError::Trailing(2)));
+        assert!(matches!(decode::<(u64, String)>(b"\xc1"), Err(DecodeError::Malformed(_))));
     }
 }

@@ -177,14 +177,19 @@ pub enum Control {
         /// Which value of the chain.
         index: u64,
     },
-    /// A member asks any other to carry out a change: the encoded intent.
+    /// The membership machine's whole state.
     PushPull(Bytes),
-    /// The answer to it.
+    /// The answer to it: the receiver's whole state.
     PushPullReply(Bytes),
     /// How far have you seen me?
     AskWitness,
-    /// So far: the lineage and the highest durable commit; `None`: never seen.
-    Witness(Option<(Lineage, u64)>),
+    /// So far. Also sent unasked to a node whose frames claim less than earlier ones did.
+    Witness {
+        /// The lineage and the highest durable commit; `None`: never seen.
+        seen: Option<(Lineage, u64)>,
+        /// The newest agreement that the sender has installed.
+        index: u64,
+    },
 }
 
 /// Who wants to join.

@@ -23,9 +23,12 @@ impl<S: Store> Node<S> {
             Inspect::Hints => self.with_shard(|shard| Ok(shard.hints_json())),
             Inspect::Buckets => self.buckets(),
             Inspect::Metrics => Ok(self.metrics()),
-            Inspect::Local(item) => self.with_turn(now, |shard, turn| shard.local_json(&item, turn)),
-            Inspect::Dump { bucket, after, limit } => self
-                .with_turn(now, |shard, turn| shard.dump_json(bucket.as_deref(), &after, limit, turn)),
+            Inspect::Local(item) => {
+                self.with_turn(now, |shard, turn| shard.local_json(&item, turn))
+            }
+            Inspect::Dump { bucket, after, limit } => self.with_turn(now, |shard, turn| {
+                shard.dump_json(bucket.as_deref(), &after, limit, turn)
+            }),
             Inspect::Partitions => self.with_turn(now, |shard, turn| shard.partitions_json(turn)),
             Inspect::Locate(item) => match &mut self.shard {
                 Some(shard) => {
@@ -118,9 +121,8 @@ impl<S: Store> Node<S> {
         let live = |node: NodeId| {
             members.iter().any(|m| m.id == node && m.agreed && m.state.is_some_and(|s| s.is_live()))
         };
-        let lacking = |partition| {
-            !layout.preference_list(partition, layout.replicas).owners().all(live)
-        };
+        let lacking =
+            |partition| !layout.preference_list(partition, layout.replicas).owners().all(live);
         layout.partitions.iter().filter(|partition| lacking(*partition)).count()
     }
 
@@ -153,8 +155,10 @@ impl<S: Store> Node<S> {
     fn ring(&self) -> Result<Value, Error> {
         let agreement = self.topology.agreement().ok_or_else(no_cluster)?;
         let layout = &agreement.layout;
-        let name = |id: NodeId| layout.member(id).map_or_else(|| id.to_string(), |m| m.name.clone());
-        let slots = layout.partitions.count() * usize::from(layout.replicas).min(layout.members.len());
+        let name =
+            |id: NodeId| layout.member(id).map_or_else(|| id.to_string(), |m| m.name.clone());
+        let slots =
+            layout.partitions.count() * usize::from(layout.replicas).min(layout.members.len());
         let members: Vec<Value> = layout
             .members
             .iter()

@@ -119,7 +119,11 @@ impl<S: Store> Node<S> {
                 match (decode(&body), &mut self.shard) {
                     (Ok(message), Some(shard)) => {
                         let outbox = &mut self.outbox;
-                        shard.handle_data(&header, message, &mut Turn { now, store: &self.store, outbox });
+                        shard.handle_data(
+                            &header,
+                            message,
+                            &mut Turn { now, store: &self.store, outbox },
+                        );
                     }
                     (Ok(_), None) => {}
                     (Err(_), _) => self.own.reject("peer", "malformed"),
@@ -288,7 +292,8 @@ impl<S: Store> Node<S> {
             }
             let wanted = match &want {
                 Want::Create(name) => {
-                    let spec = BucketSpec { name: name.clone(), n: None, r: None, w: None, lww: false };
+                    let spec =
+                        BucketSpec { name: name.clone(), n: None, r: None, w: None, lww: false };
                     Wanted::Ticket(self.topology.create_bucket(now, &spec, &mut self.outbox))
                 }
                 Want::HearOf(_) => {
@@ -321,7 +326,8 @@ impl<S: Store> Node<S> {
             };
             self.outbox.reply(connection, id, reply);
         }
-        let wanted = self.wants.iter().find(|(_, w)| matches!(w, Wanted::Ticket(t) if *t == ticket));
+        let wanted =
+            self.wants.iter().find(|(_, w)| matches!(w, Wanted::Ticket(t) if *t == ticket));
         if let Some((want, _)) = wanted {
             let want = want.clone();
             self.wants.remove(&want);
@@ -332,7 +338,8 @@ impl<S: Store> Node<S> {
     fn tell_flags(&mut self) {
         let ready = self.readiness().is_ok();
         let rebuilding = self.shard.as_ref().is_some_and(|shard| shard.rebuilding() > 0);
-        let flags = if ready { flags::READY } else { 0 } | if rebuilding { flags::REBUILDING } else { 0 };
+        let flags =
+            if ready { flags::READY } else { 0 } | if rebuilding { flags::REBUILDING } else { 0 };
         if flags != self.epoch_of_flags {
             self.epoch_of_flags = flags;
             self.topology.set_flags(flags);
@@ -375,7 +382,8 @@ impl<S: Store> Node<S> {
 
     /// A snapshot of what was counted.
     pub fn counters(&self) -> Counters {
-        let mut counters = self.shard.as_ref().map_or_else(Counters::default, |s| s.counters.clone());
+        let mut counters =
+            self.shard.as_ref().map_or_else(Counters::default, |s| s.counters.clone());
         counters.turns = self.own.turns;
         counters.events = self.own.events;
         counters.batches = self.own.batches;

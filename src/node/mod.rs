@@ -19,7 +19,7 @@ mod inspect;
 mod machine;
 mod outbox;
 mod shard;
-mod topology;
+pub mod topology;
 mod view;
 
 pub use config::{Config, Limits, Timing};

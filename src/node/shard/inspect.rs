@@ -68,7 +68,8 @@ impl Shard {
 
     fn record_json(&self, key: &[u8], record: &Record) -> Value {
         let parsed = key::parse_item(key);
-        let (id, partition_key, sort) = parsed.map(|k| (k.bucket.0, k.key, k.sort)).unwrap_or_default();
+        let (id, partition_key, sort) =
+            parsed.map(|k| (k.bucket.0, k.key, k.sort)).unwrap_or_default();
         let bucket = self.buckets_by_id.get(&id).map(|bucket| bucket.name.clone());
         let siblings: Vec<Value> = record
             .siblings
@@ -88,7 +89,9 @@ impl Shard {
             .siblings
             .vector()
             .iter()
-            .map(|dot| (format!("{:016x}.{}", dot.actor.incarnation, dot.actor.mint), dot.counter.into()))
+            .map(|dot| {
+                (format!("{:016x}.{}", dot.actor.incarnation, dot.actor.mint), dot.counter.into())
+            })
             .collect();
         json!({
             "bucket": bucket.unwrap_or_else(|| format!("{id:016x}")),

@@ -1,0 +1,93 @@
+//! A wish to change what is agreed: what it would make of the newest value, whatever that is by then.
+//!
+//! A proposal that lost its race is not repeated but *rebased*: the wish is put to the new value, which may
+//! already fulfil it, or may have made it impossible.
+
+use crate::error::Error;
+use crate::id::{BucketId, Conflict, Lineage};
+use crate::message::client::BucketSpec;
+use crate::message::peer::Joiner;
+use crate::ring::{Agreement, BucketSettings, Change, Member, Successor};
+
+/// See the module's picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Intent {
+    /// Let this node in: as a new member, or under a member's name with a new lineage.
+    Admit {
+        /// Who.
+        joiner: Joiner,
+        /// The lineage whose place it takes. If another took it meanwhile, the wish is void: it may be
+        /// older than that one.
+        replaces: Option<Lineage>,
+    },
+    /// Let there be this bucket.
+    Bucket {
+        /// As asked for.
+        spec: BucketSpec,
+        /// Drawn by the node that proposes it.
+        id: BucketId,
+    },
+}
+
+/// How a wish stands towards a value of the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is fulfilled by this next value, to be proposed.
+    Open(Box<Agreement>),
+    /// The value fulfils it.
+    Done,
+    /// The value makes it impossible.
+    Void(Error),
+}
+
+impl Intent {
+    /// What the wish and the value make of one another.
+    pub fn standing(&self, agreement: &Agreement) -> Standing {
+        if let Intent::Admit { joiner, replaces } = self {
+            let present = agreement.layout.member_named(&joiner.name).map(|m| m.lineage);
+            if present != *replaces && present != Some(joiner.lineage) {
+                let why = format!("another node was let in as {} meanwhile", joiner.name);
+                return Standing::Void(Error::Forbidden(why));
+            }
+        }
+        match agreement.apply(&self.change(agreement)) {
+            Ok(Successor::Next(next)) => Standing::Open(next),
+            Ok(Successor::AlreadySo) => Standing::Done,
+            Err(refusal) => Standing::Void(refusal.into()),
+        }
+    }
+
+    fn change(&self, agreement: &Agreement) -> Change {
+        match self {
+            Intent::Admit { joiner, .. } => Change::Join(member(joiner)),
+            Intent::Bucket { spec, id } => Change::CreateBucket {
+                id: *id,
+                name: spec.name.clone(),
+                settings: settings(spec, agreement),
+            },
+        }
+    }
+}
+
+/// As the layout will name it.
+pub(super) fn member(joiner: &Joiner) -> Member {
+    Member {
+        id: joiner.id,
+        lineage: joiner.lineage,
+        name: joiner.name.clone(),
+        zone: joiner.zone.clone(),
+        weight: joiner.weight,
+    }
+}
+
+/// What a user left open, the cluster decides: as many replicas as it can place now, up to its own limit.
+fn settings(spec: &BucketSpec, agreement: &Agreement) -> BucketSettings {
+    let existing = agreement.buckets.get(&spec.name).map(|bucket| &bucket.settings);
+    let n = spec.n.or(existing.map(|settings| settings.n)).unwrap_or(agreement.largest_n());
+    BucketSettings {
+        r: spec.r,
+        w: spec.w,
+        conflict: if spec.lww { Conflict::Lww } else { Conflict::Siblings },
+        ..BucketSettings::new(n)
+    }
+}

@@ -1,0 +1,272 @@
+//! Who is in the cluster, who is alive, and who this node is: one machine beside the shard.
+//!
+//! ```text
+//!              ┌ identity   what the directory says: name, id, lineage
+//!              ├ join       getting in; letting in
+//!  Topology ───┼ chain      the agreed values: acceptor, proposer, intents (register/)
+//!              ├ install    chosen → durable → lived by ──────────────► View
+//!              ├ witness    how far was everybody seen? am I behind?
+//!              └ gossip     SWIM's datagrams and states (swim/), in their envelope
+//! ```
+//!
+//! - The layout is agreed, never gossiped: value i+1 is chosen by a majority of the members of value i, each
+//!   counted as (id, lineage). SWIM's opinion changes nothing but whom to ask first.
+//! - What must not be seen before it is durable waits in the outbox.
+//! - A directory that is behind, or of an earlier life, is set aside; this machine then falls silent.
+
+mod acceptor;
+mod chain;
+mod control;
+mod envelope;
+mod gossip;
+mod identity;
+mod install;
+mod intent;
+mod join;
+mod open;
+mod status;
+#[cfg(test)]
+mod tests;
+mod witness;
+
+pub use gossip::flags;
+pub use identity::OpenError;
+pub use status::MemberStatus;
+
+use crate::error::Error;
+use crate::id::{Lineage, NodeId};
+use crate::message::Header;
+use crate::node::{Config, Outbox, Peer, Stamp, View};
+use crate::register::Ballot;
+use crate::ring::Agreement;
+use crate::store::{CommitNumber, Store};
+use crate::swim::Swim;
+use crate::time::{Duration, Instant, Now};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// How often it is looked whether somebody gossips of a newer agreement than ours.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A request to change what is agreed, until its outcome is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// What waits for the store under a ticket of [`Release::Installed`](crate::node::Release::Installed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pending {
+    /// A value of the chain.
+    Install,
+    /// Our own acceptor's promise to our own proposal.
+    Promised(Ballot),
+    /// Our own acceptor's acceptance of it.
+    Accepted(Ballot),
+}
+
+/// See the module's picture.
+pub struct Topology {
+    config: Config,
+    rng: fastrand::Rng,
+    identity: identity::Identity,
+    /// What was durable when this run began.
+    opened_at: CommitNumber,
+    installed: Option<Arc<Agreement>>,
+    learned: Option<install::Learned>,
+    fetch: install::Fetch,
+    chain: chain::Chain,
+    join: join::Join,
+    witness: witness::Witness,
+    swim: Option<Swim>,
+    look_at: Instant,
+    flags: u32,
+    /// Where members listen, as far as anybody told.
+    book: BTreeMap<NodeId, SocketAddr>,
+    book_changed: bool,
+    /// Why this directory is being set aside.
+    aside: Option<String>,
+    view_changed: bool,
+    tickets: u64,
+    pending: BTreeMap<u64, Pending>,
+    outcomes: VecDeque<(Ticket, Result<(), Error>)>,
+    rejected: BTreeMap<&'static str, u64>,
+}
+
+impl Topology {
+    /// What every frame of this node says of its sender, given what is durable now. Until the witness
+    /// check is passed it claims no more than what was durable when it opened: see `witness`.
+    pub fn stamp(&self, durable: CommitNumber) -> Stamp {
+        let commit = if self.witness.passed() { durable } else { durable.min(self.opened_at) };
+        Stamp {
+            cluster: self.installed.as_ref().map(|a| a.layout.cluster).unwrap_or_default(),
+            epoch: self.installed.as_ref().map(|a| a.layout.epoch).unwrap_or_default(),
+            sender: self.identity.id,
+            lineage: self.identity.lineage,
+            commit: commit.0,
+        }
+    }
+
+    /// Takes note of what a frame from another node says of its sender. Cheap: call it for every frame
+    /// that carries a sender, before anything else is done with it.
+    pub fn observe(&mut self, header: &Header) {
+        let Some(agreement) = &self.installed else { return };
+        if header.cluster != agreement.layout.cluster || header.sender == self.identity.id {
+            return;
+        }
+        if header.epoch > agreement.layout.epoch {
+            self.fetch.want(header.sender);
+        }
+        if self.lineage_of(header.sender) == Some(header.lineage) {
+            self.witness.observe(header.sender, header.lineage, header.commit);
+        }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Now, _store: &dyn Store, outbox: &mut Outbox) {
+        if self.aside.is_some() {
+            return;
+        }
+        self.join_timeout(now, outbox);
+        self.install_timeout(now, outbox);
+        self.chain_timeout(now, outbox);
+        self.witness_timeout(now, outbox);
+        self.swim_timeout(now, outbox);
+        if now.instant >= self.look_at {
+            self.look_at = now.instant + LOOK_INTERVAL;
+            self.look_for_newer();
+            self.persist_book(outbox);
+        }
+        self.flush_fetch(now, outbox);
+    }
+
+    /// When [`handle_timeout`](Topology::handle_timeout) is to be called at the latest.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.aside.is_some() {
+            return None;
+        }
+        let timers = [
+            self.poll_join_timeout(),
+            self.poll_install_timeout(),
+            self.poll_chain_timeout(),
+            self.poll_witness_timeout(),
+            self.swim.as_ref().and_then(Swim::poll_timeout),
+            self.fetch.poll_timeout(),
+            self.swim.is_some().then_some(self.look_at),
+        ];
+        timers.into_iter().flatten().min()
+    }
+
+    /// A [`Release::Installed`](crate::node::Release::Installed) came due: what it stands for is durable.
+    pub fn released(&mut self, now: Now, ticket: u64, outbox: &mut Outbox) {
+        let Some(pending) = self.pending.remove(&ticket) else { return };
+        if self.aside.is_some() {
+            return;
+        }
+        match pending {
+            Pending::Install => self.install(now, ticket, outbox),
+            Pending::Promised(ballot) => self.self_promised(now, ballot, outbox),
+            Pending::Accepted(ballot) => self.self_accepted(now, ballot, outbox),
+        }
+    }
+
+    /// How a ticket ended.
+    pub fn poll_outcome(&mut self) -> Option<(Ticket, Result<(), Error>)> {
+        self.outcomes.pop_front()
+    }
+
+    /// What the data path should know, when it changed since it was last taken. None before this node has
+    /// installed a first agreement.
+    ///
+    /// A suspect counts as alive: it is still asked, for most suspicions are wrong, and the data path has
+    /// timeouts and breakers of its own.
+    pub fn take_view(&mut self) -> Option<View> {
+        let agreement = self.installed.clone()?;
+        if !std::mem::take(&mut self.view_changed) {
+            return None;
+        }
+        let peers = agreement
+            .layout
+            .members
+            .iter()
+            .filter(|member| member.id != self.identity.id)
+            .map(|member| {
+                let life = self.swim.as_ref().and_then(|swim| swim.member(member.id));
+                let peer = Peer {
+                    name: member.name.clone(),
+                    address: self.address(member.id),
+                    alive: life.is_some_and(|life| life.state.is_live()),
+                };
+                (member.id, peer)
+            })
+            .collect();
+        Some(View {
+            me: self.identity.id,
+            lineage: self.identity.lineage,
+            name: self.identity.name.clone(),
+            peers,
+            witnessed: self.witness.passed(),
+            admitted: self.is_admitted(),
+            agreement,
+        })
+    }
+
+    /// Whether the agreement names this node with the lineage it has.
+    fn is_admitted(&self) -> bool {
+        self.aside.is_none() && self.lineage_of(self.identity.id) == Some(self.identity.lineage)
+    }
+
+    /// This lineage was once a member's, and is no more.
+    fn is_old_life(&self) -> bool {
+        self.identity.admitted
+            && self.installed.is_some()
+            && self.lineage_of(self.identity.id) != Some(self.identity.lineage)
+    }
+
+    /// Whether this node may promise and propose.
+    fn may_vote(&self) -> bool {
+        self.is_admitted() && self.witness.passed()
+    }
+
+    /// The lineage under which the agreement names a node.
+    fn lineage_of(&self, node: NodeId) -> Option<Lineage> {
+        self.installed.as_ref()?.layout.member(node).map(|member| member.lineage)
+    }
+
+    /// The other members of the agreement.
+    fn others(&self) -> BTreeSet<NodeId> {
+        let members = self.installed.iter().flat_map(|agreement| agreement.layout.members.iter());
+        members.map(|member| member.id).filter(|id| *id != self.identity.id).collect()
+    }
+
+    fn address(&self, node: NodeId) -> Option<SocketAddr> {
+        self.book.get(&node).copied()
+    }
+
+    /// Stops taking part, once and for all in this run.
+    fn set_aside(&mut self, why: String, outbox: &mut Outbox) {
+        if self.aside.is_some() {
+            return;
+        }
+        outbox.set_aside(why.clone(), self.known_addresses());
+        self.aside = Some(why);
+        self.view_changed = true;
+    }
+
+    fn ticket(&mut self, pending: Pending) -> u64 {
+        self.tickets += 1;
+        self.pending.insert(self.tickets, pending);
+        self.tickets
+    }
+
+    fn reject(&mut self, reason: &'static str) {
+        *self.rejected.entry(reason).or_default() += 1;
+    }
+
+    fn look_for_newer(&mut self) {
+        let newest = self.newest_index();
+        let members = self.swim.iter().flat_map(Swim::members);
+        for member in members.filter(|member| member.facts.agreement > newest) {
+            self.fetch.want(member.identity.id);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What people and programs may know of the machine.
+
+use super::Topology;
+use crate::id::{ClusterId, Lineage, NodeId};
+use crate::ring::Agreement;
+use crate::swim::{self, State};
+use crate::time::Duration;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What is known of one member of the layout, or of somebody that only gossip knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberStatus {
+    /// Its id.
+    pub id: NodeId,
+    /// Its name.
+    pub name: String,
+    /// Its failure domain.
+    pub zone: String,
+    /// Where it listens, as far as anybody told.
+    pub address: Option<SocketAddr>,
+    /// Where it serves HTTP, if it does.
+    pub http: Option<SocketAddr>,
+    /// What is believed of it; none: nobody has heard of it in this run.
+    pub state: Option<State>,
+    /// Its generation, as gossip has it; the agreed one where gossip is silent.
+    pub lineage: Lineage,
+    /// How often it contradicted.
+    pub incarnation: u64,
+    /// How long its direct acks take.
+    pub round_trip: Option<Duration>,
+    /// The newest agreement that it says it has installed.
+    pub index: u64,
+    /// What it says of itself: see [`flags`](super::flags).
+    pub flags: u32,
+    /// Its newest durable commit that anybody told.
+    pub commit: u64,
+    /// The layout names it with this lineage.
+    pub agreed: bool,
+    /// It is this node.
+    pub me: bool,
+}
+
+impl Topology {
+    /// This node's id: drawn when its directory was made, or taken over with a member's name.
+    pub fn id(&self) -> NodeId {
+        self.identity.id
+    }
+
+    /// The life of its data.
+    pub fn lineage(&self) -> Lineage {
+        self.identity.lineage
+    }
+
+    /// The cluster; zero while there is none.
+    pub fn cluster(&self) -> ClusterId {
+        self.installed.as_ref().map(|agreement| agreement.layout.cluster).unwrap_or_default()
+    }
+
+    /// The newest agreement that is durable here.
+    pub fn agreement(&self) -> Option<&Arc<Agreement>> {
+        self.installed.as_ref()
+    }
+
+    /// Whether this node is a member that others count on; else why not, for people.
+    ///
+    /// # Errors
+    /// The reason, in words.
+    pub fn readiness(&self) -> Result<(), String> {
+        if let Some(why) = &self.aside {
+            return Err(why.clone());
+        }
+        if !self.is_admitted() {
+            return Err(self.waiting_reason());
+        }
+        if !self.witness.passed() {
+            return Err(
+                "waiting for a majority of members to say how far they have seen this node".into(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Everybody that the layout names or gossip knows, by name.
+    pub fn members(&self) -> Vec<MemberStatus> {
+        let mut all: BTreeMap<NodeId, MemberStatus> = BTreeMap::new();
+        for life in self.swim.iter().flat_map(|swim| swim.members()) {
+            all.insert(life.identity.id, self.heard_of(life));
+        }
+        for member in self.installed.iter().flat_map(|agreement| agreement.layout.members.iter()) {
+            let status = all.entry(member.id).or_insert_with(|| MemberStatus {
+                id: member.id,
+                name: member.name.clone(),
+                zone: member.zone.clone(),
+                address: self.address(member.id),
+                http: None,
+                state: None,
+                lineage: member.lineage,
+                incarnation: 0,
+                round_trip: None,
+                index: 0,
+                flags: 0,
+                commit: 0,
+                agreed: true,
+                me: member.id == self.identity.id,
+            });
+            let seen = self.witness.seen(member.id).map_or(0, |seen| seen.commit);
+            status.commit = status.commit.max(seen);
+        }
+        let mut all: Vec<MemberStatus> = all.into_values().collect();
+        all.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        all
+    }
+
+    fn heard_of(&self, life: &swim::Member) -> MemberStatus {
+        let identity = &life.identity;
+        MemberStatus {
+            id: identity.id,
+            name: identity.name.clone(),
+            zone: identity.zone.clone(),
+            address: Some(identity.address),
+            http: identity.http,
+            state: Some(life.state),
+            lineage: identity.lineage,
+            incarnation: life.incarnation.0,
+            round_trip: life.round_trip,
+            index: life.facts.agreement,
+            flags: life.facts.flags,
+            commit: life.facts.durable,
+            agreed: self.lineage_of(identity.id) == Some(identity.lineage),
+            me: identity.id == self.identity.id,
+        }
+    }
+
+    /// What was refused or dropped since the node opened, by reason.
+    pub fn rejected(&self) -> &BTreeMap<&'static str, u64> {
+        &self.rejected
+    }
+
+    /// The membership machine's own counts, once it runs.
+    pub fn swim_counters(&self) -> Option<&swim::Counters> {
+        self.swim.as_ref().map(|swim| swim.counters())
+    }
+
+    /// A member acts under something that is not known here: it is asked for its agreement.
+    pub fn fetch_from(&mut self, node: NodeId) {
+        self.fetch.want(node);
+    }
+
+    /// Every other member is asked whether it knows of a newer agreement.
+    pub fn ask_for_newer(&mut self) {
+        for node in self.others() {
+            self.fetch.want(node);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Restarts, wipes, old copies: who may speak for a node?
+
+use super::network::Network;
+use crate::message::peer::Control;
+use crate::store::Store;
+
+#[test]
+fn all_nodes_killed_at_once_get_through_together() {
+    for seed in 20..24 {
+        let mut net = Network::formed(seed, 5);
+        net.secs(5);
+        let lives: Vec<_> = (0..5).map(|node| net.life(node)).collect();
+        (0..5).for_each(|node| net.kill(node));
+        net.secs(1);
+        (0..5).for_each(|node| net.start(node, false).unwrap());
+        net.settle(5);
+        assert_eq!(lives, (0..5).map(|node| net.life(node)).collect::<Vec<_>>());
+        assert!(net.machines.iter().all(|m| m.asides.is_empty()));
+    }
+}
+
+#[test]
+fn a_node_that_restarts_promises_nothing_before_a_majority_has_answered() {
+    let mut net = Network::formed(25, 3);
+    net.secs(5);
+    net.kill(1);
+    net.kill(2);
+    net.start(2, false).unwrap();
+    // n1 and n3 are a majority, but n3 needs the word of two others.
+    let before = net.votes(2);
+    let ticket = net.create_bucket(0, "b");
+    net.secs(20);
+    assert!(net.topology(2).readiness().is_err());
+    assert_eq!(net.votes(2), before);
+    assert!(net.votes[&(2, "not_ready")] > 0);
+    assert!(net.outcome(0, ticket).is_some_and(|outcome| outcome.is_err()));
+    net.start(1, false).unwrap();
+    net.settle(3);
+    let again = net.create_bucket(0, "b");
+    net.secs(2);
+    assert_eq!(net.outcome(0, again), Some(Ok(())));
+}
+
+#[test]
+fn a_restored_old_directory_notices_that_it_is_behind() {
+    let mut net = Network::formed(26, 3);
+    net.secs(2);
+    let copy = net.machines[1].disk.copy();
+    net.busy(1, 50);
+    net.secs(3);
+    net.kill(1);
+    net.machines[1].disk = copy;
+    net.start(1, false).unwrap();
+    net.until("it notices", |net| net.machines[1].asides.len() == 1);
+    assert!(net.machines[1].asides[0].contains("behind"), "{:?}", net.machines[1].asides);
+    net.secs(20);
+    assert_eq!(net.machines[1].asides.len(), 1, "once");
+    assert!(net.topology(1).readiness().is_err());
+    // Empty, it is let in again under its name.
+    net.wipe(1, &[0]);
+    net.settle(3);
+}
+
+#[test]
+fn a_restored_directory_that_says_stopped_cleanly_notices_it_too() {
+    let mut net = Network::formed(27, 5);
+    net.secs(2);
+    net.turn(1, |topology, now, _, outbox| topology.leave(now, outbox));
+    net.secs(3);
+    net.kill(1);
+    let copy = net.machines[1].disk.copy();
+    net.start(1, false).unwrap();
+    net.settle(5);
+    net.busy(1, 20);
+    net.secs(3);
+    net.turn(1, |topology, now, _, outbox| topology.leave(now, outbox));
+    net.secs(3);
+    net.kill(1);
+    net.machines[1].disk = copy;
+    net.start(1, false).unwrap();
+    net.until("it notices", |net| net.machines[1].asides.len() == 1);
+}
+
+#[test]
+fn a_restored_directory_cannot_hide_by_being_busy() {
+    let mut net = Network::formed(28, 3);
+    net.secs(2);
+    let copy = net.machines[1].disk.copy();
+    net.busy(1, 20);
+    net.secs(3);
+    net.kill(1);
+    net.machines[1].disk = copy;
+    net.partition(&[1], &[0, 2]);
+    net.start(1, false).unwrap();
+    // It does more than its lost life had done before anybody can tell it.
+    net.busy(1, 200);
+    net.heal();
+    net.until("it notices", |net| net.machines[1].asides.len() == 1);
+}
+
+#[test]
+fn everybody_restarts_and_one_of_them_from_an_old_copy() {
+    let mut net = Network::formed(29, 5);
+    net.secs(2);
+    let copy = net.machines[3].disk.copy();
+    net.busy(3, 50);
+    net.secs(3);
+    (0..5).for_each(|node| net.kill(node));
+    net.machines[3].disk = copy;
+    (0..5).for_each(|node| net.start(node, false).unwrap());
+    net.until("it notices", |net| net.machines[3].asides.len() == 1);
+    net.secs(5);
+    assert!([0, 1, 2, 4].iter().all(|node| net.topology(*node).readiness().is_ok()));
+}
+
+#[test]
+fn a_machine_reverted_while_it_runs_is_told() {
+    let mut net = Network::formed(30, 3);
+    net.busy(1, 50);
+    net.secs(3);
+    let ahead = net.machines[1].disk.durable().0;
+    // A frame of it claims less than an earlier one did.
+    let (id, lineage) = net.life(1);
+    let header = crate::message::Header {
+        cluster: net.topology(0).cluster(),
+        sender: id,
+        lineage,
+        commit: ahead - 30,
+        ..crate::message::Header::new(crate::message::Kind::Data)
+    };
+    net.swallow = Some(|from, message| {
+        assert!(from != 1 || !matches!(message, Control::Witness { .. }));
+        false
+    });
+    net.turn(0, |topology, _, _, _| topology.observe(&header));
+    net.secs(2);
+    // It alone judges: frames overtake one another, and it knows that it is not behind.
+    assert!(net.machines[1].asides.is_empty());
+    let mut older = net.machines[1].disk.copy();
+    older.rewind(30);
+    net.machines[1].disk = older;
+    net.until("it notices", |net| net.machines[1].asides.len() == 1);
+}
+
+#[test]
+fn a_damaged_directory_keeps_its_id_and_is_admitted_in_a_new_life() {
+    let mut net = Network::formed(31, 3);
+    net.secs(3);
+    let (id, lineage) = net.life(1);
+    net.kill(1);
+    net.start(1, true).unwrap();
+    assert!(net.topology(1).readiness().is_err(), "fenced until it is admitted");
+    let before = net.votes(1);
+    net.run(crate::time::Duration::from_millis(1));
+    assert_eq!(net.votes(1), before);
+    net.settle(3);
+    assert_eq!(net.life(1).0, id);
+    assert_ne!(net.life(1).1, lineage);
+    assert!(net.machines[1].asides.is_empty());
+}
+
+#[test]
+fn an_old_life_is_set_aside_and_its_votes_count_nothing() {
+    let mut net = Network::formed(32, 3);
+    net.secs(3);
+    let copy = net.machines[1].disk.copy();
+    net.wipe(1, &[0, 2]);
+    net.settle(3);
+    net.kill(1);
+    net.machines[1].disk = copy;
+    net.start(1, false).unwrap();
+    let before = net.votes(1);
+    net.until("it notices", |net| net.machines[1].asides.len() == 1);
+    assert_eq!(net.votes(1), before);
+}

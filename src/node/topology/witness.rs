@@ -1,0 +1,287 @@
+//! How far has everybody been seen? A restored old directory looks healthy from inside; only the others
+//! know better.
+//!
+//! ```text
+//!   n2 at commit 60 ──ack──► n1 notes (n2, lineage, 60) ──about a second──► on n1's disk
+//!   n2 is put back to 40
+//!   n2 ── how far have you seen me? ──► n1 ── 60 ──► n2: 60 > 40, I am behind
+//! ```
+//!
+//! - A number is believed only with the lineage that the agreement names: an old life's numbers say
+//!   nothing about the new one.
+//! - A node that has not passed claims no more than what was durable when it opened, so that what others
+//!   hear of this run never covers up what they saw of an earlier one. It judges by the same number.
+//! - **How many must answer:** ⌈n/2⌉ of the n−1 *others*. What an earlier run of this node did as an
+//!   acceptor was part of a majority, so at least ⌊n/2⌋ others took part as well, or saw the outcome; of
+//!   the n−1 others any ⌈n/2⌉ must hold one of them. That is a majority of all members, where the node's
+//!   own word counts only when n is even. A cluster of one has nobody to ask.
+//! - An answer counts only from a member whose agreement is no newer than ours: otherwise the newer one
+//!   is fetched first.
+//! - A lineage that was drawn in this very run passes at once: nobody can have seen more of it.
+
+use super::Topology;
+use super::identity::{OpenError, get, put};
+use crate::id::{Lineage, NodeId};
+use crate::message::Header;
+use crate::message::peer::Control;
+use crate::node::Outbox;
+use crate::store::{Change, Store};
+use crate::time::{Duration, Instant, Now};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How often the table is persisted, when it changed.
+const PERSIST_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the others are asked before the check is passed.
+const ASK_INTERVAL: Duration = Duration::from_millis(500);
+/// How often those are asked who did not answer before the check was passed.
+const ASK_LATER_INTERVAL: Duration = Duration::from_secs(10);
+/// How often one node is told that it was seen further ahead.
+const TELL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How far one member was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Seen {
+    /// In which life.
+    pub lineage: Lineage,
+    /// Its highest durable commit.
+    pub commit: u64,
+}
+
+/// The table of the others, and this node's own check.
+pub(super) struct Witness {
+    seen: BTreeMap<NodeId, Seen>,
+    changed: bool,
+    persist_at: Instant,
+    /// Members whose newest frame claims less than an earlier one did.
+    regressed: BTreeSet<NodeId>,
+    told: BTreeMap<NodeId, Instant>,
+    answered: BTreeSet<NodeId>,
+    passed: bool,
+    ask_at: Instant,
+}
+
+impl Witness {
+    /// The table as it was persisted. `fresh`: this run drew its own lineage.
+    pub fn open(
+        store: &dyn Store,
+        fresh: bool,
+        damaged: bool,
+        now: Instant,
+    ) -> Result<Witness, OpenError> {
+        let record: Option<Vec<(NodeId, Seen)>> = match get(store, "witnesses") {
+            Err(OpenError::Damaged(_)) if damaged => None,
+            other => other?,
+        };
+        Ok(Witness {
+            seen: record.unwrap_or_default().into_iter().collect(),
+            changed: false,
+            persist_at: now,
+            regressed: BTreeSet::new(),
+            told: BTreeMap::new(),
+            answered: BTreeSet::new(),
+            passed: fresh,
+            ask_at: now,
+        })
+    }
+
+    /// Notes what a frame says of its sender, a member in the lineage that the agreement names. Cheap: it
+    /// is called for every frame.
+    pub fn observe(&mut self, node: NodeId, lineage: Lineage, commit: u64) {
+        self.raise(node, lineage, commit);
+        if self.seen.get(&node).is_some_and(|seen| commit < seen.commit) {
+            self.regressed.insert(node);
+        }
+    }
+
+    /// Notes what somebody gossips about a member: old news, so a lower number means nothing.
+    pub fn raise(&mut self, node: NodeId, lineage: Lineage, commit: u64) {
+        match self.seen.get_mut(&node) {
+            Some(seen) if seen.lineage == lineage => {
+                if commit > seen.commit {
+                    seen.commit = commit;
+                    self.changed = true;
+                }
+            }
+            _ => {
+                self.seen.insert(node, Seen { lineage, commit });
+                self.changed = true;
+            }
+        }
+    }
+
+    /// How far a member was seen.
+    pub fn seen(&self, node: NodeId) -> Option<Seen> {
+        self.seen.get(&node).copied()
+    }
+
+    /// Whether the check is passed.
+    pub fn passed(&self) -> bool {
+        self.passed
+    }
+
+    /// A member answered, and knows of nothing that we lack. `members` counts this node too. Returns
+    /// whether the check is passed by this.
+    pub fn answer(&mut self, from: NodeId, others: &BTreeSet<NodeId>) -> bool {
+        self.answered.insert(from);
+        self.judge(others)
+    }
+
+    /// Judges again, for the members may have changed. Returns whether the check is passed by this.
+    pub fn judge(&mut self, others: &BTreeSet<NodeId>) -> bool {
+        let before = self.passed;
+        let answers = self.answered.intersection(others).count();
+        self.passed |= answers >= needed(others.len() + 1);
+        self.passed && !before
+    }
+
+    /// Whom to ask now, if anybody.
+    pub fn poll_ask(&mut self, now: Instant, others: &BTreeSet<NodeId>) -> Vec<NodeId> {
+        if now < self.ask_at {
+            return Vec::new();
+        }
+        self.ask_at = now + if self.passed { ASK_LATER_INTERVAL } else { ASK_INTERVAL };
+        others.difference(&self.answered).copied().collect()
+    }
+
+    /// Whom to tell now that it was seen further ahead. Frames may overtake one another on their way, so
+    /// this is a question to the node, which judges itself, and no verdict.
+    pub fn poll_tell(&mut self, now: Instant) -> Vec<(NodeId, Seen)> {
+        let mut tell = Vec::new();
+        for node in std::mem::take(&mut self.regressed) {
+            if self.told.get(&node).is_none_or(|told| now.since(*told) >= TELL_INTERVAL) {
+                self.told.insert(node, now);
+                tell.extend(self.seen.get(&node).map(|seen| (node, *seen)));
+            }
+        }
+        tell
+    }
+
+    /// The batch entry that keeps the table, if it is time.
+    pub fn poll_persist(&mut self, now: Instant) -> Option<Change> {
+        if !self.changed || now < self.persist_at {
+            return None;
+        }
+        Some(self.persist(now))
+    }
+
+    /// The batch entry that keeps the table.
+    pub fn persist(&mut self, now: Instant) -> Change {
+        self.changed = false;
+        self.persist_at = now + PERSIST_INTERVAL;
+        put("witnesses", &self.seen.iter().collect::<Vec<_>>())
+    }
+
+    /// When something is due.
+    pub fn poll_timeout(&self, others: &BTreeSet<NodeId>) -> Option<Instant> {
+        let ask = (!others.is_subset(&self.answered)).then_some(self.ask_at);
+        let persist = self.changed.then_some(self.persist_at);
+        let tell = (!self.regressed.is_empty()).then_some(Instant::default());
+        [ask, persist, tell].into_iter().flatten().min()
+    }
+}
+
+/// Of how many others a node of a cluster of `members` needs the answer.
+fn needed(members: usize) -> usize {
+    if members <= 1 { 0 } else { members.div_ceil(2) }
+}
+
+impl Topology {
+    /// Somebody asks how far it was seen. We answer from the table, also while our own check is open: else
+    /// a cluster whose nodes all died at once would wait for itself.
+    pub(super) fn handle_ask_witness(&mut self, from: NodeId, outbox: &mut Outbox) {
+        if let Some(to) = self.address(from) {
+            let seen = self.witness.seen(from).map(|seen| (seen.lineage, seen.commit));
+            outbox.send_control(to, 0, &Control::Witness { seen, index: self.index() });
+        }
+    }
+
+    /// Somebody says how far it saw this node.
+    pub(super) fn handle_witness(
+        &mut self,
+        now: Now,
+        header: &Header,
+        seen: Option<(Lineage, u64)>,
+        index: u64,
+        outbox: &mut Outbox,
+    ) {
+        if self.lineage_of(header.sender) != Some(header.lineage) {
+            return self.reject("fenced");
+        }
+        if let Some((lineage, commit)) = seen
+            && lineage == self.identity.lineage
+            && commit > outbox.stamp().commit
+        {
+            let why = format!(
+                "this directory is behind: another member has seen commit {commit} of it, it holds {}",
+                outbox.stamp().commit
+            );
+            return self.set_aside(why, outbox);
+        }
+        if index > self.index() {
+            // What it knows may say that we are an old life. It is asked again when we know it too.
+            if index > self.newest_index() {
+                self.fetch.want(header.sender);
+                self.flush_fetch(now, outbox);
+            }
+            return;
+        }
+        let others = self.others();
+        if self.is_admitted() && self.witness.answer(header.sender, &others) {
+            self.passed_witness(now, outbox);
+        }
+    }
+
+    /// The members may have changed: do the answers suffice?
+    pub(super) fn judge_witness(&mut self, now: Now, outbox: &mut Outbox) {
+        let others = self.others();
+        if self.is_admitted() && self.witness.judge(&others) {
+            self.passed_witness(now, outbox);
+        }
+    }
+
+    fn passed_witness(&mut self, now: Now, outbox: &mut Outbox) {
+        self.view_changed = true;
+        self.advance_chain(now, outbox);
+    }
+
+    pub(super) fn witness_timeout(&mut self, now: Now, outbox: &mut Outbox) {
+        if self.is_admitted() {
+            let others = self.others();
+            for node in self.witness.poll_ask(now.instant, &others) {
+                if let Some(to) = self.address(node) {
+                    outbox.send_control(to, 0, &Control::AskWitness);
+                }
+            }
+        }
+        for (node, seen) in self.witness.poll_tell(now.instant) {
+            if let Some(to) = self.address(node) {
+                let seen = Some((seen.lineage, seen.commit));
+                outbox.send_control(to, 0, &Control::Witness { seen, index: self.index() });
+            }
+        }
+        if let Some(change) = self.witness.poll_persist(now.instant) {
+            outbox.persist(change);
+        }
+    }
+
+    pub(super) fn poll_witness_timeout(&self) -> Option<Instant> {
+        let others = if self.is_admitted() { self.others() } else { BTreeSet::new() };
+        self.witness.poll_timeout(&others)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_answers_that_suffice_meet_any_majority_less_this_node() {
+        for members in 1..12 {
+            let others = members - 1;
+            let majority_without_me = members / 2;
+            assert!(needed(members) <= others);
+            assert!(members == 1 || needed(members) + majority_without_me > others, "{members}");
+        }
+    }
+}
