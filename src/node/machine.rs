@@ -406,6 +406,11 @@ impl<S: Store> Node<S> {
         counters
     }
 
+    /// This node's id.
+    pub fn id(&self) -> NodeId {
+        self.topology.id()
+    }
+
     /// The store, for a driver that wants to look at it.
     pub fn store(&self) -> &S {
         &self.store

@@ -1,1 +1,15 @@
-//! sim
+//! The other driver of the same node: a whole cluster in one thread, over real wire bytes, in simulated time.
+//!
+//! ```text
+//!   heap of (time, sequence, delivery) ──► Node::handle, Node::end_turn ──► effects ──► heap
+//!        network: latency, loss, duplicates, cuts in either direction
+//!        disk:    a batch is durable one sync later; a crash loses what is not
+//! ```
+//!
+//! Same seed, same events, same trace: [`Cluster::trace`] is a running hash of everything delivered.
+
+mod cluster;
+mod network;
+
+pub use cluster::{Cluster, Options, Outcome, Pending};
+pub use network::Network;

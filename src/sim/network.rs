@@ -1,0 +1,109 @@
+//! The network between simulated nodes: how long a packet takes, and whether it arrives.
+
+use crate::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Links are directed: (from, to), by the nodes' numbers.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// The shortest way takes this long.
+    pub latency: Duration,
+    /// And up to this much more.
+    pub jitter: Duration,
+    /// So many datagrams of a thousand are lost. Streams are not: TCP sends again.
+    pub loss_permille: u32,
+    /// So many datagrams of a thousand come twice.
+    pub duplicate_permille: u32,
+    cut: BTreeSet<(usize, usize)>,
+    slow: BTreeMap<usize, Duration>,
+    last: BTreeMap<(usize, usize), Instant>,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Network {
+            latency: Duration::from_micros(100),
+            jitter: Duration::from_micros(200),
+            loss_permille: 0,
+            duplicate_permille: 0,
+            cut: BTreeSet::new(),
+            slow: BTreeMap::new(),
+            last: BTreeMap::new(),
+        }
+    }
+}
+
+impl Network {
+    /// Nothing goes from `from` to `to` any more.
+    pub fn cut(&mut self, from: usize, to: usize) {
+        self.cut.insert((from, to));
+    }
+
+    /// Nothing goes between the two sides any more, either way.
+    pub fn partition(&mut self, one: &[usize], other: &[usize]) {
+        for a in one {
+            for b in other {
+                self.cut(*a, *b);
+                self.cut(*b, *a);
+            }
+        }
+    }
+
+    /// Everything that goes to or comes from this node takes so much longer; zero: no longer.
+    pub fn slow(&mut self, node: usize, by: Duration) {
+        self.slow.insert(node, by);
+    }
+
+    /// Every link works again.
+    pub fn heal(&mut self) {
+        self.cut.clear();
+        self.slow.clear();
+    }
+
+    /// Whether the link is cut.
+    pub fn is_cut(&self, from: usize, to: usize) -> bool {
+        self.cut.contains(&(from, to))
+    }
+
+    fn delay(&self, from: usize, to: usize, rng: &mut fastrand::Rng) -> Duration {
+        let jitter = Duration::from_micros(rng.u64(0..=self.jitter.as_micros() as u64));
+        let slow = |node: usize| self.slow.get(&node).copied().unwrap_or_default();
+        self.latency + jitter + slow(from) + slow(to)
+    }
+
+    /// When bytes of a stream arrive: in order. `None`: the link is cut.
+    pub(super) fn stream(
+        &mut self,
+        now: Instant,
+        from: usize,
+        to: usize,
+        rng: &mut fastrand::Rng,
+    ) -> Option<Instant> {
+        let arrives = now + self.delay(from, to, rng);
+        if self.is_cut(from, to) {
+            return None;
+        }
+        let last = self.last.entry((from, to)).or_default();
+        *last = arrives.max(*last);
+        Some(*last)
+    }
+
+    /// When copies of a datagram arrive: none, one or two of them.
+    pub(super) fn datagram(
+        &self,
+        now: Instant,
+        from: usize,
+        to: usize,
+        rng: &mut fastrand::Rng,
+    ) -> Vec<Instant> {
+        let mut arrivals = Vec::with_capacity(1);
+        let copies = 1 + u32::from(rng.u32(0..1000) < self.duplicate_permille);
+        for _ in 0..copies {
+            let delay = self.delay(from, to, rng);
+            if rng.u32(0..1000) >= self.loss_permille && !self.is_cut(from, to) {
+                arrivals.push(now + delay);
+            }
+        }
+        arrivals
+    }
+}

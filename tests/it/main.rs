@@ -1,0 +1,4 @@
+//! Everything that needs the whole: schedules over the simulated cluster, real processes, the floors.
+
+mod floors;
+mod schedules;

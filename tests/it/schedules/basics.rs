@@ -1,0 +1,28 @@
+//! What must hold on a calm day.
+
+use super::kit::*;
+use quorate::quorum::Consistency;
+use quorate::version::OperationId;
+
+#[test]
+fn a_put_is_read_back_through_every_node_and_lies_on_three() {
+    let mut cluster = cluster(5, 1);
+    let context = acked(cluster.ask(2, put("k", "v1", "")));
+    for number in 1..=5 {
+        assert_eq!(got(cluster.ask(number, get("k", level(Consistency::Quorum)))).0, ["v1"]);
+    }
+    acked(cluster.ask(4, put("k", "v2", &context)));
+    converges(&mut cluster, "k", &["v2"]);
+}
+
+#[test]
+fn the_same_seed_is_the_same_trace() {
+    let run = |seed| {
+        let mut cluster = cluster(3, seed);
+        let operation = OperationId { session: 1, sequence: 1 };
+        acked(cluster.ask(2, put_as("k", Some("v1"), "", operation, level(Consistency::Quorum))));
+        cluster.trace()
+    };
+    assert_eq!(run(5), run(5));
+    assert_ne!(run(5), run(6));
+}

@@ -1,0 +1,185 @@
+//! Short words for what the stories do.
+
+use bytes::Bytes;
+use quorate::Error;
+use quorate::message::client::{Inspect, Item, Reply, Request};
+use quorate::quorum::{Consistency, QuorumRequest};
+use quorate::sim::{Cluster, Options};
+use quorate::time::Duration;
+use quorate::version::OperationId;
+use std::cell::Cell;
+
+thread_local!(static OPERATIONS: Cell<u64> = const { Cell::new(0) });
+
+/// An operation id that this test has not used.
+pub fn operation() -> OperationId {
+    let sequence = OPERATIONS.get() + 1;
+    OPERATIONS.set(sequence);
+    OperationId { session: 7, sequence }
+}
+
+/// A cluster that is up, with a bucket `b` of three replicas.
+pub fn cluster(nodes: usize, seed: u64) -> Cluster {
+    let mut cluster = Cluster::new(Options { nodes, seed, ..Options::default() });
+    formed(&mut cluster, nodes);
+    let made = cluster.ask(1, Request::CreateBucket(spec("b")));
+    assert_eq!(made, Some(Reply::BucketReady));
+    everybody_knows(&mut cluster, nodes, 1);
+    cluster
+}
+
+/// Runs until every node is ready and sees `nodes` members alive.
+pub fn formed(cluster: &mut Cluster, nodes: usize) {
+    for number in 1..=nodes {
+        let mut tries = 0;
+        loop {
+            let status = inspect(cluster, number, Inspect::Status);
+            if status["nodes"]["alive"] == nodes && status["ready"] == true {
+                break;
+            }
+            tries += 1;
+            assert!(tries < 600, "n{number}: {status}");
+            cluster.run_for(Duration::from_millis(100));
+        }
+    }
+}
+
+/// Runs until every node knows so many buckets.
+pub fn everybody_knows(cluster: &mut Cluster, nodes: usize, buckets: usize) {
+    for number in 1..=nodes {
+        let mut tries = 0;
+        while inspect(cluster, number, Inspect::Status)["buckets"] != buckets {
+            tries += 1;
+            assert!(tries < 100, "n{number} never hears of the bucket");
+            cluster.run_for(Duration::from_millis(100));
+        }
+    }
+}
+
+pub fn spec(name: &str) -> quorate::message::client::BucketSpec {
+    let name = name.into();
+    quorate::message::client::BucketSpec { name, n: None, r: None, w: None, lww: false }
+}
+
+pub fn inspect(cluster: &mut Cluster, number: usize, what: Inspect) -> serde_json::Value {
+    match cluster.ask(number, Request::Inspect(what)) {
+        Some(Reply::Json(json)) => serde_json::from_str(&json).expect("JSON"),
+        Some(Reply::Failed(Error::NotFound(_))) => serde_json::Value::Null,
+        other => panic!("n{number} says {other:?}"),
+    }
+}
+
+pub fn item(key: &str) -> Item {
+    Item { bucket: "b".into(), key: Bytes::copy_from_slice(key.as_bytes()), sort: Bytes::new() }
+}
+
+pub fn level(consistency: Consistency) -> QuorumRequest {
+    QuorumRequest { consistency: Some(consistency), ..QuorumRequest::default() }
+}
+
+pub fn strict() -> QuorumRequest {
+    QuorumRequest { strict: true, ..level(Consistency::Quorum) }
+}
+
+/// A put at QUORUM with a context.
+pub fn put(key: &str, value: &str, context: &str) -> Request {
+    put_as(key, Some(value), context, operation(), level(Consistency::Quorum))
+}
+
+pub fn delete(key: &str, context: &str) -> Request {
+    put_as(key, None, context, operation(), level(Consistency::Quorum))
+}
+
+pub fn put_as(
+    key: &str,
+    value: Option<&str>,
+    context: &str,
+    operation: OperationId,
+    quorum: QuorumRequest,
+) -> Request {
+    Request::Put {
+        item: item(key),
+        quorum,
+        value: value.map(|value| Bytes::copy_from_slice(value.as_bytes())),
+        context: context.into(),
+        operation,
+        expires_at: None,
+    }
+}
+
+pub fn get(key: &str, quorum: QuorumRequest) -> Request {
+    Request::Get { item: item(key), quorum }
+}
+
+/// The context of an acknowledged write.
+pub fn acked(reply: Option<Reply>) -> String {
+    match reply {
+        Some(Reply::Written { context, .. }) => context,
+        other => panic!("not acknowledged: {other:?}"),
+    }
+}
+
+/// The values and the context of a read.
+pub fn got(reply: Option<Reply>) -> (Vec<String>, String) {
+    match reply {
+        Some(Reply::Got { values, context, .. }) => {
+            let text = |value: &Bytes| String::from_utf8(value.to_vec()).expect("text");
+            let mut values: Vec<String> = values.iter().map(|v| text(&v.value)).collect();
+            values.sort();
+            (values, context)
+        }
+        other => panic!("not read: {other:?}"),
+    }
+}
+
+pub fn failed(reply: Option<Reply>) -> Error {
+    match reply {
+        Some(Reply::Failed(error)) => error,
+        other => panic!("did not fail: {other:?}"),
+    }
+}
+
+/// The values of one replica's own record, tombstones as `†`.
+pub fn local(cluster: &mut Cluster, number: usize, key: &str) -> Vec<String> {
+    use base64::Engine;
+    let record = inspect(cluster, number, Inspect::Local(item(key)));
+    let siblings = record["siblings"].as_array().cloned().unwrap_or_default();
+    let mut values: Vec<String> = siblings
+        .iter()
+        .map(|sibling| match sibling["value"].as_str() {
+            None => "†".into(),
+            Some(value) => {
+                let bytes =
+                    base64::engine::general_purpose::STANDARD.decode(value).expect("base64");
+                String::from_utf8(bytes).expect("text")
+            }
+        })
+        .collect();
+    values.sort();
+    values
+}
+
+/// The numbers of the owners and of the fallbacks of a key.
+pub fn places(cluster: &mut Cluster, key: &str) -> (Vec<usize>, Vec<usize>) {
+    let up = (1..).find(|number| cluster.node(*number).is_some()).expect("a node is up");
+    let found = inspect(cluster, up, Inspect::Locate(item(key)));
+    let numbers = |what: &str| -> Vec<usize> {
+        let names = found[what].as_array().expect("a list").iter();
+        names.map(|name| name.as_str().expect("a name")[1..].parse().expect("a number")).collect()
+    };
+    (numbers("owners"), numbers("fallbacks"))
+}
+
+/// Runs until every owner of the key holds exactly these values.
+pub fn converges(cluster: &mut Cluster, key: &str, expected: &[&str]) {
+    let (owners, _) = places(cluster, key);
+    let mut last = Vec::new();
+    for _ in 0..1200 {
+        last = owners.iter().map(|owner| local(cluster, *owner, key)).collect();
+        if last.iter().all(|values| values == expected) {
+            return;
+        }
+        cluster.run_for(Duration::from_millis(100));
+    }
+    panic!("{key} does not converge to {expected:?}: {last:?}");
+}

@@ -1,0 +1,4 @@
+//! Stories in which a store of this kind loses or resurrects data, on simulated clusters of whole nodes.
+
+mod basics;
+mod kit;
