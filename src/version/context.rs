@@ -178,7 +178,7 @@ mod tests {
         let dot = |mint, counter| Dot::new(Actor { incarnation: u64::MAX, mint }, counter);
         Seen {
             vector: [dot(0, 3), dot(1, 900)].into_iter().collect(),
-            own: Some((OperationId { session: 4, sequence: 5 }, dot(0, 7))),
+            beyond: vec![(OperationId { session: 4, sequence: 5 }, dot(0, 7))],
             time: HybridTime(123_456),
         }
     }
@@ -196,7 +196,7 @@ mod tests {
         let dot = Dot::new(Actor { incarnation: u64::MAX, mint: 9 }, 900);
         let seen = Seen {
             vector: [dot].into_iter().collect(),
-            own: None,
+            beyond: Vec::new(),
             time: HybridTime(1_700_000_000_000 << 16),
         };
         let length = scope(1, "cart", "").seal(&seen).as_str().len();

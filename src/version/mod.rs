@@ -27,19 +27,13 @@ mod wire;
 mod write;
 
 #[cfg(test)]
-mod join_tests;
-#[cfg(test)]
-mod oracle_tests;
-#[cfg(test)]
-mod record_tests;
-#[cfg(test)]
-mod story_tests;
+mod tests;
 
 pub use context::{Context, ContextError, ContextScope, MAX_CONTEXT_LENGTH};
 pub use incarnation::{ENDED_CLEANLY_CAP, Incarnations, Local, MintsExhausted};
 pub use join::Applied;
 pub use record::{Head, Kind, Record, RecordError, SiblingHead};
-pub use seen::Seen;
+pub use seen::{BEYOND_CAP, Seen};
 pub use sibling::{
     COVERED_CAP, COVERED_WINDOW, Cause, Conflict, Content, Covered, OperationId, SIBLINGS_CAP,
     SIBLINGS_WARNING, Sibling,

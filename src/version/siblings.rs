@@ -87,26 +87,28 @@ impl Siblings {
 
     /// What somebody has seen who was shown all of this: the context of a read.
     pub fn context(&self) -> Seen {
-        Seen { vector: self.vector.clone(), own: None, time: self.newest_stamp() }
+        let mut seen = Seen { time: self.newest_stamp(), ..Seen::from(self.vector.clone()) };
+        let beyond = |c: &&Covered| c.cause == Cause::Overwritten && !self.vector.covers(&c.dot);
+        for covered in self.covered.iter().filter(beyond) {
+            seen.add(covered.operation, covered.dot);
+        }
+        seen
     }
 
     /// What a client has seen after its write: the context of a put's reply. Never more than it was
     /// shown before (`before`) and its own write, see [`Seen`].
     pub fn context_after(&self, before: &Seen, operation: OperationId) -> Seen {
+        let mut after = before.clone();
         let Some(own) = self.find(operation) else {
             // Somebody has replaced it already, with what this client was not shown.
-            return before.clone();
+            return after;
         };
         if self.len() == 1 {
-            // All else that the vector covers was replaced by what led here.
-            return Seen { time: before.time.max(own.stamp), ..self.context() };
-        }
-        let mut after =
-            Seen { vector: before.vector.clone(), own: None, time: before.time.max(own.stamp) };
-        if after.vector.get(own.dot.actor) + 1 == own.dot.counter {
-            after.vector.learn(own.dot);
-        } else if !after.vector.covers(&own.dot) {
-            after.own = Some((operation, own.dot));
+            // All else that is known here was replaced by what led to this write.
+            after.join(&self.context());
+        } else {
+            after.time = after.time.max(own.stamp);
+            after.add(operation, own.dot);
         }
         after
     }

@@ -92,9 +92,10 @@ impl Siblings {
             Conflict::Lww => newest.map_or(write.stamp, |newest| write.stamp.max(newest.next())),
         };
         let gone = gone.iter().map(|s| (s.operation, s.dot));
-        // The client's own last write, when this replica has not heard of it: the vector cannot claim it
-        // without claiming others, so it is remembered by its operation.
-        let unheard = seen.own.filter(|(_, dot)| !self.vector.covers(dot));
+        // Writes of which this replica has not heard, and which the vector cannot claim without claiming
+        // others: they are remembered by their operations.
+        let unheard: Vec<_> =
+            seen.beyond.iter().copied().filter(|(_, dot)| !self.vector.covers(dot)).collect();
         for (operation, dot) in gone.chain(unheard) {
             self.remember(Covered { operation, dot, stamp, cause: Cause::Overwritten });
         }
@@ -127,7 +128,5 @@ impl Siblings {
 /// Whether the client's context removes this sibling.
 fn was_seen(sibling: &Sibling, seen: &Seen) -> bool {
     sibling.is_seen_by(&seen.vector)
-        || seen
-            .own
-            .is_some_and(|(operation, dot)| sibling.operation == operation || sibling.has(&dot))
+        || seen.beyond.iter().any(|(operation, _)| *operation == sibling.operation)
 }
