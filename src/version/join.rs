@@ -1,0 +1,142 @@
+//! Joining what two replicas know of a key.
+//!
+//! ```text
+//!   mine   {A:2}  (A,1)x (A,2)y        theirs {A:1, B:1}  (A,1)x (B,1)z
+//!   x: both have it                  ─► stays
+//!   y: mine, {A:1, B:1} lacks (A,2)  ─► stays, they had not heard of it
+//!   z: theirs, {A:2} lacks (B,1)     ─► stays
+//!   a sibling whose dot the other side covers but does not have ─► goes: it was replaced over there
+//! ```
+//!
+//! The dot rule is Almeida et al.'s `sync`. Operations add two rules, for the same write can get two dots
+//! when it is retried through another coordinator: equal operations become one sibling with both dots
+//! (`twins`), and an operation that was overwritten under one dot goes under all of them.
+//!
+//! An `lww` bucket keeps the latest stamp instead, whatever the vectors say: a write's stamp lies above
+//! all that it saw, so that is what the dot rule would keep, and it cannot end with nothing.
+
+use super::sibling::{Cause, Conflict, Covered, Sibling};
+use super::siblings::Siblings;
+use super::vector::{VersionVector, dot_order};
+
+/// What a join brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// Both knew the same. Nothing to store.
+    Equal,
+    /// The result is what came in: store it.
+    Newer,
+    /// The result is what was here. Nothing to store; the sender is behind.
+    Stale,
+    /// The result is neither: store it; the sender is behind.
+    Concurrent,
+}
+
+impl Applied {
+    /// Whether there is something new to store.
+    pub fn changed(self) -> bool {
+        matches!(self, Applied::Newer | Applied::Concurrent)
+    }
+
+    /// Whether the sender lacks something that was here.
+    pub fn sender_is_behind(self) -> bool {
+        matches!(self, Applied::Stale | Applied::Concurrent)
+    }
+}
+
+impl Siblings {
+    /// Takes in what another replica knows of the same key. Never refuses; commutes, associates, and may
+    /// be repeated.
+    pub fn join(&mut self, other: &Siblings, conflict: Conflict) -> Applied {
+        if self.is_same_version(other) {
+            other.covered.iter().for_each(|covered| self.remember(*covered));
+            self.limit_covered();
+            return Applied::Equal;
+        }
+        let mut joined = Siblings { covered: self.covered.clone(), ..Siblings::default() };
+        other.covered.iter().for_each(|covered| joined.remember(*covered));
+        joined.vector = self.vector.clone();
+        joined.vector.join(&other.vector);
+        match conflict {
+            Conflict::Siblings => joined.keep_standing(self, other),
+            Conflict::Lww => joined.keep_latest(self.siblings.iter().chain(&other.siblings)),
+        }
+        joined.limit_covered();
+        let applied = match (joined.is_same_version(self), joined.is_same_version(other)) {
+            (true, true) => Applied::Equal,
+            (true, false) => Applied::Stale,
+            (false, true) => Applied::Newer,
+            (false, false) => Applied::Concurrent,
+        };
+        *self = joined;
+        applied
+    }
+
+    fn keep_standing(&mut self, mine: &Siblings, theirs: &Siblings) {
+        let mut standing = Vec::with_capacity(mine.len() + theirs.len());
+        for (here, there) in [(mine, theirs), (theirs, mine)] {
+            for sibling in here.iter() {
+                if is_replaced(sibling, there.find(sibling.operation), &there.vector) {
+                    self.remember(Covered {
+                        operation: sibling.operation,
+                        dot: sibling.dot,
+                        stamp: sibling.stamp,
+                        cause: Cause::Overwritten,
+                    });
+                } else {
+                    standing.push(sibling);
+                }
+            }
+        }
+        // Only now, for a sibling of one side may have been replaced under a dot of the other.
+        standing.retain(|sibling| !self.is_overwritten(sibling));
+        if standing.is_empty() {
+            standing.extend(latest(mine.siblings.iter().chain(&theirs.siblings)));
+        }
+        for sibling in standing {
+            match self.siblings.iter_mut().find(|s| s.operation == sibling.operation) {
+                Some(twin) => collapse(twin, sibling),
+                None => self.siblings.push(sibling.clone()),
+            }
+        }
+        self.sort();
+    }
+
+    /// Leaves the sibling with the latest stamp, and remembers the others.
+    pub(super) fn keep_latest<'a>(&mut self, all: impl Iterator<Item = &'a Sibling> + Clone) {
+        let standing = all.clone().filter(|sibling| !self.is_overwritten(sibling));
+        let Some(winner) = latest(standing).or_else(|| latest(all.clone())) else { return };
+        for loser in all.filter(|sibling| sibling.operation != winner.operation) {
+            self.remember(Covered {
+                operation: loser.operation,
+                dot: loser.dot,
+                stamp: winner.stamp,
+                cause: Cause::Outstamped,
+            });
+        }
+        self.siblings = vec![winner.clone()];
+    }
+}
+
+/// The latest of some siblings. Also the way out when operations seem to have overwritten one another in
+/// a circle: only a client that used one id for two writes can bring that about, and a wrong value that
+/// it wrote is better than none.
+fn latest<'a>(siblings: impl Iterator<Item = &'a Sibling>) -> Option<&'a Sibling> {
+    siblings.max_by_key(|sibling| sibling.rank())
+}
+
+/// Whether the other side has seen the sibling under some dot, and has it under that dot no longer.
+fn is_replaced(sibling: &Sibling, there: Option<&Sibling>, vector: &VersionVector) -> bool {
+    sibling.dots().any(|dot| vector.covers(dot) && !there.is_some_and(|same| same.has(dot)))
+}
+
+/// Makes two siblings of one operation into one: the smaller dot's, with the dots of both.
+fn collapse(into: &mut Sibling, other: &Sibling) {
+    let mut dots: Vec<_> = into.dots().chain(other.dots()).copied().collect();
+    dots.sort_unstable_by_key(dot_order);
+    dots.dedup();
+    if dot_order(&other.dot) < dot_order(&into.dot) {
+        *into = other.clone();
+    }
+    into.twins = dots.split_off(1);
+}

@@ -1,0 +1,162 @@
+//! One of the values that a key holds at the same time, and the memory of those that it held.
+//!
+//! ```text
+//!   Sibling  dot (A,12)   operation 7/31   stamp   expiry   value or tombstone
+//!               └── twins (B,3): the same operation, tried again through another coordinator
+//! ```
+
+use super::vector::{Dot, VersionVector, dot_order};
+use crate::time::{Duration, HybridTime, WallClock};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// From this many siblings on a coordinator warns.
+pub const SIBLINGS_WARNING: usize = 10;
+
+/// A coordinator refuses a put that would leave more siblings than this. Merges are always accepted:
+/// refusing one would lose what was acknowledged elsewhere.
+pub const SIBLINGS_CAP: usize = 100;
+
+/// For how long a record remembers the operations that were overwritten, counted in stamps. A retry
+/// whose stamp is later than this is a new write.
+pub const COVERED_WINDOW: Duration = Duration::from_secs(600);
+
+/// How many overwritten operations a record remembers; the oldest go first. It bounds what a hot key
+/// writes with each put: a key that is overwritten 32 times within the window remembers for less than
+/// the window.
+pub const COVERED_CAP: usize = 32;
+
+/// One write as its client sees it: a retry carries the same id, whichever node it goes through.
+///
+/// Using an id again for another value or another context breaks the contract: within
+/// [`COVERED_WINDOW`] it is taken for a retry.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct OperationId {
+    /// A random number drawn by the client when it started.
+    pub session: u64,
+    /// That client's count.
+    pub sequence: u64,
+}
+
+impl fmt::Display for OperationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}/{}", self.session, self.sequence)
+    }
+}
+
+/// What a bucket does with concurrent values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Conflict {
+    /// Keep them all until somebody who saw them writes one.
+    #[default]
+    Siblings,
+    /// Keep the one with the latest stamp.
+    Lww,
+}
+
+/// A value, or the mark that there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// What the client stored.
+    Value(Bytes),
+    /// A delete.
+    Tombstone,
+}
+
+/// One of a key's concurrent values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sibling {
+    /// The write that made it: the smallest of its dots in a `siblings` bucket.
+    pub dot: Dot,
+    /// Further dots of the same operation, ascending: retries through coordinators that did not know of
+    /// it. Whoever covers one of them has seen this sibling.
+    pub twins: Vec<Dot>,
+    /// The client's name for the write.
+    pub operation: OperationId,
+    /// When it was written, by the coordinator's hybrid clock.
+    pub stamp: HybridTime,
+    /// From when on it counts as a tombstone with the same dot.
+    pub expires_at: Option<WallClock>,
+    /// What was written.
+    pub content: Content,
+}
+
+impl Sibling {
+    /// All dots of the operation that are known here.
+    pub fn dots(&self) -> impl Iterator<Item = &Dot> {
+        std::iter::once(&self.dot).chain(&self.twins)
+    }
+
+    /// Whether `dot` is one of its dots.
+    pub fn has(&self, dot: &Dot) -> bool {
+        self.dots().any(|own| own == dot)
+    }
+
+    /// Whether somebody with this vector has seen it, under any of its dots.
+    pub fn is_seen_by(&self, vector: &VersionVector) -> bool {
+        self.dots().any(|dot| vector.covers(dot))
+    }
+
+    /// The value, unless it is a tombstone. Takes no notice of expiry.
+    pub fn value(&self) -> Option<&Bytes> {
+        match &self.content {
+            Content::Value(value) => Some(value),
+            Content::Tombstone => None,
+        }
+    }
+
+    /// The value, unless it is a tombstone or has expired at `now`.
+    pub fn value_at(&self, now: WallClock) -> Option<&Bytes> {
+        self.value().filter(|_| self.expires_at.is_none_or(|at| now < at))
+    }
+
+    /// What decides between siblings of an `lww` bucket.
+    pub(super) fn rank(&self) -> (HybridTime, super::Actor, u64) {
+        let (actor, counter) = dot_order(&self.dot);
+        (self.stamp, actor, counter)
+    }
+}
+
+/// Why an operation is no longer among the siblings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Cause {
+    /// It lost by its stamp in an `lww` bucket. That depends on who met whom first, so a join takes no
+    /// notice of it (two such losses can form a circle, and both values would go); a retry does.
+    Outstamped,
+    /// A write that had seen it replaced it. Those never form a circle: of each operation the first dot
+    /// is older than the first dot of what replaced it.
+    Overwritten,
+}
+
+/// The memory of an operation that is no longer among the siblings, so that a late retry does not bring
+/// its value back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Covered {
+    /// The operation.
+    pub operation: OperationId,
+    /// One of its dots.
+    pub dot: Dot,
+    /// When it was covered, as far as is known; the window runs from here.
+    pub stamp: HybridTime,
+    /// Why it went.
+    pub cause: Cause,
+}
+
+impl Covered {
+    /// Whether a write of the same operation with this stamp is a retry, rather than a new write.
+    ///
+    /// It depends on stamps alone, so a replica that has forgotten the entry after the window and one
+    /// that has not judge alike.
+    pub fn holds_for(&self, stamp: HybridTime) -> bool {
+        stamp.wall().0 < self.stamp.wall().0.saturating_add(window_ms())
+    }
+}
+
+/// [`COVERED_WINDOW`] in milliseconds.
+pub(super) fn window_ms() -> u64 {
+    u64::try_from(COVERED_WINDOW.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,233 @@
+//! The dotted version vector set of one key: what is known, and what of it still stands.
+//!
+//! ```text
+//!   vector {A:12, B:3}        every write up to here is known
+//!   siblings (A,12) (B,2)     these stand; all others that the vector covers were replaced
+//!   covered  7/30 7/31        lately replaced operations, against late retries
+//! ```
+//!
+//! A write is known and gone when the vector covers its dot and no sibling has it. That one sentence
+//! lets two replicas merge without ever asking who wrote last.
+
+use super::seen::Seen;
+use super::sibling::{COVERED_CAP, Cause, Covered, OperationId, Sibling, window_ms};
+use super::vector::{Dot, VersionVector, dot_order};
+use crate::time::{HybridTime, WallClock};
+use bytes::Bytes;
+use xxhash_rust::xxh3::Xxh3;
+
+/// All that a replica knows of one key's writes.
+///
+/// - The vector covers every dot of every sibling.
+/// - Siblings ascend by dot; no two have the same operation.
+/// - `covered` ascends by operation, holds none that is a sibling within the window, and at most
+///   [`COVERED_CAP`]. Replicas may differ in it: it is no part of [`digest`](Siblings::digest).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Siblings {
+    pub(super) vector: VersionVector,
+    pub(super) siblings: Vec<Sibling>,
+    pub(super) covered: Vec<Covered>,
+}
+
+impl Siblings {
+    /// A key that was never written.
+    pub fn new() -> Siblings {
+        Siblings::default()
+    }
+
+    /// What is known.
+    pub fn vector(&self) -> &VersionVector {
+        &self.vector
+    }
+
+    /// The siblings in the order of their dots, tombstones among them.
+    pub fn iter(&self) -> impl Iterator<Item = &Sibling> {
+        self.siblings.iter()
+    }
+
+    /// How many siblings there are, tombstones among them.
+    pub fn len(&self) -> usize {
+        self.siblings.len()
+    }
+
+    /// Whether there is no sibling, not even a tombstone.
+    pub fn is_empty(&self) -> bool {
+        self.siblings.is_empty()
+    }
+
+    /// The operations that lately went, in the order of their ids.
+    pub fn covered(&self) -> &[Covered] {
+        &self.covered
+    }
+
+    /// The siblings that are no tombstones. Takes no notice of expiry.
+    pub fn values(&self) -> impl Iterator<Item = (&Sibling, &Bytes)> {
+        self.siblings.iter().filter_map(|s| Some((s, s.value()?)))
+    }
+
+    /// The siblings that a reader is shown at `now`.
+    pub fn values_at(&self, now: WallClock) -> impl Iterator<Item = (&Sibling, &Bytes)> {
+        self.siblings.iter().filter_map(move |s| Some((s, s.value_at(now)?)))
+    }
+
+    /// Whether a reader at `now` is told that there is nothing.
+    pub fn is_deleted(&self, now: WallClock) -> bool {
+        self.values_at(now).next().is_none()
+    }
+
+    /// The sibling that this operation made, if it still stands.
+    pub fn find(&self, operation: OperationId) -> Option<&Sibling> {
+        self.siblings.iter().find(|s| s.operation == operation)
+    }
+
+    /// The latest stamp among the siblings.
+    pub fn newest_stamp(&self) -> HybridTime {
+        self.siblings.iter().map(|s| s.stamp).max().unwrap_or_default()
+    }
+
+    /// What somebody has seen who was shown all of this: the context of a read.
+    pub fn context(&self) -> Seen {
+        let mut seen = Seen { time: self.newest_stamp(), ..Seen::from(self.vector.clone()) };
+        let beyond = |c: &&Covered| c.cause == Cause::Overwritten && !self.vector.covers(&c.dot);
+        for covered in self.covered.iter().filter(beyond) {
+            seen.add(covered.operation, covered.dot);
+        }
+        seen
+    }
+
+    /// What a client has seen after its write: the context of a put's reply. Never more than it was
+    /// shown before (`before`) and its own write, see [`Seen`].
+    pub fn context_after(&self, before: &Seen, operation: OperationId) -> Seen {
+        let mut after = before.clone();
+        let Some(own) = self.find(operation) else {
+            // Somebody has replaced it already, with what this client was not shown.
+            return after;
+        };
+        if self.len() == 1 {
+            // All else that is known here was replaced by what led to this write.
+            after.join(&self.context());
+        } else {
+            after.time = after.time.max(own.stamp);
+            after.add(operation, own.dot);
+        }
+        after
+    }
+
+    /// Whether this knows all that `other` knows.
+    pub fn descends(&self, other: &Siblings) -> bool {
+        self.vector.descends(&other.vector)
+    }
+
+    /// Whether both stand for the same state of the key: what a hint asks before it is removed, and
+    /// what two replicas mean by being in sync.
+    pub fn is_same_version(&self, other: &Siblings) -> bool {
+        self.siblings.len() == other.siblings.len()
+            && self.vector == other.vector
+            && self
+                .siblings
+                .iter()
+                .zip(&other.siblings)
+                .all(|(a, b)| a.dot == b.dot && a.twins == b.twins && a.stamp == b.stamp)
+    }
+
+    /// A fingerprint of the state: equal on replicas that are in sync, whatever they remember of covered
+    /// operations. It changes neither at expiry nor with the encoding of values.
+    pub fn digest(&self) -> u128 {
+        let marks = self.siblings.iter().map(|s| Mark {
+            dot: &s.dot,
+            twins: &s.twins,
+            stamp: s.stamp,
+            expires_at: s.expires_at,
+            tombstone: s.value().is_none(),
+        });
+        digest(&self.vector, marks)
+    }
+
+    /// Forgets the operations that were covered more than the window before `now`: call it when the
+    /// record is written anyway.
+    pub fn prune_covered(&mut self, now: HybridTime) {
+        let from = now.wall().0.saturating_sub(window_ms());
+        self.covered.retain(|covered| covered.stamp.wall().0 >= from);
+    }
+
+    /// Remembers that an operation went.
+    pub(super) fn remember(&mut self, new: Covered) {
+        match self.covered.binary_search_by_key(&new.operation, |c| c.operation) {
+            Err(at) => self.covered.insert(at, new),
+            Ok(at) => {
+                let old = &mut self.covered[at];
+                // The later end of the window and the stronger cause hold, in whichever order they come.
+                old.stamp = old.stamp.max(new.stamp);
+                if (new.cause, dot_order(&old.dot)) > (old.cause, dot_order(&new.dot)) {
+                    old.dot = new.dot;
+                }
+                old.cause = old.cause.max(new.cause);
+            }
+        }
+    }
+
+    /// Forgets the oldest covered operations above [`COVERED_CAP`].
+    pub(super) fn limit_covered(&mut self) {
+        while self.covered.len() > COVERED_CAP {
+            let oldest = (0..self.covered.len())
+                .min_by_key(|&i| (self.covered[i].stamp, self.covered[i].operation));
+            self.covered.remove(oldest.expect("more than the cap is more than none"));
+        }
+    }
+
+    /// A dot of the covered operation of which a write with this stamp is a retry.
+    pub(super) fn retried(&self, operation: OperationId, stamp: HybridTime) -> Option<Dot> {
+        self.covered_entry(operation).filter(|c| c.holds_for(stamp)).map(|c| c.dot)
+    }
+
+    /// Whether a join drops this sibling because its operation was overwritten under another dot.
+    pub(super) fn is_overwritten(&self, sibling: &Sibling) -> bool {
+        self.covered_entry(sibling.operation).is_some_and(|covered| {
+            covered.cause == Cause::Overwritten && covered.holds_for(sibling.stamp)
+        })
+    }
+
+    fn covered_entry(&self, operation: OperationId) -> Option<&Covered> {
+        let at = self.covered.binary_search_by_key(&operation, |c| c.operation).ok()?;
+        Some(&self.covered[at])
+    }
+
+    pub(super) fn sort(&mut self) {
+        self.siblings.sort_unstable_by_key(|s| dot_order(&s.dot));
+    }
+}
+
+/// What a digest sees of a sibling.
+pub(super) struct Mark<'a> {
+    pub dot: &'a Dot,
+    pub twins: &'a [Dot],
+    pub stamp: HybridTime,
+    pub expires_at: Option<WallClock>,
+    pub tombstone: bool,
+}
+
+/// See [`Siblings::digest`]. Every list is preceded by its length, so no two states share an input.
+pub(super) fn digest<'a>(
+    vector: &VersionVector,
+    marks: impl ExactSizeIterator<Item = Mark<'a>>,
+) -> u128 {
+    let mut hash = Xxh3::new();
+    let number = |hash: &mut Xxh3, n: u64| hash.update(&n.to_le_bytes());
+    let dot = |hash: &mut Xxh3, dot: &Dot| {
+        number(hash, dot.actor.incarnation);
+        number(hash, u64::from(dot.actor.mint));
+        number(hash, dot.counter);
+    };
+    number(&mut hash, vector.len() as u64);
+    vector.iter().for_each(|entry| dot(&mut hash, &entry));
+    number(&mut hash, marks.len() as u64);
+    for mark in marks {
+        dot(&mut hash, mark.dot);
+        number(&mut hash, mark.twins.len() as u64);
+        mark.twins.iter().for_each(|twin| dot(&mut hash, twin));
+        number(&mut hash, mark.stamp.0);
+        number(&mut hash, u64::from(mark.tombstone) << 1 | u64::from(mark.expires_at.is_some()));
+        number(&mut hash, mark.expires_at.map_or(0, |at| at.0));
+    }
+    hash.digest128()
+}

@@ -1,0 +1,14 @@
+//! What must hold of a key's versions, judged by an oracle that shares no idea with them.
+//!
+//! ```text
+//!   histories  ── steps ──►  world   nodes, disks, messages, clients: the code under test
+//!                              │ after every step: what stands here?
+//!                            oracle  explicit sets of writes: no vectors, no dots, no stamps
+//! ```
+
+mod histories;
+mod joins;
+mod oracle;
+mod records;
+mod stories;
+mod world;

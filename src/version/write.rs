@@ -1,0 +1,132 @@
+//! A client's write, applied by its coordinator: discard what the client saw, mint the next dot.
+//!
+//! ```text
+//!   siblings (A,11)u (B,3)w   context {A:11}   put v through A
+//!   ─► (A,11) goes, it was seen; (B,3) stays; v stands as (A,12)
+//! ```
+
+use super::seen::Seen;
+use super::sibling::{
+    Cause, Conflict, Content, Covered, OperationId, SIBLINGS_CAP, SIBLINGS_WARNING, Sibling,
+};
+use super::siblings::Siblings;
+use super::vector::{Actor, Dot};
+use crate::time::{HybridTime, WallClock};
+
+/// What a client wants written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// The client's name for this write, the same in every retry.
+    pub operation: OperationId,
+    /// From the coordinator's hybrid clock: above the record's clock and above [`Seen::time`].
+    pub stamp: HybridTime,
+    /// From when on it counts as a tombstone.
+    pub expires_at: Option<WallClock>,
+    /// A value, or a tombstone for a delete.
+    pub content: Content,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It stands under this new dot: store and replicate.
+    New(Dot),
+    /// An earlier try of the same operation stands under this dot. Nothing changed; replicate what is
+    /// here, so that the retry can be acknowledged.
+    Repeated(Dot),
+    /// An earlier try was stored, and replaced since. Nothing changed; replicate what is here.
+    Replaced(Dot),
+}
+
+/// Whether a coordinator may accept one more sibling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// Yes.
+    Enough,
+    /// Yes, but there will be this many, which somebody should resolve.
+    Warning(usize),
+    /// No: there are this many already, none of which the context has seen.
+    Full(usize),
+}
+
+impl Siblings {
+    /// Whether a put with this context may be accepted. Asked by coordinators only; a merge always is.
+    pub fn room(&self, seen: &Seen, operation: OperationId, conflict: Conflict) -> Room {
+        if conflict == Conflict::Lww || self.find(operation).is_some() {
+            return Room::Enough;
+        }
+        let unseen = self.iter().filter(|s| !was_seen(s, seen)).count();
+        match unseen + 1 {
+            count if count > SIBLINGS_CAP => Room::Full(unseen),
+            count if count >= SIBLINGS_WARNING => Room::Warning(count),
+            _ => Room::Enough,
+        }
+    }
+
+    /// What became of an earlier try of the operation, if one is known here.
+    pub fn repeated(&self, operation: OperationId, stamp: HybridTime) -> Option<Written> {
+        match self.find(operation) {
+            Some(standing) => Some(Written::Repeated(standing.dot)),
+            None => self.retried(operation, stamp).map(Written::Replaced),
+        }
+    }
+
+    /// Applies a write through `actor`, which [`Incarnations`](super::Incarnations) chose for this key.
+    pub fn write(
+        &mut self,
+        seen: &Seen,
+        actor: Actor,
+        write: Write,
+        conflict: Conflict,
+    ) -> Written {
+        if let Some(repeated) = self.repeated(write.operation, write.stamp) {
+            return repeated;
+        }
+        let (gone, unseen) = std::mem::take(&mut self.siblings)
+            .into_iter()
+            .partition::<Vec<_>, _>(|sibling| was_seen(sibling, seen));
+        // Above what is stored, also should the caller's clock have missed it.
+        let newest = gone.iter().chain(&unseen).map(|s| s.stamp).max();
+        let stamp = match conflict {
+            Conflict::Siblings => write.stamp,
+            Conflict::Lww => newest.map_or(write.stamp, |newest| write.stamp.max(newest.next())),
+        };
+        let gone = gone.iter().map(|s| (s.operation, s.dot));
+        // Writes of which this replica has not heard, and which the vector cannot claim without claiming
+        // others: they are remembered by their operations.
+        let unheard: Vec<_> =
+            seen.beyond.iter().copied().filter(|(_, dot)| !self.vector.covers(dot)).collect();
+        for (operation, dot) in gone.chain(unheard) {
+            self.remember(Covered { operation, dot, stamp, cause: Cause::Overwritten });
+        }
+        self.vector.join(&seen.vector);
+        let counter = self.vector.get(actor).checked_add(1);
+        let dot =
+            Dot::new(actor, counter.expect("an actor that counts one by one never overflows"));
+        self.vector.learn(dot);
+        self.siblings = unseen;
+        self.siblings.push(Sibling {
+            dot,
+            twins: Vec::new(),
+            operation: write.operation,
+            stamp,
+            expires_at: write.expires_at,
+            content: write.content,
+        });
+        match conflict {
+            Conflict::Siblings => self.sort(),
+            Conflict::Lww => {
+                let all = std::mem::take(&mut self.siblings);
+                self.keep_latest(all.iter());
+            }
+        }
+        self.limit_covered();
+        Written::New(dot)
+    }
+}
+
+/// Whether the client's context removes this sibling.
+fn was_seen(sibling: &Sibling, seen: &Seen) -> bool {
+    sibling.is_seen_by(&seen.vector)
+        || seen.beyond.iter().any(|(operation, _)| *operation == sibling.operation)
+}
