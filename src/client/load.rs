@@ -1,0 +1,1 @@
+//! Load, measured: what `quorate bench` runs.
