@@ -1,1 +1,0 @@
-//! Load, measured: what `quorate bench` runs.
