@@ -1,1 +1,85 @@
-//! coordinator
+//! Has the quorum been met? Tallies without I/O, time or storage: each asks, listens, and gives a verdict.
+//!
+//! ```text
+//!   preference list   A     B     C   │  D     E          owners │ fallbacks
+//!   slots             a     b     c   │
+//!   put, B is down    A     D→b   C   │                   D stands in for B: still one slot
+//! ```
+//!
+//! W and R count *slots*, not machines and not answers. A late acknowledgement of B next to D's is one
+//! slot; D standing in for two owners would be one disk, so it never does. (DeCandia et al., "Dynamo",
+//! 2007, §4.5–4.6; the shape of a pure tally is that of Riak's `riak_kv_get_core`.)
+
+mod get;
+mod put;
+mod scan;
+
+pub use get::{AskRead, Get, Holding, Step};
+pub use put::{Ask, Put, Verdict};
+pub use scan::{Page, Scan, ScanStep};
+
+use crate::error::Error;
+use crate::id::NodeId;
+use crate::quorum::Quorum;
+
+/// What the node believes of another one, at the moment a request begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// Ask it.
+    Up,
+    /// It did not answer lately, or is suspected: ask somebody else first.
+    Doubtful,
+    /// It is dead, has left, or nobody knows its address.
+    Down,
+}
+
+/// The replicas that a request may ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replicas {
+    /// The owners of the partition: one slot each.
+    pub owners: Vec<(NodeId, Reach)>,
+    /// The fixed fallbacks, in order.
+    pub fallbacks: Vec<(NodeId, Reach)>,
+}
+
+impl Replicas {
+    /// How many distinct nodes could be asked.
+    pub fn reachable(&self, strict: bool) -> usize {
+        let up = |list: &[(NodeId, Reach)]| list.iter().filter(|(_, r)| *r != Reach::Down).count();
+        up(&self.owners) + if strict { 0 } else { up(&self.fallbacks) }
+    }
+
+    /// Refuses what cannot succeed before anything is stored anywhere.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; nothing changed.
+    pub fn check(&self, quorum: Quorum) -> Result<(), Error> {
+        let slots = self.owners.len();
+        let alive = self.reachable(quorum.strict).min(slots);
+        if alive < quorum.required {
+            return Err(Error::Unavailable { required: quorum.required, alive });
+        }
+        Ok(())
+    }
+
+    /// Whether `node` is one of the owners.
+    pub fn is_owner(&self, node: NodeId) -> bool {
+        self.owners.iter().any(|(owner, _)| *owner == node)
+    }
+
+    /// Who coordinates a put: the owner or fallback that this node is, or the first of those that can be
+    /// asked. Owners come first, doubtful ones after sure ones.
+    pub fn coordinator(&self, me: NodeId, strict: bool) -> Option<NodeId> {
+        if self.is_owner(me) {
+            return Some(me);
+        }
+        let fallbacks = if strict { &[][..] } else { &self.fallbacks[..] };
+        let first = |reach: Reach| {
+            self.owners.iter().chain(fallbacks).find(|(_, r)| *r == reach).map(|(node, _)| *node)
+        };
+        let owner = |reach: Reach| {
+            self.owners.iter().find(|(_, r)| *r == reach).map(|(node, _)| *node)
+        };
+        owner(Reach::Up).or_else(|| first(Reach::Up)).or_else(|| first(Reach::Doubtful))
+    }
+}

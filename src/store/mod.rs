@@ -9,7 +9,12 @@
 //! A record has two parts: a *head* (vector, dots, stamps, expiry), which stays beside the key in the
 //! index, and a *body* (the values), which only the log holds. Digests and scans touch heads only.
 
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod key;
+pub mod memory;
+
+pub use memory::MemoryStore;
 
 use bytes::Bytes;
 

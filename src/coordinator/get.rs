@@ -1,0 +1,316 @@
+//! A get's tally: R distinct slots must have spoken; then their digests must agree, or be made to.
+//!
+//! ```text
+//!   ask R: one for the record, the rest for digests
+//!     agree ─────────────────────────────────────────► answer
+//!     differ ─► fetch one record per digest ─► join ─► answer, stale ones are repaired behind it
+//!                     strict: ask the rest too; write back to a quorum *before* the answer
+//! ```
+//!
+//! What counts towards R: an owner that is not rebuilding, whether it has the item or not; a fallback
+//! only for an owner whose item it keeps. A fallback's "nothing" is no answer at all.
+
+use super::{Reach, Replicas};
+use crate::id::NodeId;
+use crate::quorum::Quorum;
+use crate::version::Record;
+use std::collections::VecDeque;
+
+/// Ask `to` what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskRead {
+    /// Whom.
+    pub to: NodeId,
+    /// Not only for the digest.
+    pub whole: bool,
+}
+
+/// What one replica holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// The digest of its record, if it has one.
+    pub digest: Option<u128>,
+    /// The record, if it was asked for.
+    pub record: Option<Record>,
+    /// Its slot is not complete.
+    pub rebuilding: bool,
+    /// For which owners it keeps the item.
+    pub stands_in_for: Vec<NodeId>,
+}
+
+/// What a get needs next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Ask these; an empty list: wait.
+    Ask(Vec<AskRead>),
+    /// This is the answer.
+    Answer {
+        /// The joined record, if anybody holds one.
+        record: Option<Record>,
+        /// Owners that hold less, to be repaired behind the answer.
+        stale: Vec<NodeId>,
+        /// Nobody but a rebuilding replica could be asked: something may be missing.
+        rebuilding: bool,
+    },
+    /// Under `strict`: let `need` of `to` store this first, then answer.
+    WriteBack {
+        /// The joined record.
+        record: Record,
+        /// Owners that hold less.
+        to: Vec<NodeId>,
+        /// How many of them must confirm it.
+        need: usize,
+    },
+    /// Nobody is left to be asked or waited for.
+    Missed,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Open,
+    Silent,
+    Refused,
+    Holds(Holding),
+}
+
+#[derive(Clone, Debug)]
+struct Asked {
+    node: NodeId,
+    whole: bool,
+    state: State,
+}
+
+/// The tally of one get.
+#[derive(Clone, Debug)]
+pub struct Get {
+    quorum: Quorum,
+    owners: Vec<NodeId>,
+    asked: Vec<Asked>,
+    candidates: VecDeque<NodeId>,
+}
+
+impl Get {
+    /// Begins a get. `me` is preferred where it is an owner: its record costs no round trip.
+    pub fn begin(quorum: Quorum, replicas: &Replicas, me: NodeId) -> Get {
+        let mut candidates = VecDeque::with_capacity(replicas.owners.len());
+        let of = |list: &[(NodeId, Reach)], reach: Reach| -> Vec<NodeId> {
+            list.iter().filter(|(n, r)| *n != me && *r == reach).map(|(n, _)| *n).collect()
+        };
+        candidates.extend(replicas.is_owner(me).then_some(me));
+        candidates.extend(of(&replicas.owners, Reach::Up));
+        if !quorum.strict {
+            candidates.extend(replicas.fallbacks.iter().map(|f| f.0).filter(|node| *node == me));
+        }
+        let doubtful = of(&replicas.owners, Reach::Doubtful);
+        if quorum.strict {
+            candidates.extend(doubtful);
+        } else {
+            candidates.extend(of(&replicas.fallbacks, Reach::Up));
+            candidates.extend(doubtful);
+            candidates.extend(of(&replicas.fallbacks, Reach::Doubtful));
+        }
+        let owners = replicas.owners.iter().map(|(node, _)| *node).collect();
+        Get { quorum, owners, asked: Vec::with_capacity(quorum.required), candidates }
+    }
+
+    /// `from` says what it holds.
+    pub fn holds(&mut self, from: NodeId, holding: Holding) {
+        if let Some(asked) = self.asked.iter_mut().find(|asked| asked.node == from) {
+            asked.state = State::Holds(holding);
+        }
+    }
+
+    /// `from` did not answer within an attempt. It still may.
+    pub fn silent(&mut self, from: NodeId) {
+        if let Some(asked) = self.open_mut(from) {
+            asked.state = State::Silent;
+        }
+    }
+
+    /// `from` says no.
+    pub fn refused(&mut self, from: NodeId) {
+        if let Some(asked) = self.asked.iter_mut().find(|asked| asked.node == from) {
+            asked.state = State::Refused;
+        }
+    }
+
+    fn open_mut(&mut self, node: NodeId) -> Option<&mut Asked> {
+        self.asked.iter_mut().find(|a| a.node == node && matches!(a.state, State::Open))
+    }
+
+    /// Who was asked and has not answered.
+    pub fn open(&self) -> impl Iterator<Item = AskRead> + '_ {
+        let open = self.asked.iter().filter(|asked| matches!(asked.state, State::Open));
+        open.map(|asked| AskRead { to: asked.node, whole: asked.whole })
+    }
+
+    /// Whether `node` was asked, and for what.
+    pub fn asked(&self, node: NodeId) -> Option<AskRead> {
+        let asked = self.asked.iter().find(|asked| asked.node == node)?;
+        Some(AskRead { to: node, whole: asked.whole })
+    }
+
+    /// How many slots must speak.
+    pub fn required(&self) -> usize {
+        self.quorum.required
+    }
+
+    /// How many slots have spoken.
+    pub fn received(&self) -> usize {
+        let mut slots: Vec<NodeId> = Vec::with_capacity(self.asked.len());
+        for (node, holding) in self.holdings() {
+            if self.owners.contains(&node) && !holding.rebuilding {
+                slots.push(node);
+            }
+        }
+        for (node, holding) in self.holdings() {
+            let keeps = holding.digest.is_some() && !self.owners.contains(&node);
+            let slot = holding.stands_in_for.iter().find(|owner| {
+                keeps && self.owners.contains(owner) && !slots.contains(owner)
+            });
+            slots.extend(slot);
+        }
+        slots.len()
+    }
+
+    /// Everybody who has spoken.
+    pub fn replied(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.holdings().map(|(node, _)| node)
+    }
+
+    fn holdings(&self) -> impl Iterator<Item = (NodeId, &Holding)> {
+        self.asked.iter().filter_map(|asked| match &asked.state {
+            State::Holds(holding) => Some((asked.node, holding)),
+            _ => None,
+        })
+    }
+
+    /// What is needed next. Call it after `begin` and whenever something was heard or missed.
+    pub fn step(&mut self) -> Step {
+        let received = self.received();
+        if received >= self.quorum.required {
+            return self.compare();
+        }
+        let open = self.open().count();
+        let short = (self.quorum.required - received).saturating_sub(open);
+        let asks = self.ask_next(short);
+        if !asks.is_empty() || self.open().next().is_some() {
+            return Step::Ask(asks);
+        }
+        let somebody_may_answer = self.asked.iter().any(|a| matches!(a.state, State::Silent));
+        let rebuilding = self.holdings().any(|(_, holding)| holding.rebuilding);
+        if self.quorum.required == 1 && !self.quorum.strict && rebuilding && !somebody_may_answer {
+            return self.compare();
+        }
+        if somebody_may_answer { Step::Ask(Vec::new()) } else { Step::Missed }
+    }
+
+    fn ask_next(&mut self, count: usize) -> Vec<AskRead> {
+        let mut asks = Vec::with_capacity(count);
+        for _ in 0..count {
+            let Some(node) = self.candidates.pop_front() else { break };
+            // The first is asked for the record; and so is whoever comes after nobody who has it.
+            let have = self.asked.iter().any(|a| a.whole && !matches!(a.state, State::Refused));
+            let whole = !have;
+            self.asked.push(Asked { node, whole, state: State::Open });
+            asks.push(AskRead { to: node, whole });
+        }
+        asks
+    }
+
+    fn compare(&mut self) -> Step {
+        let mut digests: Vec<Option<u128>> = self.holdings().map(|(_, h)| h.digest).collect();
+        digests.sort_unstable();
+        digests.dedup();
+        let differ = digests.len() > 1;
+        if differ && self.quorum.strict {
+            let rest = self.candidates.len();
+            let asks = self.ask_next(rest);
+            if !asks.is_empty() || self.open().next().is_some() {
+                return Step::Ask(asks);
+            }
+        }
+        let missing = self.fetch(&digests);
+        if !missing.is_empty() {
+            let asks = missing.into_iter().filter_map(|at| self.reopen(at)).collect();
+            return Step::Ask(asks);
+        }
+        if self.fetching() {
+            return Step::Ask(Vec::new());
+        }
+        self.join(differ)
+    }
+
+    /// The places in `asked` that must still give the record behind their digest: one per digest.
+    fn fetch(&self, digests: &[Option<u128>]) -> Vec<usize> {
+        let mut places = Vec::new();
+        for digest in digests.iter().flatten() {
+            let mut with = self.asked.iter().enumerate().filter_map(|(at, asked)| match &asked.state {
+                State::Holds(holding) if holding.digest == Some(*digest) => Some((at, holding)),
+                _ => None,
+            });
+            let Some(first) = with.next() else { continue };
+            let have = first.1.record.is_some() || with.any(|(_, holding)| holding.record.is_some());
+            if !have {
+                places.push(first.0);
+            }
+        }
+        places
+    }
+
+    fn fetching(&self) -> bool {
+        self.asked.iter().any(|asked| asked.whole && matches!(asked.state, State::Open))
+    }
+
+    fn reopen(&mut self, at: usize) -> Option<AskRead> {
+        let asked = self.asked.get_mut(at)?;
+        asked.whole = true;
+        asked.state = State::Open;
+        Some(AskRead { to: asked.node, whole: true })
+    }
+
+    fn join(&self, differ: bool) -> Step {
+        let mut joined: Option<Record> = None;
+        for (_, holding) in self.holdings() {
+            let Some(record) = &holding.record else { continue };
+            match &mut joined {
+                None => joined = Some(record.clone()),
+                Some(joined) => {
+                    joined.join(record);
+                }
+            }
+        }
+        let rebuilding = self.received() < self.quorum.required;
+        let Some(record) = joined.filter(|_| differ || self.has_anything()) else {
+            return Step::Answer { record: None, stale: Vec::new(), rebuilding };
+        };
+        let digest = differ.then(|| record.siblings.digest());
+        let stale: Vec<NodeId> = self
+            .holdings()
+            .filter(|(node, holding)| {
+                self.owners.contains(node) && differ && holding.digest != digest
+            })
+            .map(|(node, _)| node)
+            .collect();
+        let holders = self
+            .holdings()
+            .filter(|(node, h)| {
+                self.owners.contains(node) && !h.rebuilding && (!differ || h.digest == digest)
+            })
+            .count();
+        // Enough that every later read of as many slots meets one of them.
+        let enough = (self.quorum.n / 2 + 1).max(self.quorum.n + 1 - self.quorum.required);
+        if self.quorum.strict && differ && holders < enough {
+            return Step::WriteBack { record, to: stale, need: enough - holders };
+        }
+        Step::Answer { record: Some(record), stale, rebuilding }
+    }
+
+    fn has_anything(&self) -> bool {
+        self.holdings().any(|(_, holding)| holding.digest.is_some())
+    }
+}
+
+#[cfg(test)]
+#[path = "get_tests.rs"]
+mod tests;

@@ -1,0 +1,314 @@
+//! A put's tally: W distinct owner slots must hold the record durably.
+//!
+//! ```text
+//!   slot a:  A asked ── stored                          ✔
+//!   slot b:  B asked ── silent ── D asked for B ── stored   ✔   (B's late ack adds nothing)
+//!   slot c:  C down, E asked for C ── silent            open: the coordinator keeps a hint
+//! ```
+
+use super::{Reach, Replicas};
+use crate::id::NodeId;
+use crate::quorum::Quorum;
+use std::collections::VecDeque;
+
+/// Send the record to `to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Whom.
+    pub to: NodeId,
+    /// The owner it stands in for; `None` when it is the owner itself.
+    pub hint_for: Option<NodeId>,
+}
+
+/// How a put stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// W slots hold it durably.
+    Met,
+    /// Not yet, but it can still come.
+    Waiting,
+    /// Everybody who could be asked has said no. `stored` slots hold it all the same.
+    Missed {
+        /// How many slots confirmed it.
+        stored: usize,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Open,
+    Silent,
+    Stored,
+    Refused,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    owner: NodeId,
+    tries: Vec<(NodeId, Answer)>,
+}
+
+impl Slot {
+    fn is_stored(&self) -> bool {
+        self.tries.iter().any(|(_, answer)| *answer == Answer::Stored)
+    }
+
+    fn can_still_come(&self) -> bool {
+        self.tries.iter().any(|(_, answer)| matches!(answer, Answer::Open | Answer::Silent))
+    }
+}
+
+/// The tally of one put.
+///
+/// - A node is asked for one slot at most: what it stores is one disk.
+/// - A slot counts once, whoever stored it.
+#[derive(Clone, Debug)]
+pub struct Put {
+    quorum: Quorum,
+    slots: Vec<Slot>,
+    spares: VecDeque<NodeId>,
+}
+
+impl Put {
+    /// Begins a put that `me` coordinates; the asks include the one to `me`.
+    pub fn begin(quorum: Quorum, replicas: &Replicas, me: NodeId) -> (Put, Vec<Ask>) {
+        let mut spares: VecDeque<NodeId> = VecDeque::new();
+        if !quorum.strict {
+            // The coordinator stands in itself before it asks others to; sure ones before doubtful ones.
+            let all = &replicas.fallbacks;
+            let mine = all.iter().filter(|(node, _)| *node == me);
+            let up = all.iter().filter(|(node, r)| *node != me && *r == Reach::Up);
+            let doubtful = all.iter().filter(|(node, r)| *node != me && *r == Reach::Doubtful);
+            spares.extend(mine.chain(up).chain(doubtful).map(|(node, _)| *node));
+        }
+        let mut asks = Vec::with_capacity(replicas.owners.len());
+        let mut slots: Vec<Slot> = Vec::with_capacity(replicas.owners.len());
+        for &(owner, reach) in &replicas.owners {
+            let mut slot = Slot { owner, tries: Vec::with_capacity(2) };
+            if owner == me || reach == Reach::Up {
+                slot.tries.push((owner, Answer::Open));
+                asks.push(Ask { to: owner, hint_for: None });
+            }
+            slots.push(slot);
+        }
+        for (slot, &(owner, reach)) in slots.iter_mut().zip(&replicas.owners) {
+            if !slot.tries.is_empty() {
+                continue;
+            }
+            if reach == Reach::Doubtful {
+                slot.tries.push((owner, Answer::Silent));
+                asks.push(Ask { to: owner, hint_for: None });
+            }
+            if let Some(spare) = spares.pop_front() {
+                slot.tries.push((spare, Answer::Open));
+                asks.push(Ask { to: spare, hint_for: Some(owner) });
+            }
+        }
+        (Put { quorum, slots, spares }, asks)
+    }
+
+    /// `by` holds the record durably.
+    pub fn stored(&mut self, by: NodeId) {
+        self.answer(by, Answer::Stored);
+    }
+
+    /// `by` says no. Perhaps somebody else can be asked.
+    pub fn refused(&mut self, by: NodeId) -> Option<Ask> {
+        self.answer(by, Answer::Refused)
+    }
+
+    /// `by` did not answer within an attempt. It still may; meanwhile somebody else is asked.
+    pub fn silent(&mut self, by: NodeId) -> Option<Ask> {
+        self.answer(by, Answer::Silent)
+    }
+
+    fn answer(&mut self, by: NodeId, answer: Answer) -> Option<Ask> {
+        let slot = self.slots.iter_mut().find(|s| s.tries.iter().any(|(node, _)| *node == by))?;
+        let own = slot.tries.iter_mut().find(|(node, _)| *node == by)?;
+        if own.1 == Answer::Stored {
+            return None;
+        }
+        own.1 = answer;
+        let covered = slot.tries.iter().any(|(_, a)| matches!(a, Answer::Open | Answer::Stored));
+        if covered {
+            return None;
+        }
+        let spare = self.spares.pop_front()?;
+        slot.tries.push((spare, Answer::Open));
+        Some(Ask { to: spare, hint_for: Some(slot.owner) })
+    }
+
+    /// Who was asked and has not answered at all.
+    pub fn open(&self) -> impl Iterator<Item = Ask> + '_ {
+        self.slots.iter().flat_map(|slot| {
+            let open = slot.tries.iter().filter(|(_, answer)| *answer == Answer::Open);
+            open.map(|(node, _)| Ask {
+                to: *node,
+                hint_for: (*node != slot.owner).then_some(slot.owner),
+            })
+        })
+    }
+
+    /// Whether `node` was asked, and for whom.
+    pub fn asked(&self, node: NodeId) -> Option<Ask> {
+        self.slots.iter().find_map(|slot| {
+            let asked = slot.tries.iter().any(|(by, _)| *by == node);
+            asked.then_some(Ask { to: node, hint_for: (node != slot.owner).then_some(slot.owner) })
+        })
+    }
+
+    /// How many slots hold it.
+    pub fn received(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.is_stored()).count()
+    }
+
+    /// How many slots must hold it.
+    pub fn required(&self) -> usize {
+        self.quorum.required
+    }
+
+    /// Has the quorum been met?
+    pub fn verdict(&self) -> Verdict {
+        let stored = self.received();
+        let coming = self.slots.iter().filter(|s| !s.is_stored() && s.can_still_come()).count();
+        if stored >= self.quorum.required {
+            Verdict::Met
+        } else if stored + coming >= self.quorum.required {
+            Verdict::Waiting
+        } else {
+            Verdict::Missed { stored }
+        }
+    }
+
+    /// Whether nobody is left to be waited for.
+    pub fn is_settled(&self) -> bool {
+        self.slots.iter().all(|slot| {
+            slot.is_stored() || slot.tries.iter().all(|(_, answer)| *answer != Answer::Open)
+        })
+    }
+
+    /// The owners for which neither they nor a stand-in confirmed the record.
+    pub fn unconfirmed(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.slots.iter().filter(|slot| !slot.is_stored()).map(|slot| slot.owner)
+    }
+
+    /// The owners whose slot a stand-in holds, and nobody else.
+    pub fn hinted(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.slots.iter().filter_map(|slot| {
+            let own = slot.tries.iter().any(|t| *t == (slot.owner, Answer::Stored));
+            (slot.is_stored() && !own).then_some(slot.owner)
+        })
+    }
+
+    /// Everybody who confirmed the record.
+    pub fn confirmed_by(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let tries = self.slots.iter().flat_map(|slot| &slot.tries);
+        tries.filter(|(_, answer)| *answer == Answer::Stored).map(|(node, _)| *node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: NodeId = NodeId(1);
+    const B: NodeId = NodeId(2);
+    const C: NodeId = NodeId(3);
+    const D: NodeId = NodeId(4);
+    const E: NodeId = NodeId(5);
+
+    fn five(reach: [Reach; 5]) -> Replicas {
+        let nodes = [A, B, C, D, E].into_iter().zip(reach).collect::<Vec<_>>();
+        Replicas { owners: nodes[..3].to_vec(), fallbacks: nodes[3..].to_vec() }
+    }
+
+    fn quorum(required: usize, strict: bool) -> Quorum {
+        Quorum { n: 3, required, strict }
+    }
+
+    use Reach::{Doubtful, Down, Up};
+
+    #[test]
+    fn owners_are_asked_and_two_of_three_suffice() {
+        let (mut put, asks) = Put::begin(quorum(2, false), &five([Up; 5]), A);
+        assert_eq!(asks.iter().map(|a| a.to).collect::<Vec<_>>(), [A, B, C]);
+        put.stored(A);
+        assert_eq!(put.verdict(), Verdict::Waiting);
+        put.stored(A);
+        assert_eq!(put.verdict(), Verdict::Waiting, "one slot counts once");
+        put.stored(C);
+        assert_eq!(put.verdict(), Verdict::Met);
+        assert!(!put.is_settled());
+    }
+
+    #[test]
+    fn story_13_an_owner_and_its_stand_in_are_one_slot() {
+        let (mut put, _) = Put::begin(quorum(2, false), &five([Up, Up, Up, Up, Up]), A);
+        assert_eq!(put.silent(B), Some(Ask { to: D, hint_for: Some(B) }));
+        put.stored(D);
+        put.stored(B);
+        assert_eq!(put.verdict(), Verdict::Waiting, "B and its stand-in D are one slot");
+        put.stored(A);
+        assert_eq!(put.verdict(), Verdict::Met);
+    }
+
+    #[test]
+    fn a_stand_in_serves_one_slot_only() {
+        let (put, asks) = Put::begin(quorum(2, false), &five([Down, Down, Up, Up, Down]), C);
+        let hints: Vec<_> = asks.iter().filter(|a| a.hint_for.is_some()).collect();
+        assert_eq!(hints, [&Ask { to: D, hint_for: Some(A) }]);
+        assert_eq!(put.unconfirmed().collect::<Vec<_>>(), [A, B, C]);
+    }
+
+    #[test]
+    fn a_doubtful_owner_is_asked_beside_its_stand_in() {
+        let (_, asks) = Put::begin(quorum(2, false), &five([Up, Doubtful, Up, Up, Up]), A);
+        assert!(asks.contains(&Ask { to: B, hint_for: None }));
+        assert!(asks.contains(&Ask { to: D, hint_for: Some(B) }));
+    }
+
+    #[test]
+    fn strict_asks_no_stand_ins_and_misses_when_owners_refuse() {
+        let (mut put, asks) = Put::begin(quorum(2, true), &five([Up, Down, Up, Up, Up]), A);
+        assert_eq!(asks.iter().map(|a| a.to).collect::<Vec<_>>(), [A, C]);
+        put.stored(A);
+        assert_eq!(put.refused(C), None);
+        assert_eq!(put.verdict(), Verdict::Missed { stored: 1 });
+    }
+
+    #[test]
+    fn a_refusal_finds_the_next_spare_until_there_is_none() {
+        let (mut put, _) = Put::begin(quorum(3, false), &five([Up; 5]), A);
+        assert_eq!(put.refused(B), Some(Ask { to: D, hint_for: Some(B) }));
+        assert_eq!(put.refused(D), Some(Ask { to: E, hint_for: Some(B) }));
+        assert_eq!(put.verdict(), Verdict::Waiting);
+        assert_eq!(put.refused(E), None);
+        assert_eq!(put.verdict(), Verdict::Missed { stored: 0 });
+    }
+
+    #[test]
+    fn what_cannot_succeed_is_refused_before_anything_is_stored() {
+        let check = |reach, required, strict, fine| {
+            assert_eq!(five(reach).check(quorum(required, strict)).is_ok(), fine);
+        };
+        check([Up, Down, Down, Down, Down], 1, true, true);
+        check([Up, Down, Down, Up, Down], 2, false, true);
+        check([Up, Down, Down, Up, Up], 2, true, false);
+        check([Up, Doubtful, Down, Down, Down], 2, true, true);
+        check([Down, Down, Down, Up, Up], 3, false, false);
+    }
+
+    #[test]
+    fn puts_are_coordinated_by_owners_first() {
+        let check = |reach, me, strict, expected: Option<NodeId>| {
+            assert_eq!(five(reach).coordinator(me, strict), expected);
+        };
+        check([Up; 5], B, false, Some(B));
+        check([Up; 5], E, false, Some(A));
+        check([Down, Doubtful, Up, Up, Up], E, false, Some(C));
+        check([Down, Down, Down, Up, Up], E, false, Some(D));
+        check([Down, Down, Down, Up, Up], D, false, Some(D));
+        check([Down, Doubtful, Down, Down, Down], NodeId(9), false, Some(B));
+        check([Down, Down, Down, Up, Up], E, true, None);
+    }
+}
