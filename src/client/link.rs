@@ -34,6 +34,8 @@ pub(super) struct Attempt {
 #[derive(Debug, Default)]
 pub(super) struct State {
     up: AtomicBool,
+    /// Whether it was ever up.
+    greeted: AtomicBool,
     in_flight: AtomicUsize,
     /// Requests and writes so far.
     pub(super) sent: AtomicU64,
@@ -45,11 +47,16 @@ pub(super) struct State {
 impl State {
     fn set(&self, up: bool, why: Option<String>) {
         *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        self.greeted.fetch_or(up, Ordering::Relaxed);
         self.up.store(up, Ordering::Release);
     }
 
     pub(super) fn is_up(&self) -> bool {
         self.up.load(Ordering::Acquire)
+    }
+
+    pub(super) fn has_greeted(&self) -> bool {
+        self.greeted.load(Ordering::Relaxed)
     }
 
     pub(super) fn why(&self) -> Option<String> {

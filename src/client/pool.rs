@@ -74,9 +74,10 @@ impl Pool {
 
     /// Waits for the first link, or until every link has failed once.
     pub(super) async fn first_greeting(&self, timeout: Duration) -> Result<()> {
+        let any_greeted = || self.links.iter().any(|link| link.state.has_greeted());
         let all_failed = || self.links.iter().all(|link| link.state.why().is_some());
-        self.wait_until(after(timeout), || self.any_up() || all_failed()).await;
-        if self.any_up() { Ok(()) } else { Err(Error::Unreachable(self.why())) }
+        self.wait_until(after(timeout), || any_greeted() || all_failed()).await;
+        if any_greeted() { Ok(()) } else { Err(Error::Unreachable(self.why())) }
     }
 
     async fn wait_until(&self, deadline: Instant, condition: impl Fn() -> bool) -> bool {

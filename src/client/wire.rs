@@ -11,9 +11,7 @@ use super::attempts::Outcome;
 use super::link::{Attempt, Settings, State};
 use super::slab::{Slab, Waiting};
 use crate::message::client::{Inspect, Reply, Request};
-use crate::message::{
-    self, HEADER_BYTES, Header, Hello, Kind, MAX_BODY_BYTES, Role, Split, decode, split,
-};
+use crate::message::{self, Header, Hello, Kind, MAX_BODY_BYTES, Role, Split, decode, split};
 use bytes::BytesMut;
 use std::io::ErrorKind;
 use std::pin::Pin;
@@ -234,7 +232,7 @@ impl Loop<'_> {
 
     /// Gives every whole frame to whom it belongs.
     fn hand_out(&mut self) -> Result<(), String> {
-        while self.inbox.len() >= HEADER_BYTES {
+        while !self.inbox.is_empty() {
             let frame = match split(&mut self.inbox, MAX_BODY_BYTES) {
                 Ok(Split::Frame(frame)) => frame,
                 Ok(Split::Need(_)) => return Ok(()),
