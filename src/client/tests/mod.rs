@@ -2,6 +2,8 @@
 
 mod failures;
 mod fake;
+#[cfg(feature = "server")]
+mod load;
 mod requests;
 mod traffic;
 
