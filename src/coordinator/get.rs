@@ -165,9 +165,10 @@ impl Get {
         }
         for (node, holding) in self.holdings() {
             let keeps = holding.digest.is_some() && !self.owners.contains(&node);
-            let slot = holding.stands_in_for.iter().find(|owner| {
-                keeps && self.owners.contains(owner) && !slots.contains(owner)
-            });
+            let slot = holding
+                .stands_in_for
+                .iter()
+                .find(|owner| keeps && self.owners.contains(owner) && !slots.contains(owner));
             slots.extend(slot);
         }
         slots.len()
@@ -245,12 +246,14 @@ impl Get {
     fn fetch(&self, digests: &[Option<u128>]) -> Vec<usize> {
         let mut places = Vec::new();
         for digest in digests.iter().flatten() {
-            let mut with = self.asked.iter().enumerate().filter_map(|(at, asked)| match &asked.state {
-                State::Holds(holding) if holding.digest == Some(*digest) => Some((at, holding)),
-                _ => None,
-            });
+            let mut with =
+                self.asked.iter().enumerate().filter_map(|(at, asked)| match &asked.state {
+                    State::Holds(holding) if holding.digest == Some(*digest) => Some((at, holding)),
+                    _ => None,
+                });
             let Some(first) = with.next() else { continue };
-            let have = first.1.record.is_some() || with.any(|(_, holding)| holding.record.is_some());
+            let have =
+                first.1.record.is_some() || with.any(|(_, holding)| holding.record.is_some());
             if !have {
                 places.push(first.0);
             }

@@ -1,8 +1,8 @@
 //! A get's tally, step by step.
 
 use super::*;
-use crate::version::{Actor, Content, Incarnations, OperationId, Write, Kind};
 use crate::time::HybridTime;
+use crate::version::{Actor, Content, Incarnations, Kind, OperationId, Write};
 
 const A: NodeId = NodeId(1);
 const B: NodeId = NodeId(2);

@@ -77,9 +77,8 @@ impl Replicas {
         let first = |reach: Reach| {
             self.owners.iter().chain(fallbacks).find(|(_, r)| *r == reach).map(|(node, _)| *node)
         };
-        let owner = |reach: Reach| {
-            self.owners.iter().find(|(_, r)| *r == reach).map(|(node, _)| *node)
-        };
+        let owner =
+            |reach: Reach| self.owners.iter().find(|(_, r)| *r == reach).map(|(node, _)| *node);
         owner(Reach::Up).or_else(|| first(Reach::Up)).or_else(|| first(Reach::Doubtful))
     }
 }

@@ -72,7 +72,9 @@ impl Scan {
         }
         let some_down = replicas.owners.iter().any(|(node, r)| *node != me && *r != Reach::Up);
         let helpers = match some_down && !quorum.strict {
-            true => replicas.fallbacks.iter().filter(|(_, r)| *r == Reach::Up).map(|f| f.0).collect(),
+            true => {
+                replicas.fallbacks.iter().filter(|(_, r)| *r == Reach::Up).map(|f| f.0).collect()
+            }
             false => Vec::new(),
         };
         let owners = replicas.owners.iter().map(|(node, _)| *node).collect();

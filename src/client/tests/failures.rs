@@ -52,7 +52,7 @@ async fn a_hung_node_costs_one_attempt_timeout_and_is_left_alone_until_it_greets
             slow += u32::from(took > Duration::from_millis(200));
         }
         assert!(slow <= 1, "{slow} requests went to the hung node");
-        assert_eq!(client.nodes_up(), [well.address.clone()]);
+        assert_eq!(client.nodes_up(), std::slice::from_ref(&well.address));
     };
     tokio::select! { () = test => (), () = hang => (), () = well.answer_with(|_| written()) => () }
 }
