@@ -97,16 +97,16 @@ impl Tally {
     }
 
     /// A request that was to be sent at `moment` has ended.
-    pub(super) fn ended(&mut self, moment: Instant, now: Instant, result: Result<(), &Error>) {
-        match result {
-            Ok(()) => {
+    pub(super) fn ended(&mut self, moment: Instant, now: Instant, error: Option<&Error>) {
+        match error {
+            None => {
                 self.latency.saturating_record(micros(now - moment));
                 self.longest_gap = self.longest_gap.max(now - self.last_success);
                 self.last_success = now;
                 self.in_time += u64::from(now < self.ends);
                 self.second.done += 1;
             }
-            Err(error) => {
+            Some(error) => {
                 self.second.failed += 1;
                 match error {
                     Error::OutcomeUnknown { .. } => self.unknown += 1,
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(tally.next_moment(began, Some(10.0)), Some(began));
         // A whole second behind, the next one was still due after a tenth.
         assert_eq!(tally.next_moment(at(1_000), Some(10.0)), Some(at(100)));
-        tally.ended(at(100), at(1_100), Ok(()));
+        tally.ended(at(100), at(1_100), None);
         assert_eq!(tally.next_moment(at(2_000), Some(10.0)), None);
         let report = tally.report(&load(Some(10.0)), at(2_000));
         assert!((999_000..=1_001_000).contains(&report.max_us), "{}", report.max_us);
@@ -181,11 +181,11 @@ mod tests {
         let at = |ms| began + Duration::from_millis(ms);
         let mut tally = Tally::new(began, Duration::from_secs(2));
         let unknown = Error::OutcomeUnknown { required: 2, received: 1 };
-        tally.ended(began, at(10), Err(&unknown));
-        tally.ended(began, at(10), Err(&Error::Overloaded("x".into())));
-        tally.ended(began, at(500), Ok(()));
+        tally.ended(began, at(10), Some(&unknown));
+        tally.ended(began, at(10), Some(&Error::Overloaded("x".into())));
+        tally.ended(began, at(500), None);
         assert_eq!(tally.end_second(), Second { number: 1, done: 1, failed: 2 });
-        tally.ended(at(1_900), at(2_100), Ok(()));
+        tally.ended(at(1_900), at(2_100), None);
         assert_eq!(tally.end_second(), Second { number: 2, done: 1, failed: 0 });
         let report = tally.report(&load(None), at(2_100));
         assert_eq!((report.unknown, report.errors["overloaded"]), (1, 1));

@@ -97,7 +97,7 @@ impl Worker {
             }
             let read = self.random.u8(..100) < run.workload.reads();
             let result = if read { self.read().await } else { self.write().await };
-            run.tally().ended(moment, Instant::now(), result.as_ref().map(|()| ()));
+            run.tally().ended(moment, Instant::now(), result.as_ref().err());
             if let Err(Error::Unreachable(_) | Error::Overloaded(_)) = result {
                 // Neither takes time by itself: a loop without a pause would starve the nodes.
                 sleep(RetryPolicy::default().backoff).await;
