@@ -140,7 +140,15 @@ async fn junk_closes_the_connection_and_the_request_goes_on() {
             peer.reply(&header, &written()).await;
             peer
         };
-        let test = async { client_of(&[&node]).await.put("b", "k", "v").await.expect("written") };
+        // What is no frame is noticed when it comes; only half a frame takes until nothing follows.
+        let patience =
+            if junk.len() > 3 { Duration::from_secs(30) } else { quick().attempt_timeout };
+        let profile = ExecutionProfile { attempt_timeout: patience, ..quick() };
+        let test = async {
+            let client = Client::builder().nodes([node.address.clone()]).profile(profile);
+            let client = client.build().await.expect("greeted");
+            client.put("b", "k", "v").await.expect("written");
+        };
         tokio::join!(test, serve);
     }
 }
@@ -150,9 +158,21 @@ async fn an_error_that_another_try_may_better_is_tried_elsewhere() {
     let (one, two) = (Fake::listen().await, Fake::listen().await);
     let refuse = |_| Reply::Failed(Error::Unavailable { required: 2, alive: 1 });
     let test = async {
-        let client = client_of(&[&one, &two]).await;
-        for _ in 0..4 {
-            client.put("b", "k", "v").await.expect("the other node takes it");
+        // Two attempts each, and so many at once that turns alone would not lead to the other node.
+        let retries = RetryPolicy { attempts: 2, ..RetryPolicy::default() };
+        let profile = ExecutionProfile { retries, ..quick() };
+        let nodes = [one.address.clone(), two.address.clone()];
+        let client =
+            Client::builder().nodes(nodes).profile(profile).build().await.expect("greeted");
+        while client.nodes_up().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let mut puts = tokio::task::JoinSet::new();
+        for _ in 0..40 {
+            puts.spawn(client.put("b", "k", "v").into_future());
+        }
+        while let Some(put) = puts.join_next().await {
+            put.expect("no panic").expect("the other node takes it");
         }
     };
     tokio::select! {
