@@ -1,1 +1,160 @@
-//! client
+//! The client library: any node, any time, and the truth about what happened.
+//!
+//! ```text
+//!   client.put(…).await            one future a request; no task
+//!        │  retries: same operation id, another node, until the deadline
+//!   pool ┼───────────────┬────────────── round robin over the links that are up
+//!        │               │
+//!   link to n1       link to n2          one task and one connection each: all that is queued
+//!        │               │               goes out in one write, answers are matched by id
+//! ```
+//!
+//! A node that is silent while it owes an answer is asked for a sign of life and then dropped: its
+//! requests go to the next node at once, and it is not asked again before it has greeted anew.
+//!
+//! ```no_run
+//! # async fn example() -> quorate::Result<()> {
+//! use quorate::client::{Client, Consistency};
+//!
+//! let client = Client::builder().nodes(["127.0.0.1:7610"]).build().await?;
+//! client.put("carts", "alice", "tea").consistency(Consistency::Quorum).await?;
+//! let got = client.get("carts", "alice").await?;
+//! assert_eq!(got.value()?.map(|v| &v[..]), Some(&b"tea"[..]));
+//! # Ok(())
+//! # }
+//! ```
+
+mod admin;
+mod answer;
+mod attempts;
+mod builder;
+mod context;
+mod execute;
+mod get;
+mod link;
+#[cfg(feature = "server")]
+pub mod load;
+mod options;
+mod pool;
+mod profile;
+mod put;
+mod resolve;
+mod scan;
+mod slab;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use crate::message::client::{BucketSpec, Info, Inspect, Item, Version};
+pub use crate::quorum::Consistency;
+pub use crate::version::OperationId;
+pub use admin::{CreateBucket, Inspection};
+pub use answer::{Got, ScanItem, Written};
+pub use builder::Builder;
+pub use bytes::Bytes;
+pub use context::Context;
+pub use get::Get;
+pub use options::Answer;
+pub use pool::Traffic;
+pub use profile::{ExecutionProfile, RetryPolicy};
+pub use put::Put;
+pub use resolve::{RESOLVE_ROUNDS, Resolve};
+pub use scan::Scan;
+
+use pool::Pool;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A handle to a cluster. Cheap to clone, and all clones share the connections; they close when the last
+/// clone is gone.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: Pool,
+    profile: ExecutionProfile,
+    session: u64,
+    sequence: AtomicU64,
+}
+
+impl Client {
+    /// Begins a client; see [`Builder`].
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    fn new(pool: Pool, profile: ExecutionProfile, session: u64) -> Client {
+        Client { inner: Arc::new(Inner { pool, profile, session, sequence: AtomicU64::new(0) }) }
+    }
+
+    /// Writes `value` under `key`. Without [`Put::context`] nothing is replaced: the value stands beside
+    /// what is there. Await it to send it.
+    pub fn put(
+        &self,
+        bucket: impl Into<String>,
+        key: impl AsRef<[u8]>,
+        value: impl Into<Bytes>,
+    ) -> Put {
+        Put::new(self, bucket.into(), key.as_ref(), Some(value.into()))
+    }
+
+    /// Deletes what [`Put::context`] has seen of `key`; a concurrent write survives. Without a context,
+    /// nothing was seen and nothing goes.
+    pub fn delete(&self, bucket: impl Into<String>, key: impl AsRef<[u8]>) -> Put {
+        Put::new(self, bucket.into(), key.as_ref(), None)
+    }
+
+    /// Reads `key`.
+    pub fn get(&self, bucket: impl Into<String>, key: impl AsRef<[u8]>) -> Get {
+        Get::new(self, bucket.into(), key.as_ref())
+    }
+
+    /// Reads the items of one partition key, in order of their sort keys.
+    pub fn scan(&self, bucket: impl Into<String>, key: impl AsRef<[u8]>) -> Scan {
+        Scan::new(self, bucket.into(), key.as_ref())
+    }
+
+    /// Reads `key`; where there are siblings, writes back what `merge` makes of them, until a read
+    /// shows one value. At most [`RESOLVE_ROUNDS`] times.
+    pub fn resolve<V: Into<Bytes>>(
+        &self,
+        bucket: impl Into<String>,
+        key: impl AsRef<[u8]>,
+        merge: impl FnMut(&[Version]) -> V + Send + 'static,
+    ) -> Resolve {
+        Resolve::new(self, bucket.into(), key.as_ref(), merge)
+    }
+
+    /// Creates a bucket. Doing so again with the same settings is fine.
+    pub fn create_bucket(&self, name: impl Into<String>) -> CreateBucket {
+        CreateBucket::new(self, name.into())
+    }
+
+    /// Looks at the cluster, or at whichever node answers: for one certain node, build a client that
+    /// knows only that one. The answer is JSON.
+    pub fn inspect(&self, what: Inspect) -> Inspection {
+        Inspection::new(self, what)
+    }
+
+    /// An operation id that no other write has. Give it to [`Put::operation`] when the same write may
+    /// have to be sent again later, beyond the retries of one call.
+    pub fn next_operation(&self) -> OperationId {
+        OperationId {
+            session: self.inner.session,
+            sequence: self.inner.sequence.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    /// What this client has sent so far.
+    pub fn traffic(&self) -> Traffic {
+        self.inner.pool.traffic()
+    }
+
+    /// The addresses of the nodes with a working connection, in the order in which they were given.
+    pub fn nodes_up(&self) -> Vec<String> {
+        self.inner.pool.nodes_up()
+    }
+}

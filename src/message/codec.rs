@@ -30,12 +30,11 @@ pub fn encode_into<T: Serialize>(out: &mut Vec<u8>, message: &T) {
 /// # Errors
 /// [`DecodeError`]; the caller counts it and drops the frame.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let mut decoder = rmp_serde::Deserializer::new(std::io::Cursor::new(bytes));
-    decoder.set_max_depth(MAX_DEPTH);
-    let message =
-        T::deserialize(&mut decoder).map_err(|e| DecodeError::Malformed(e.to_string()))?;
-    let read = usize::try_from(decoder.position()).unwrap_or(usize::MAX);
-    match bytes.len().saturating_sub(read) {
+    // Not `from_read_ref`: that one does not tell how far it came.
+    let mut rest = rmp_serde::decode::Deserializer::new(bytes);
+    rest.set_max_depth(MAX_DEPTH);
+    let message = T::deserialize(&mut rest).map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    match rest.get_ref().len() {
         0 => Ok(message),
         more => Err(DecodeError::Trailing(more)),
     }
@@ -46,12 +45,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_comes_back_and_what_follows_it_is_noticed() {
+    fn a_message_comes_back_and_what_follows_it_is_refused() {
         let mut bytes = Vec::new();
-        encode_into(&mut bytes, &(7u64, "seven"));
-        assert_eq!(decode(&bytes), Ok((7u64, "seven".to_owned())));
-        bytes.extend_from_slice(b"xy");
-        assert_eq!(decode::<(u64, String)>(&bytes), Err(DecodeError::Trailing(2)));
-        assert!(matches!(decode::<(u64, String)>(b"\xc1"), Err(DecodeError::Malformed(_))));
+        encode_into(&mut bytes, &(7u8, "name"));
+        assert_eq!(decode(&bytes), Ok((7u8, "name".to_string())));
+        bytes.push(0);
+        assert_eq!(decode::<(u8, String)>(&bytes), Err(DecodeError::Trailing(1)));
+        assert!(matches!(decode::<(u8, String)>(&bytes[..3]), Err(DecodeError::Malformed(_))));
+    }
+
+    #[test]
+    fn what_is_only_announced_is_not_allocated() {
+        // A byte string of four gigabytes, of which one byte is there.
+        let bytes = [0xc6, 0xff, 0xff, 0xff, 0xff, 1];
+        assert!(matches!(decode::<bytes::Bytes>(&bytes), Err(DecodeError::Malformed(_))));
     }
 }

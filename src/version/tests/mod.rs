@@ -8,7 +8,10 @@
 
 mod histories;
 mod joins;
+<<<<<<< HEAD
 mod node;
+=======
+>>>>>>> client
 mod oracle;
 mod records;
 mod stories;

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! Records as bytes: what goes in comes out, and nothing else comes out.
 
 use super::joins::{actor, dot, operation, operations, put, write_at};
@@ -211,3 +212,6 @@ proptest! {
         }
     }
 }
+=======
+
+>>>>>>> client

@@ -1,0 +1,87 @@
+//! Buckets, and looking at the cluster.
+
+use super::Client;
+use super::attempts::Effect;
+use super::options::{Options, request};
+use crate::error::Result;
+use crate::message::client::{BucketSpec, Inspect, Reply, Request};
+
+/// A bucket to be created; made by [`Client::create_bucket`], sent when it is awaited.
+#[derive(Clone)]
+#[must_use = "a request does nothing until it is awaited"]
+pub struct CreateBucket {
+    client: Client,
+    spec: BucketSpec,
+    options: Options,
+}
+
+request!(timeout for CreateBucket);
+request!(await CreateBucket -> ());
+
+impl CreateBucket {
+    pub(super) fn new(client: &Client, name: String) -> CreateBucket {
+        let spec = BucketSpec { name, n: None, r: None, w: None, lww: false };
+        CreateBucket { client: client.clone(), spec, options: Options::of(client) }
+    }
+
+    /// N: how many replicas. Cannot be changed later.
+    pub fn n(mut self, replicas: impl Into<Option<u8>>) -> Self {
+        self.spec.n = replicas.into();
+        self
+    }
+
+    /// R: how many replicas a read waits for unless it says otherwise.
+    pub fn r(mut self, count: impl Into<Option<u8>>) -> Self {
+        self.spec.r = count.into();
+        self
+    }
+
+    /// W: on how many replicas a write is durable unless it says otherwise.
+    pub fn w(mut self, count: impl Into<Option<u8>>) -> Self {
+        self.spec.w = count.into();
+        self
+    }
+
+    /// Whether the last writer wins, which loses concurrent writes, instead of keeping siblings. Cannot
+    /// be changed later.
+    pub fn lww(mut self, lww: bool) -> Self {
+        self.spec.lww = lww;
+        self
+    }
+
+    async fn send(self) -> Result<()> {
+        let request = Request::CreateBucket(self.spec);
+        let effect = Effect::Changes { required: 1 };
+        match self.client.execute(&request, effect, self.options.deadline()).await? {
+            Reply::BucketReady => Ok(()),
+            other => Err(super::execute::unexpected(&other)),
+        }
+    }
+}
+
+/// A look at the cluster; made by [`Client::inspect`], sent when it is awaited. The answer is JSON.
+#[derive(Clone)]
+#[must_use = "a request does nothing until it is awaited"]
+pub struct Inspection {
+    client: Client,
+    what: Inspect,
+    options: Options,
+}
+
+request!(timeout for Inspection);
+request!(await Inspection -> String);
+
+impl Inspection {
+    pub(super) fn new(client: &Client, what: Inspect) -> Inspection {
+        Inspection { client: client.clone(), what, options: Options::of(client) }
+    }
+
+    async fn send(self) -> Result<String> {
+        let request = Request::Inspect(self.what);
+        let effect = Effect::Reads { required: 1 };
+        match self.client.execute(&request, effect, self.options.deadline()).await? {
+            Reply::Json(text) => Ok(text),
+            other => Err(super::execute::unexpected(&other)),
+        }
+    }
+}

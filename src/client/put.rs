@@ -1,0 +1,99 @@
+//! Writing one item: a value, or a tombstone.
+
+use super::attempts::Effect;
+use super::options::{Options, request};
+use super::{Client, Context, Written};
+use crate::error::Result;
+use crate::message::client::{Item, Reply, Request};
+use crate::time::WallClock;
+use crate::version::OperationId;
+use bytes::Bytes;
+
+/// A write, sent when it is awaited; made by [`Client::put`] and [`Client::delete`].
+///
+/// # Errors
+/// [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown): the write may be stored, now or later. Nothing
+/// else leaves that open, except a [`Error::Internal`](crate::Error::Internal).
+/// [`Error::Unreachable`](crate::Error::Unreachable): it never left this process. A write never ends as
+/// `Timeout`.
+#[derive(Clone)]
+#[must_use = "a request does nothing until it is awaited"]
+pub struct Put {
+    client: Client,
+    item: Item,
+    value: Option<Bytes>,
+    context: Context,
+    operation: Option<OperationId>,
+    expires_at: Option<u64>,
+    options: Options,
+}
+
+request!(timeout for Put);
+request!(quorum for Put);
+request!(await Put -> Written);
+
+impl Put {
+    pub(super) fn new(client: &Client, bucket: String, key: &[u8], value: Option<Bytes>) -> Put {
+        let item = Item { bucket, key: Bytes::copy_from_slice(key), sort: Bytes::new() };
+        Put {
+            client: client.clone(),
+            item,
+            value,
+            context: Context::default(),
+            operation: None,
+            expires_at: None,
+            options: Options::of(client),
+        }
+    }
+
+    /// The item's sort key; none unless said.
+    pub fn sort(mut self, sort: impl AsRef<[u8]>) -> Self {
+        self.item.sort = Bytes::copy_from_slice(sort.as_ref());
+        self
+    }
+
+    /// How many replicas must have it durably; beats the consistency level.
+    pub fn w(mut self, count: u8) -> Self {
+        self.options.quorum.count = Some(count);
+        self
+    }
+
+    /// What the writer has seen of this key: that is replaced, and nothing else.
+    pub fn context(mut self, context: &Context) -> Self {
+        self.context = context.clone();
+        self
+    }
+
+    /// The name of this write, instead of a new one: a write with the id of an earlier one *is* that
+    /// earlier one. See [`Client::next_operation`].
+    pub fn operation(mut self, operation: OperationId) -> Self {
+        self.operation = Some(operation);
+        self
+    }
+
+    /// When it expires. Stored, not yet acted upon.
+    pub fn expires_at(mut self, time: WallClock) -> Self {
+        self.expires_at = Some(time.0);
+        self
+    }
+
+    async fn send(self) -> Result<Written> {
+        let required = self.options.required();
+        let request = Request::Put {
+            item: self.item,
+            quorum: self.options.quorum,
+            value: self.value,
+            context: self.context.as_str().into(),
+            // Drawn once for all attempts: this is what makes them one write.
+            operation: self.operation.unwrap_or_else(|| self.client.next_operation()),
+            expires_at: self.expires_at,
+        };
+        let effect = Effect::Changes { required };
+        match self.client.execute(&request, effect, self.options.deadline()).await? {
+            Reply::Written { context, info } => {
+                Ok(Written { context: Context::from_node(context), info })
+            }
+            other => Err(super::execute::unexpected(&other)),
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! One connection at work: a single loop that encodes what is queued, writes it at once, and hands out what
+//! comes back.
+//!
+//! ```text
+//!   queue ─▶▶▶ encode ─▶ outbox ═══ one write ═══▶ node
+//!   callers ◀ slab ◀ decode ◀ inbox ═══ one read ══╝
+//!            └ owes an answer and is silent: "are you there?"; still silent: broken
+//! ```
+
+use super::attempts::Outcome;
+use super::link::{Attempt, Settings, State};
+use super::slab::{Slab, Waiting};
+use crate::message::client::{Inspect, Reply, Request};
+use crate::message::{self, Header, Hello, Kind, MAX_BODY_BYTES, Role, Split, decode, split};
+use bytes::BytesMut;
+use std::io::ErrorKind;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{self, error::TryRecvError};
+use tokio::time::{Instant, Sleep};
+
+/// Nothing more is encoded while this much waits to be written: a slow node fills the queue, not memory.
+const OUTBOX_BYTES: usize = 1 << 20;
+/// Room for what arrives; grows only with what has arrived.
+const INBOX_BYTES: usize = 64 << 10;
+/// An idle outbox keeps at most this much memory.
+const OUTBOX_KEPT: usize = 256 << 10;
+/// A node hears of less time than there is, so that its own last word comes in time.
+const ANSWER_MARGIN: Duration = Duration::from_millis(50);
+
+/// A connection on which the node has greeted.
+pub(super) struct Connection {
+    stream: TcpStream,
+    inbox: BytesMut,
+}
+
+/// Why a connection ended.
+pub(super) enum End {
+    /// The last handle of the client was dropped.
+    ClientGone,
+    /// It cannot be used any more, for this reason.
+    Broken(String),
+}
+
+/// Connects and exchanges greetings, within the link's patience.
+pub(super) async fn dial(settings: &Settings) -> Result<Connection, String> {
+    tokio::time::timeout(settings.patience, greet(settings))
+        .await
+        .unwrap_or_else(|_| Err(format!("no greeting within {:?}", settings.patience)))
+}
+
+async fn greet(settings: &Settings) -> Result<Connection, String> {
+    let text = |error: std::io::Error| error.to_string();
+    let mut stream = TcpStream::connect(&settings.address).await.map_err(text)?;
+    stream.set_nodelay(true).map_err(text)?;
+    let hello = Header::new(Kind::Hello).frame(&Hello::new(Role::Client, &settings.name));
+    stream.write_all(&hello).await.map_err(text)?;
+    let mut inbox = BytesMut::with_capacity(INBOX_BYTES);
+    loop {
+        match split(&mut inbox, MAX_BODY_BYTES).map_err(|error| error.to_string())? {
+            Split::Frame(frame) if frame.header.kind == Kind::Hello => {
+                let hello: Hello = decode(&frame.body).map_err(|error| error.to_string())?;
+                return match hello.common() {
+                    Some(_) => Ok(Connection { stream, inbox }),
+                    None => Err(format!("speaks protocols {} to {}", hello.min, hello.max)),
+                };
+            }
+            Split::Frame(_) => return Err("the first frame is no greeting".into()),
+            Split::Need(_) => {
+                if stream.read_buf(&mut inbox).await.map_err(text)? == 0 {
+                    return Err("closed before it greeted".into());
+                }
+            }
+        }
+    }
+}
+
+/// Works until the connection breaks or the client is gone. Everyone who waits is told.
+pub(super) async fn serve(
+    connection: Connection,
+    attempts: &mut mpsc::Receiver<Attempt>,
+    state: &State,
+    patience: Duration,
+) -> End {
+    let mut loop_ = Loop {
+        stream: connection.stream,
+        inbox: connection.inbox,
+        outbox: Vec::new(),
+        written: 0,
+        slab: Slab::default(),
+        state,
+        patience,
+        quiet_since: Instant::now(),
+        asked: false,
+        armed: false,
+    };
+    let end = loop_.run(attempts).await.unwrap_or_else(End::Broken);
+    loop_.slab.lose_all();
+    end
+}
+
+struct Loop<'a> {
+    stream: TcpStream,
+    inbox: BytesMut,
+    outbox: Vec<u8>,
+    /// How much of the outbox is written.
+    written: usize,
+    slab: Slab,
+    state: &'a State,
+    patience: Duration,
+    /// Since when the node owes an answer and has said nothing.
+    quiet_since: Instant,
+    /// Whether it was asked for a sign of life since then.
+    asked: bool,
+    /// Whether the alarm is set. It is set once and looks when it rings, not moved with every request.
+    armed: bool,
+}
+
+impl Loop<'_> {
+    async fn run(&mut self, attempts: &mut mpsc::Receiver<Attempt>) -> Result<End, String> {
+        let mut alarm = std::pin::pin!(tokio::time::sleep(self.patience));
+        // What came behind the greeting.
+        self.hand_out()?;
+        loop {
+            while self.has_room() {
+                match attempts.try_recv() {
+                    Ok(attempt) => self.encode(attempt),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return Ok(End::ClientGone),
+                }
+            }
+            self.write()?;
+            if !self.armed && !self.slab.is_empty() {
+                self.arm(alarm.as_mut(), self.quiet_since + self.patience / 2);
+            }
+            let interest = match self.outbox.is_empty() {
+                true => Interest::READABLE,
+                false => Interest::READABLE | Interest::WRITABLE,
+            };
+            // What has arrived comes first: after a stall of this machine, the alarm rings beside it.
+            tokio::select! {
+                biased;
+                ready = self.stream.ready(interest) => {
+                    if ready.map_err(|error| error.to_string())?.is_readable() {
+                        self.read()?;
+                    }
+                }
+                attempt = attempts.recv(), if self.has_room() => match attempt {
+                    Some(attempt) => self.encode(attempt),
+                    None => return Ok(End::ClientGone),
+                },
+                () = alarm.as_mut(), if self.armed => {
+                    self.armed = false;
+                    self.listen_for_life(alarm.as_mut())?;
+                }
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.outbox.len() - self.written < OUTBOX_BYTES
+    }
+
+    fn arm(&mut self, alarm: Pin<&mut Sleep>, at: Instant) {
+        alarm.reset(at);
+        self.armed = true;
+    }
+
+    fn encode(&mut self, attempt: Attempt) {
+        let now = Instant::now();
+        let left = attempt.deadline.saturating_duration_since(now);
+        if left.is_zero() || attempt.answer.is_closed() {
+            // Nobody waits for it any more, or will in a moment.
+            let _ = attempt.answer.send(Outcome::NotSent);
+            return;
+        }
+        if self.slab.is_empty() {
+            self.quiet_since = now;
+            self.asked = false;
+        }
+        let left = left - ANSWER_MARGIN.min(left / 10);
+        let mut header = Header::new(Kind::Request);
+        // Zero would mean that there is no deadline.
+        header.deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1);
+        header.request = self.slab.insert(Waiting::Caller(attempt.answer, attempt.ticket));
+        header.encode_into(&mut self.outbox, |out| out.extend_from_slice(&attempt.body));
+        self.state.sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn write(&mut self) -> Result<(), String> {
+        while self.written < self.outbox.len() {
+            match self.stream.try_write(&self.outbox[self.written..]) {
+                Ok(0) => return Err("closed".into()),
+                Ok(count) => {
+                    self.written += count;
+                    self.state.writes.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        self.outbox.clear();
+        self.outbox.shrink_to(OUTBOX_KEPT);
+        self.written = 0;
+        Ok(())
+    }
+
+    fn read(&mut self) -> Result<(), String> {
+        loop {
+            // Doubling, so that a long frame is not copied once for each piece of it.
+            let room = self.inbox.len().max(INBOX_BYTES / 2);
+            self.inbox.reserve(room);
+            match self.stream.try_read_buf(&mut self.inbox) {
+                Ok(0) => return Err("closed".into()),
+                Ok(count) => {
+                    self.quiet_since = Instant::now();
+                    self.asked = false;
+                    self.hand_out()?;
+                    // A short read has emptied the socket; asking again would only say so.
+                    if count < room {
+                        return Ok(());
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    }
+
+    /// Gives every whole frame to whom it belongs.
+    fn hand_out(&mut self) -> Result<(), String> {
+        while !self.inbox.is_empty() {
+            let frame = match split(&mut self.inbox, MAX_BODY_BYTES) {
+                Ok(Split::Frame(frame)) => frame,
+                Ok(Split::Need(_)) => return Ok(()),
+                Err(error) => return Err(error.to_string()),
+            };
+            if frame.header.kind != Kind::Reply {
+                return Err("a frame that is no reply".into());
+            }
+            let reply: Reply = decode(&frame.body).map_err(|error| error.to_string())?;
+            if let Some(Waiting::Caller(answer, _ticket)) = self.slab.take(frame.header.request) {
+                // Whoever stopped waiting need not hear it.
+                let _ = answer.send(Outcome::Answered(reply));
+            }
+        }
+        Ok(())
+    }
+
+    /// The alarm rang: the node may have been silent for half the patience, or all of it.
+    fn listen_for_life(&mut self, alarm: Pin<&mut Sleep>) -> Result<(), String> {
+        // Something may have come while this machine stood still.
+        self.read()?;
+        if self.slab.is_empty() {
+            return Ok(());
+        }
+        let silent = self.quiet_since.elapsed();
+        if silent >= self.patience && self.asked {
+            return Err(format!("silent for {silent:?} while it owed an answer"));
+        }
+        if silent >= self.patience / 2 && !self.asked {
+            self.asked = true;
+            let mut header = Header::new(Kind::Request);
+            header.request = self.slab.insert(Waiting::SignOfLife);
+            let question = Request::Inspect(Inspect::Info);
+            header.encode_into(&mut self.outbox, |out| message::encode_into(out, &question));
+            // All of the other half from now, even if this alarm rang late.
+            let half_ago = Instant::now().checked_sub(self.patience / 2);
+            self.quiet_since = half_ago.map_or(self.quiet_since, |at| at.max(self.quiet_since));
+        }
+        let next = if self.asked { self.patience } else { self.patience / 2 };
+        self.arm(alarm, self.quiet_since + next);
+        Ok(())
+    }
+}
