@@ -24,8 +24,12 @@ mod reclaim;
 mod record;
 mod recovery;
 mod shared;
+#[cfg(test)]
+mod simulated_disk;
 mod sled_store;
 mod state;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use memory::MemoryStore;

@@ -124,6 +124,7 @@ impl Overlay {
     }
 
     /// How many keys and ranges it holds.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len() + self.ranges.len()
     }

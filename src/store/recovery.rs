@@ -364,7 +364,7 @@ fn cut(
             *len = keep;
         }
     }
-    removed.iter().for_each(|segment| drop(segments.remove(segment)));
+    segments.retain(|segment, _| !removed.contains(segment));
     Ok(disk.sync_dir()?)
 }
 

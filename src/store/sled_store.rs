@@ -300,7 +300,7 @@ pub(crate) fn start(
     let trusts = survives && !must_rebuild;
     let noted = if trusts { boot.clone() } else { String::new() };
     let mut now = State { clean: false, boot: noted, ..kept };
-    if trusts || previous.as_ref().is_some_and(|state| !state.boot.is_empty()) {
+    if previous.is_some() {
         now.write(&*disk)?;
     }
     let previous = previous.as_ref();

@@ -302,9 +302,13 @@ impl Writer {
         }
     }
 
+    /// The timer of [`Durability::Interval`] fires.
     #[cfg(test)]
-    pub(crate) fn has_stuck(&self) -> bool {
-        self.stuck.is_some()
+    pub(crate) fn sync_now(&mut self) -> io::Result<()> {
+        if self.shared.failed().is_some() {
+            return Err(io::Error::other("it has failed"));
+        }
+        self.sync().inspect_err(|error| drop(self.fail("fdatasync", error)))
     }
 }
 
