@@ -6,11 +6,7 @@ use fastrand::Rng;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Histories for each of the two rules of conflict.
-<<<<<<< HEAD
 const HISTORIES: u64 = 30_000;
-=======
-const HISTORIES: u64 = 15_000;
->>>>>>> client
 
 fn random_step(rng: &mut Rng) -> Step {
     let client = rng.u8(..CLIENTS as u8);

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The algebra of joins, and what each of its answers means.
 
 use crate::time::{HybridTime, WallClock};
@@ -375,6 +374,3 @@ fn alone_on_the_key_a_put_answers_with_all_that_is_known() {
     assert_eq!(answered, replica.context());
     assert!(answered.beyond.is_empty() && answered.descends(&seen) && !seen.descends(&answered));
 }
-=======
-
->>>>>>> client

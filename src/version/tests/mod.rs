@@ -8,10 +8,7 @@
 
 mod histories;
 mod joins;
-<<<<<<< HEAD
 mod node;
-=======
->>>>>>> client
 mod oracle;
 mod records;
 mod stories;

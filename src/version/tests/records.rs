@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! Records as bytes: what goes in comes out, and nothing else comes out.
 
 use super::joins::{actor, dot, operation, operations, put, write_at};
@@ -212,6 +211,3 @@ proptest! {
         }
     }
 }
-=======
-
->>>>>>> client

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The schedules in which a store of this kind loses or resurrects data, as far as they are about
 //! versions: `story_NN` is the schedule's number.
 
@@ -291,6 +290,3 @@ fn a_write_in_an_lww_bucket_lies_above_what_is_stored_whatever_the_caller_stamps
     assert_eq!(retry, Written::Replaced(dot(1, 1)), "a lost stamp is remembered against retries");
     assert!(a.record.siblings.find(operation(2)).is_some());
 }
-=======
-
->>>>>>> client

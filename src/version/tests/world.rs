@@ -1,18 +1,11 @@
 //! Nodes with disks, messages between them, and clients, around one key: the code under test, and beside
 //! every piece of it what the oracle says that it knows.
 
-<<<<<<< HEAD
 use super::node::{Disk, Node, Replica};
 use super::oracle::{Event, Events, Oracle};
 use crate::time::{HybridTime, WallClock};
 use crate::version::{
     Actor, Conflict, Content, Dot, Incarnations, OperationId, Record, Seen, Siblings, Write,
-=======
-use super::oracle::{Event, Events, Oracle};
-use crate::time::{HybridClock, HybridTime, WallClock};
-use crate::version::{
-    Actor, Conflict, Content, Dot, Incarnations, Kind, OperationId, Record, Seen, Siblings, Write,
->>>>>>> client
     Written,
 };
 use bytes::Bytes;
@@ -97,49 +90,6 @@ pub enum Step {
     Collect,
 }
 
-<<<<<<< HEAD
-=======
-/// What a replica has of the key, and what the oracle says of it.
-#[derive(Clone, Default)]
-struct Replica {
-    record: Record,
-    /// All writes that it knows, or that a context told it were replaced.
-    known: Events,
-    /// Those whose siblings it has really met.
-    met: Events,
-}
-
-impl Replica {
-    fn new(kind: Kind) -> Replica {
-        Replica { record: Record::new(kind), ..Replica::default() }
-    }
-
-    fn join(&mut self, other: &Replica) {
-        self.record.join(&other.record);
-        self.known = self.known.union(other.known);
-        self.met = self.met.union(other.met);
-    }
-}
-
-#[derive(Clone)]
-struct Disk {
-    replica: Replica,
-    incarnations: Incarnations,
-    commits: u64,
-}
-
-struct Node {
-    disk: Disk,
-    unflushed: Replica,
-    running: Incarnations,
-    witnessed: bool,
-    /// How far the others saw it in this lineage.
-    seen_at: u64,
-    clock: HybridClock,
-    skew: u64,
-}
-
->>>>>>> client
 #[derive(Clone, Default)]
 struct Knowledge {
     seen: Seen,
@@ -193,24 +143,9 @@ impl World {
             step: 0,
         };
         for node in 0..NODES {
-<<<<<<< HEAD
             world.nodes.push(Node::new(Replica::new(conflict.into()), [0, 3, 1, 9, 4][node]));
             world.start(node, world.nodes[node].disk.clone());
             world.nodes[node].witnessed = true;
-=======
-            let mut incarnations = Incarnations::new();
-            incarnations.begin(world.incarnation());
-            let replica = Replica::new(conflict.into());
-            world.nodes.push(Node {
-                unflushed: replica.clone(),
-                running: incarnations.clone(),
-                disk: Disk { replica, incarnations, commits: 0 },
-                witnessed: true,
-                seen_at: 0,
-                clock: HybridClock::default(),
-                skew: [0, 3, 1, 9, 4][node],
-            });
->>>>>>> client
         }
         world
     }
@@ -363,14 +298,7 @@ impl World {
     }
 
     fn flush(&mut self, node: usize) {
-<<<<<<< HEAD
         self.nodes[node].flush();
-=======
-        let node = &mut self.nodes[node];
-        node.disk.replica = node.unflushed.clone();
-        node.disk.commits += 1;
-        node.seen_at = node.seen_at.max(node.disk.commits);
->>>>>>> client
     }
 
     fn hand_over(&mut self, from: u8, to: u8) -> Checked {
@@ -388,16 +316,7 @@ impl World {
 
     fn start(&mut self, node: usize, disk: Disk) {
         let incarnation = self.incarnation();
-<<<<<<< HEAD
         self.nodes[node].start(disk, incarnation);
-=======
-        let node = &mut self.nodes[node];
-        node.disk = disk;
-        node.disk.incarnations.begin(incarnation);
-        node.running = node.disk.incarnations.clone();
-        node.unflushed = node.disk.replica.clone();
-        node.witnessed = false;
->>>>>>> client
     }
 
     fn kill(&mut self, node: usize) {
@@ -429,31 +348,15 @@ impl World {
     fn wipe(&mut self, node: usize) {
         let replica = Replica::new(self.conflict.into());
         self.forgetful = true;
-<<<<<<< HEAD
         self.nodes[node].witnesses.clear();
         self.start(node, Disk { replica, incarnations: Incarnations::new(), lives: Vec::new() });
-=======
-        self.start(node, Disk { replica, incarnations: Incarnations::new(), commits: 0 });
-        self.nodes[node].seen_at = 0;
->>>>>>> client
         // Copies of the old lineage are fenced.
         self.copies.retain(|(of, _)| *of != node);
     }
 
     fn ask_witnesses(&mut self, node: usize) {
         let incarnation = self.incarnation();
-<<<<<<< HEAD
         self.nodes[node].hear_witnesses(incarnation);
-=======
-        let node = &mut self.nodes[node];
-        if node.disk.commits < node.seen_at {
-            node.disk.incarnations.begin_lineage(incarnation);
-            node.running = node.disk.incarnations.clone();
-            node.disk.commits = 0;
-            node.seen_at = 0;
-        }
-        node.witnessed = true;
->>>>>>> client
     }
 
     fn collect(&mut self) {
