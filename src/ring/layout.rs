@@ -177,6 +177,11 @@ impl Layout {
         self.members.binary_search_by_key(&id, |member| member.id).ok()
     }
 
+    /// A member's index: what the table's cells hold.
+    pub(super) fn index_of(&self, id: NodeId) -> Option<u16> {
+        self.position(id).and_then(|at| u16::try_from(at).ok())
+    }
+
     /// Whether every sentence that the types promise holds. For whatever came from a peer or a disk:
     /// nothing here may be trusted (or indexed with) before it passed.
     ///
