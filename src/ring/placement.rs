@@ -24,6 +24,10 @@ use std::collections::BTreeSet;
 
 /// How far a load may exceed its target while gaps are filled along the ring: a tenth.
 const SLACK: i64 = 10;
+/// Weighs prefixes by one over their length squared, without fractions worth mentioning.
+const WHOLE: i64 = 420 * 420;
+/// Rounds in which only those give who have too much.
+const GENTLE_ROUNDS: usize = 2;
 /// Each round lessens the sum of squared deviations; in practice three or four are enough.
 const ROUNDS: usize = 16;
 
@@ -182,11 +186,14 @@ impl<'a> Placement<'a> {
     fn balance(&mut self, takers: &[u16]) {
         let nearest: Vec<Vec<usize>> =
             takers.iter().map(|&taker| self.walk.nearest_first(taker)).collect();
-        for _ in 0..ROUNDS {
-            let mut moved = false;
+        for round in 0..ROUNDS {
+            // At first only from those who have too much in every prefix concerned: whoever comes first
+            // along the ring would else be drained though others have more to give.
+            let gentle = round < GENTLE_ROUNDS;
+            let mut moved = gentle;
             for (&taker, partitions) in takers.iter().zip(&nearest) {
                 for &partition in partitions {
-                    if let Some(step) = self.best_move(partition, taker) {
+                    if let Some(step) = self.best_move(partition, taker, gentle) {
                         let row = moved_row(&self.rows[partition], taker, step);
                         self.replace(partition, row);
                         moved = true;
@@ -200,7 +207,7 @@ impl<'a> Placement<'a> {
     }
 
     /// The move of `taker` in a row that helps most: zones first, then loads. `None` if none helps.
-    fn best_move(&self, partition: usize, taker: u16) -> Option<Move> {
+    fn best_move(&self, partition: usize, taker: u16, gentle: bool) -> Option<Move> {
         let row = &self.rows[partition];
         let stands = row.iter().position(|&at| at == taker);
         let moves = (0..stands.unwrap_or(row.len())).flat_map(|enter| {
@@ -212,21 +219,39 @@ impl<'a> Placement<'a> {
             let wider = self.spread(&moved_row(row, taker, step)) as i64 - before as i64;
             (Reverse(wider), self.cost(row, taker, step), step)
         });
+        let judged = judged.filter(|&(Reverse(wider), _, step)| {
+            !gentle
+                || wider > 0
+                || self
+                    .outgoing(row, taker, step)
+                    .all(|(k, goes)| 2 * self.excess[k][usize::from(goes)] >= ONE)
+        });
         let (Reverse(wider), cost, step) = judged.min_by_key(|&(wider, cost, _)| (wider, cost))?;
         (wider > 0 || (wider == 0 && cost < 0)).then_some(step)
     }
 
     /// By how much a move changes the sum of squared deviations from the targets, over all prefixes
-    /// (halved, and in slots times [`ONE`]).
+    /// (halved). Deviations count relative to the loads of their prefix, which grow with its length: else
+    /// the first position, where loads are smallest, would be balanced worst.
     fn cost(&self, row: &[u16], taker: u16, step: Move) -> i64 {
-        let mut cost = 0;
-        for (k, excess) in self.excess.iter().enumerate().skip(step.enter) {
-            let goes = row[k.min(step.leave)];
-            if goes != taker {
-                cost += excess[usize::from(taker)] - excess[usize::from(goes)] + ONE;
-            }
-        }
-        cost
+        self.outgoing(row, taker, step)
+            .map(|(k, goes)| {
+                let excess = &self.excess[k];
+                let slots = excess[usize::from(taker)] - excess[usize::from(goes)] + ONE;
+                slots * (WHOLE / (k as i64 + 1).pow(2))
+            })
+            .sum()
+    }
+
+    /// Who gives way to the taker in which prefix: (its last position, the member that goes out of it).
+    fn outgoing<'r>(
+        &self,
+        row: &'r [u16],
+        taker: u16,
+        step: Move,
+    ) -> impl Iterator<Item = (usize, u16)> + 'r {
+        let prefixes = step.enter..row.len();
+        prefixes.map(move |k| (k, row[k.min(step.leave)])).filter(move |&(_, goes)| goes != taker)
     }
 
     /// How many zones the prefixes of a row lie in, summed up over all of them.
