@@ -12,7 +12,6 @@
 //! per value, see `register`; reconfiguration as in Lamport, Malkhi and Zhou, "Reconfiguring a State
 //! Machine", 2010, with a pipeline of one).
 
-use super::layout::MAX_FORMER;
 use super::{Change, Invalid, Layout, Member, Partitions, Refusal, Registry, Successor, placement};
 use crate::id::{ClusterId, Epoch, Lineage, NodeId};
 use serde::{Deserialize, Serialize};
@@ -25,6 +24,10 @@ const FORMAT: u8 = 1;
 const DEPTH: usize = 32;
 /// How many replaced lineages are remembered; the oldest are forgotten first.
 pub(super) const RETIRED_LIMIT: usize = 1_024;
+
+/// The highest index that is believed: a cluster that changes every millisecond gets there in 8,900 years,
+/// and counting on from it never overflows.
+const MAX_INDEX: u64 = 1 << 48;
 
 /// A cluster's key for the tokens that it hands to clients. Never shown.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +44,7 @@ impl fmt::Debug for Secret {
 ///
 /// - Only one value is ever chosen for an index. A higher index replaces a lower one whole, so a node that
 ///   missed some learns the newest and needs none between.
+/// - Neither epoch nor version exceeds the index.
 /// - `index` grows by one per value, the layout's epoch only with placement, `buckets.version` only with
 ///   buckets; none ever shrinks.
 /// - The owners of an existing bucket never change (in this version: data do not move yet).
@@ -205,10 +209,11 @@ impl Agreement {
     /// # Errors
     /// [`Invalid`], with the first that does not.
     pub fn validate(&self) -> Result<(), Invalid> {
-        self.layout.validate()?;
-        if self.layout.former.len() > MAX_FORMER {
-            return Err(Invalid::TooMany("former cluster ids"));
+        let counts = [self.layout.epoch.0, self.buckets.version];
+        if self.index > MAX_INDEX || counts.iter().any(|&count| count > self.index) {
+            return Err(Invalid::Numbers);
         }
+        self.layout.validate()?;
         if self.retired.len() > RETIRED_LIMIT {
             return Err(Invalid::TooMany("retired lineages"));
         }

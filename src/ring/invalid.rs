@@ -14,6 +14,9 @@ pub enum Invalid {
     /// A member's weight is out of bounds.
     #[error("weight {0}: use 1..={MAX_WEIGHT}")]
     Weight(u16),
+    /// Two members have one lineage: one life of one disk would speak twice.
+    #[error("two members of one lineage")]
+    LineageTwice,
     /// All weights together are too much for one ring.
     #[error("the members' weights add up to more than {MAX_TOTAL_WEIGHT}; use smaller ones")]
     TotalWeight,
@@ -38,6 +41,9 @@ pub enum Invalid {
     /// A row of the table names a member twice, or one that does not exist.
     #[error("a row that names a member twice, or nobody")]
     TableRow,
+    /// An index nobody reaches, or an epoch or a version above it.
+    #[error("numbers that no cluster reaches")]
+    Numbers,
     /// A bucket's name is out of bounds.
     #[error("bucket name `{0}`: use 1..={BUCKET_NAME_LIMIT} characters of a-z 0-9 . _ -")]
     BucketName(String),

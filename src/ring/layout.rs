@@ -11,6 +11,7 @@
 use super::{Invalid, Partitions, Table, bucket};
 use crate::id::{ClusterId, Epoch, Lineage, NodeId, PartitionId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The largest `n` that any layout can have.
 pub const MAX_REPLICAS: u8 = 7;
@@ -23,7 +24,7 @@ pub const MAX_TOTAL_WEIGHT: u32 = 4_096;
 /// The longest name of a member or a zone, in bytes.
 pub const NAME_LIMIT: usize = 64;
 /// The most former cluster ids that a layout remembers.
-pub(super) const MAX_FORMER: usize = 64;
+const MAX_FORMER: usize = 64;
 
 /// A node as the layout names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,6 +178,11 @@ impl Layout {
         self.members.binary_search_by_key(&id, |member| member.id).ok()
     }
 
+    /// A member's index: what the table's cells hold.
+    pub(super) fn index_of(&self, id: NodeId) -> Option<u16> {
+        self.position(id).and_then(|at| u16::try_from(at).ok())
+    }
+
     /// Whether every sentence that the types promise holds. For whatever came from a peer or a disk:
     /// nothing here may be trusted (or indexed with) before it passed.
     ///
@@ -208,6 +214,10 @@ impl Layout {
         names.sort_unstable();
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Invalid::NameTwice(pair[0].to_owned()));
+        }
+        let lineages: BTreeSet<Lineage> = self.members.iter().map(|m| m.lineage).collect();
+        if lineages.len() < self.members.len() {
+            return Err(Invalid::LineageTwice);
         }
         if self.members.iter().map(|m| u32::from(m.weight)).sum::<u32>() > MAX_TOTAL_WEIGHT {
             return Err(Invalid::TotalWeight);

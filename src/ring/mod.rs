@@ -19,6 +19,7 @@ mod placement;
 mod table;
 mod targets;
 mod token;
+mod walk;
 
 #[cfg(test)]
 mod agreement_tests;

@@ -1,99 +1,285 @@
-//! Places members on the ring (first version: ring order alone).
+//! From members to a table: who stands where in each preference list.
+//!
+//! ```text
+//!  previous rows        A B C    B C A    C A B      D joins
+//!  D takes a place      A D B    B C A    D C A      only D comes in; everybody else at most goes out
+//! ```
+//!
+//! The ring says who is near to a partition; targets say how much each member should carry. Starting from
+//! the previous table: members that are gone leave gaps; gaps are filled along the ring by whoever is below
+//! its target; then a newcomer takes places, nearest partitions first, wherever that brings all nearer to
+//! their targets. (Consistent hashing with bounded loads: Mirrokni, Thorup and Zadimoghaddam, 2018.)
+//!
+//! - Every *prefix* is balanced, for a bucket with a smaller `n` uses a prefix of the list.
+//! - A newcomer enters at one position and pushes others back; the set of the first k gains nobody else,
+//!   for any k. So between old members nothing moves.
+//! - Each prefix of k lies in as many zones as it can: min(k, zones). Zones come before loads.
+//! - Deterministic: integers, members in order of id, partitions in order of nearness and number.
 
-use super::{Layout, Table};
-use crate::id::NodeId;
-use hashring::HashRing;
-use std::hash::{BuildHasher, Hash, Hasher};
-use xxhash_rust::xxh3::Xxh3Default;
+use super::targets::{ONE, targets};
+use super::walk::Walk;
+use super::{Layout, Member, Table};
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
-/// How many virtual nodes a unit of weight has.
-const VIRTUAL_NODES: u32 = 128;
+/// How far a load may exceed its target while gaps are filled along the ring: a tenth.
+const SLACK: i64 = 10;
+/// Weighs prefixes by one over their length squared, without fractions worth mentioning.
+const WHOLE: i64 = 420 * 420;
+/// Rounds in which only those give who have too much.
+const GENTLE_ROUNDS: usize = 2;
+/// Each round lessens the sum of squared deviations; in practice three or four are enough.
+const ROUNDS: usize = 16;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct VirtualNode {
-    id: NodeId,
-    index: u32,
+/// The table for `layout`'s members. Moves only what must move from the rows of `previous`.
+pub(super) fn place(layout: &Layout, previous: Option<&Layout>) -> Table {
+    let mut placement = Placement::new(layout, previous);
+    placement.fill();
+    placement.balance(&newcomers(layout, previous));
+    placement.finish()
 }
 
-impl Hash for VirtualNode {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(&self.id.0.to_le_bytes());
-        state.write(&self.index.to_le_bytes());
-    }
+/// The table of `previous` for `layout`'s members, short lists lengthened at their ends and nothing else
+/// changed; `None` if somebody who stands in it is no member any more.
+pub(super) fn extend(layout: &Layout, previous: &Layout) -> Option<Table> {
+    let rows = renumbered(layout, previous).map(|row| row.collect::<Option<Vec<u16>>>());
+    let rows = rows.collect::<Option<Vec<Vec<u16>>>>()?;
+    Some(lengthened(layout, &Walk::new(layout), rows))
 }
 
-struct Point(u16);
-
-impl Hash for Point {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(&self.0.to_le_bytes());
-    }
+/// Who may take places from others: everybody while nothing is placed yet or when zones or weights
+/// changed, else those who joined.
+fn newcomers(layout: &Layout, previous: Option<&Layout>) -> Vec<u16> {
+    let all = 0..layout.members.len();
+    let before = |member: &Member| previous.and_then(|layout| layout.member(member.id));
+    let same = |a: &Member, b: &Member| a.zone == b.zone && a.weight == b.weight;
+    let changed = layout.members.iter().any(|m| before(m).is_some_and(|b| !same(m, b)));
+    let takes = |at: &usize| changed || before(&layout.members[*at]).is_none();
+    all.filter(takes).map(|at| at as u16).collect()
 }
 
-#[derive(Clone, Copy)]
-struct Stable;
-
-impl BuildHasher for Stable {
-    type Hasher = Xxh3Default;
-    fn build_hasher(&self) -> Xxh3Default {
-        Xxh3Default::new()
-    }
+/// The rows of `previous` with the members' present indices; `None` in place of those who are gone.
+fn renumbered<'a>(
+    layout: &'a Layout,
+    previous: &'a Layout,
+) -> impl Iterator<Item = impl Iterator<Item = Option<u16>>> {
+    let now: Vec<Option<u16>> = previous.members.iter().map(|m| layout.index_of(m.id)).collect();
+    previous.table.rows().map(move |row| {
+        row.iter().map(|&at| now[usize::from(at)]).collect::<Vec<Option<u16>>>().into_iter()
+    })
 }
 
-/// The table of `layout`'s members.
-pub(super) fn place(layout: &Layout, _previous: Option<&Layout>) -> Table {
-    let mut vnodes: Vec<VirtualNode> = Vec::new();
-    for member in &layout.members {
-        for index in 0..u32::from(member.weight) * VIRTUAL_NODES {
-            vnodes.push(VirtualNode { id: member.id, index });
+/// Appends members along the ring, in fresh zones while there are any, up to 2·replicas positions.
+fn lengthened(layout: &Layout, walk: &Walk, mut rows: Vec<Vec<u16>>) -> Table {
+    let width = (2 * usize::from(layout.replicas)).min(layout.members.len());
+    let zones = zones(layout);
+    for (partition, row) in rows.iter_mut().enumerate() {
+        while row.len() < width {
+            let fresh = |at: &u16| {
+                !row.iter().any(|&in_row| zones[usize::from(in_row)] == zones[usize::from(*at)])
+            };
+            let absent = || walk.from(partition).filter(|at| !row.contains(at));
+            let next = absent().find(fresh).or_else(|| absent().next());
+            row.push(next.expect("a row shorter than the members lacks one of them"));
         }
     }
-    vnodes.sort_unstable();
-    let mut ring = HashRing::with_hasher(Stable);
-    ring.batch_add(vnodes);
-    let order = ring.get_with_replicas(&Point(0), ring.len() - 1).unwrap_or_default();
-    let width = (2 * usize::from(layout.replicas)).min(layout.members.len());
-    let rows: Vec<Vec<u16>> = layout
-        .partitions
-        .iter()
-        .map(|p| {
-            let first = ring.get(&Point(p.0)).and_then(|v| order.iter().position(|o| o == v));
-            let mut row: Vec<u16> = Vec::new();
-            for vnode in order.iter().cycle().skip(first.unwrap_or(0)) {
-                let at = layout.position(vnode.id).unwrap_or(0) as u16;
-                if row.len() == width {
-                    break;
-                }
-                if !row.contains(&at) {
-                    row.push(at);
-                }
-            }
-            row
-        })
-        .collect();
     Table::of_rows(&rows)
 }
 
-/// The table of `previous`, renumbered for `layout`'s members, its short lists extended; `None` if
-/// somebody who stands in it is no member any more.
-pub(super) fn extend(layout: &Layout, previous: &Layout) -> Option<Table> {
-    let mut rows = renumber(layout, previous)?;
-    let width = (2 * usize::from(layout.replicas)).min(layout.members.len());
-    let everybody = 0..layout.members.len() as u16;
-    for row in &mut rows {
-        let more =
-            everybody.clone().filter(|at| !row.contains(at)).take(width - row.len().min(width));
-        let more: Vec<u16> = more.collect();
-        row.extend(more);
-    }
-    Some(Table::of_rows(&rows))
+/// The zone of each member, as a small number.
+fn zones(layout: &Layout) -> Vec<usize> {
+    let names: BTreeSet<&str> = layout.members.iter().map(|m| m.zone.as_str()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    layout.members.iter().filter_map(|m| names.binary_search(&m.zone.as_str()).ok()).collect()
 }
 
-fn renumber(layout: &Layout, previous: &Layout) -> Option<Vec<Vec<u16>>> {
-    let new: Vec<Option<u16>> = previous
-        .members
-        .iter()
-        .map(|m| layout.position(m.id).and_then(|at| u16::try_from(at).ok()))
-        .collect();
-    previous.table.rows().map(|row| row.iter().map(|&at| new[usize::from(at)]).collect()).collect()
+/// The owners of every partition while they are being placed.
+struct Placement<'a> {
+    layout: &'a Layout,
+    walk: Walk,
+    zones: Vec<usize>,
+    /// How many owners each partition gets.
+    owners: usize,
+    rows: Vec<Vec<u16>>,
+    /// `excess[k][m]`: by how much member m's load among the first k+1 positions exceeds its target.
+    excess: Vec<Vec<i64>>,
+    /// `target[m]`: among all owners.
+    target: Vec<i64>,
+}
+
+/// A member enters a row at `enter`; whoever stands at `leave` (perhaps itself) goes out.
+#[derive(Clone, Copy)]
+struct Move {
+    enter: usize,
+    leave: usize,
+}
+
+impl<'a> Placement<'a> {
+    fn new(layout: &'a Layout, previous: Option<&Layout>) -> Placement<'a> {
+        let owners = usize::from(layout.replicas).min(layout.members.len());
+        let partitions = layout.partitions.count();
+        let rows: Vec<Vec<u16>> = match previous {
+            Some(previous) => renumbered(layout, previous)
+                .map(|row| row.take(usize::from(layout.replicas)).flatten().collect())
+                .collect(),
+            None => vec![Vec::new(); partitions],
+        };
+        let levels = (1..=owners).map(|k| targets(&layout.members, k, partitions));
+        let levels: Vec<Vec<i64>> = levels.collect();
+        let target = levels.last().cloned().unwrap_or_default();
+        let mut excess: Vec<Vec<i64>> =
+            levels.into_iter().map(|level| level.into_iter().map(|t| -t).collect()).collect();
+        for row in &rows {
+            for (k, level) in excess.iter_mut().enumerate() {
+                row.iter().take(k + 1).for_each(|&at| level[usize::from(at)] += ONE);
+            }
+        }
+        let (walk, zones) = (Walk::new(layout), zones(layout));
+        Placement { layout, walk, zones, owners, rows, excess, target }
+    }
+
+    /// Fills the gaps along the ring.
+    fn fill(&mut self) {
+        for partition in 0..self.rows.len() {
+            while self.rows[partition].len() < self.owners {
+                let (member, position) = self.filler(partition);
+                let mut row = self.rows[partition].clone();
+                row.insert(position, member);
+                self.replace(partition, row);
+            }
+        }
+    }
+
+    /// Who fills a gap, and where: in the best zone; the nearest that is below its target, else the
+    /// nearest within the slack, else the least loaded. As far back as the zones allow.
+    fn filler(&self, partition: usize) -> (u16, usize) {
+        let row = &self.rows[partition];
+        let entries: Vec<(u16, usize, usize)> = self
+            .walk
+            .from(partition)
+            .filter(|at| !row.contains(at))
+            .map(|at| {
+                let spread = |position: usize| {
+                    let mut row = row.clone();
+                    row.insert(position, at);
+                    self.spread(&row)
+                };
+                let positions = (0..=row.len()).map(|position| (spread(position), position));
+                let (spread, position) = positions.max().expect("a row has an end");
+                (at, position, spread)
+            })
+            .collect();
+        let best = entries.iter().map(|&(.., spread)| spread).max();
+        let top = self.owners - 1;
+        let entries = || entries.iter().filter(|&&(.., spread)| Some(spread) == best);
+        let over = |at: u16| self.excess[top][usize::from(at)];
+        let slack = |at: u16| self.target[usize::from(at)] / SLACK;
+        let found = entries()
+            .find(|&&(at, ..)| over(at) < 0)
+            .or_else(|| entries().find(|&&(at, ..)| over(at) + ONE <= slack(at)))
+            .or_else(|| entries().min_by_key(|&&(at, ..)| over(at)));
+        let &(at, position, _) = found.expect("a row shorter than the members lacks one of them");
+        (at, position)
+    }
+
+    /// Lets each of `takers` take places while that brings loads nearer to their targets.
+    fn balance(&mut self, takers: &[u16]) {
+        let nearest: Vec<Vec<usize>> =
+            takers.iter().map(|&taker| self.walk.nearest_first(taker)).collect();
+        for round in 0..ROUNDS {
+            // At first only from those who have too much in every prefix concerned: whoever comes first
+            // along the ring would else be drained though others have more to give.
+            let gentle = round < GENTLE_ROUNDS;
+            let mut moved = gentle;
+            for (&taker, partitions) in takers.iter().zip(&nearest) {
+                for &partition in partitions {
+                    if let Some(step) = self.best_move(partition, taker, gentle) {
+                        let row = moved_row(&self.rows[partition], taker, step);
+                        self.replace(partition, row);
+                        moved = true;
+                    }
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// The move of `taker` in a row that helps most: zones first, then loads. `None` if none helps.
+    fn best_move(&self, partition: usize, taker: u16, gentle: bool) -> Option<Move> {
+        let row = &self.rows[partition];
+        let stands = row.iter().position(|&at| at == taker);
+        let moves = (0..stands.unwrap_or(row.len())).flat_map(|enter| {
+            let leaves = stands.map_or(enter..row.len(), |stands| stands..stands + 1);
+            leaves.map(move |leave| Move { enter, leave })
+        });
+        let before = self.spread(row);
+        let judged = moves.map(|step| {
+            let wider = self.spread(&moved_row(row, taker, step)) as i64 - before as i64;
+            (Reverse(wider), self.cost(row, taker, step), step)
+        });
+        let judged = judged.filter(|&(Reverse(wider), _, step)| {
+            !gentle
+                || wider > 0
+                || self
+                    .outgoing(row, taker, step)
+                    .all(|(k, goes)| 2 * self.excess[k][usize::from(goes)] >= ONE)
+        });
+        let (Reverse(wider), cost, step) = judged.min_by_key(|&(wider, cost, _)| (wider, cost))?;
+        (wider > 0 || (wider == 0 && cost < 0)).then_some(step)
+    }
+
+    /// By how much a move changes the sum of squared deviations from the targets, over all prefixes
+    /// (halved). Deviations count relative to the loads of their prefix, which grow with its length: else
+    /// the first position, where loads are smallest, would be balanced worst.
+    fn cost(&self, row: &[u16], taker: u16, step: Move) -> i64 {
+        self.outgoing(row, taker, step)
+            .map(|(k, goes)| {
+                let excess = &self.excess[k];
+                let slots = excess[usize::from(taker)] - excess[usize::from(goes)] + ONE;
+                slots * (WHOLE / (k as i64 + 1).pow(2))
+            })
+            .sum()
+    }
+
+    /// Who gives way to the taker in which prefix: (its last position, the member that goes out of it).
+    fn outgoing<'r>(
+        &self,
+        row: &'r [u16],
+        taker: u16,
+        step: Move,
+    ) -> impl Iterator<Item = (usize, u16)> + 'r {
+        let prefixes = step.enter..row.len();
+        prefixes.map(move |k| (k, row[k.min(step.leave)])).filter(move |&(_, goes)| goes != taker)
+    }
+
+    /// How many zones the prefixes of a row lie in, summed up over all of them.
+    fn spread(&self, row: &[u16]) -> usize {
+        let fresh = |at: usize| {
+            let zone = self.zones[usize::from(row[at])];
+            !row[..at].iter().any(|&earlier| self.zones[usize::from(earlier)] == zone)
+        };
+        // A zone that is fresh at a position counts in this prefix and in every longer one.
+        (0..row.len()).filter(|&at| fresh(at)).map(|at| row.len() - at).sum()
+    }
+
+    fn replace(&mut self, partition: usize, row: Vec<u16>) {
+        let old = std::mem::replace(&mut self.rows[partition], row);
+        for (k, excess) in self.excess.iter_mut().enumerate() {
+            old.iter().take(k + 1).for_each(|&at| excess[usize::from(at)] -= ONE);
+            self.rows[partition].iter().take(k + 1).for_each(|&at| excess[usize::from(at)] += ONE);
+        }
+    }
+
+    fn finish(self) -> Table {
+        lengthened(self.layout, &self.walk, self.rows)
+    }
+}
+
+fn moved_row(row: &[u16], taker: u16, step: Move) -> Vec<u16> {
+    let mut row = row.to_vec();
+    row.remove(step.leave);
+    row.insert(step.enter, taker);
+    row
 }
