@@ -86,6 +86,7 @@ impl Counters {
         let reason = match error {
             crate::store::StoreError::Full(_) => "full",
             crate::store::StoreError::Failed(_) => "failed",
+            crate::store::StoreError::Busy(_) => "busy",
             crate::store::StoreError::Damaged(_) => "damaged",
         };
         self.reject("store", reason);

@@ -12,10 +12,10 @@
 mod applier;
 #[cfg(test)]
 pub(crate) mod conformance;
-pub mod key;
 mod disk;
 mod front;
 mod index;
+pub mod key;
 mod log;
 pub mod memory;
 mod options;

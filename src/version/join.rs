@@ -15,10 +15,10 @@
 //! An `lww` bucket keeps the latest stamp instead, whatever the vectors say: a write's stamp lies above
 //! all that it saw, so that is what the dot rule would keep, and it cannot end with nothing.
 
-use crate::id::Conflict;
 use super::sibling::{Cause, Covered, Sibling};
 use super::siblings::Siblings;
 use super::vector::{VersionVector, dot_order};
+use crate::id::Conflict;
 
 /// What a join brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

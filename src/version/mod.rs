@@ -29,6 +29,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use crate::id::Conflict;
 pub use context::{Context, ContextError, ContextScope, MAX_CONTEXT_LENGTH};
 pub use incarnation::{ENDED_CLEANLY_CAP, Incarnations, Local, MintsExhausted};
 pub use join::Applied;
@@ -38,7 +39,6 @@ pub use sibling::{
     COVERED_CAP, COVERED_WINDOW, Cause, Content, Covered, OperationId, SIBLINGS_CAP,
     SIBLINGS_WARNING, Sibling,
 };
-pub use crate::id::Conflict;
 pub use siblings::Siblings;
 pub use vector::{Actor, Dot, VersionVector};
 pub use write::{Room, Write, Written};

@@ -14,11 +14,11 @@
 use super::incarnation::{Incarnations, Local, MintsExhausted};
 use super::join::Applied;
 use super::seen::Seen;
-use crate::id::Conflict;
 use super::sibling::{Content, Covered, OperationId, Sibling};
 use super::siblings::{Mark, Siblings, digest};
 use super::vector::{Dot, VersionVector};
 use super::write::{Write, Written};
+use crate::id::Conflict;
 use crate::time::{HybridTime, WallClock};
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;

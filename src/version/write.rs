@@ -6,12 +6,12 @@
 //! ```
 
 use super::seen::Seen;
-use crate::id::Conflict;
 use super::sibling::{
     Cause, Content, Covered, OperationId, SIBLINGS_CAP, SIBLINGS_WARNING, Sibling,
 };
 use super::siblings::Siblings;
 use super::vector::{Actor, Dot};
+use crate::id::Conflict;
 use crate::time::{HybridTime, WallClock};
 
 /// What a client wants written.

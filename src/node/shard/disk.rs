@@ -17,7 +17,7 @@ impl Shard {
     /// A full disk may have room again. A new incarnation begins once everything that was accepted before
     /// is durable: until then a key's newest version is not known here.
     pub(super) fn recover_disk(&mut self, turn: &mut Turn) {
-        let full = matches!(self.disk, Some(StoreError::Full(_)));
+        let full = matches!(self.disk, Some(StoreError::Full(_) | StoreError::Busy(_)));
         let settled = self.pending.is_empty() && turn.store.failed().is_none();
         if !full || !settled || self.stopping {
             return;

@@ -298,6 +298,7 @@ fn refused_context(error: ContextError) -> Error {
 pub(super) fn disk_error(error: StoreError) -> Error {
     match error {
         StoreError::Full(why) => Error::DiskFull(why),
+        StoreError::Busy(why) => Error::Overloaded(why),
         StoreError::Failed(why) | StoreError::Damaged(why) => Error::Internal(why),
     }
 }

@@ -76,6 +76,9 @@ impl Shard {
         if self.disk.is_some() {
             return Err(Refusal::Disk);
         }
+        if turn.store.congested() {
+            return Err(Refusal::Overloaded);
+        }
         let to = self.address(header.sender).ok_or(Refusal::Behind)?;
         let incoming =
             Record::decode(&record.head, record.body.clone()).map_err(|_| Refusal::Unreadable)?;

@@ -57,7 +57,7 @@ impl Shard {
         turn: &mut Turn,
     ) {
         let labels = matches!(origin, Origin::Client { .. }).then(|| labels(&request));
-        let checked = self.check(&request).and_then(|()| self.check_room(&request));
+        let checked = self.check(&request).and_then(|()| self.check_room(&request, turn));
         if let Err(error) = checked {
             let request =
                 self.begin(origin, labels, deadline, Work::Handoff(Default::default()), turn);
@@ -208,7 +208,10 @@ impl Shard {
         Ok(())
     }
 
-    fn check_room(&mut self, _request: &Request) -> Result<(), Error> {
+    fn check_room(&self, request: &Request, turn: &Turn) -> Result<(), Error> {
+        if matches!(request, Request::Put { .. }) && turn.store.congested() {
+            return Err(Error::Overloaded("the disk is behind".into()));
+        }
         if self.requests.clients() >= self.limits.requests_in_flight {
             let why = format!("{} requests are under way", self.requests.clients());
             return Err(Error::Overloaded(why));
