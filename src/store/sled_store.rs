@@ -331,11 +331,11 @@ pub(crate) fn start(
     if must_rebuild {
         disk.remove(REBUILD)?;
     }
-    let Recovered { log, applied, lineage, damaged, set_aside, log_bytes, replayed } = recovered;
+    let Recovered { log, applied, lineage, damaged, set_aside, log_bytes, replayed, is_new } =
+        recovered;
     let shared = Arc::new(Shared::new(options, disk.clone()));
     shared.log_bytes.store(log_bytes, Ordering::Relaxed);
-    // An empty log is not worth the word.
-    let rebuilt = rebuilt && previous.is_some();
+    let rebuilt = rebuilt && !(is_new && previous.is_none());
     shared.rebuilds.store(rebuilt.into(), Ordering::Relaxed);
     let opened = Opened {
         clean: previous.is_some_and(|state| state.clean),

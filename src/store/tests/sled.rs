@@ -61,6 +61,13 @@ impl OnSled {
     }
 }
 
+impl Drop for OnSled {
+    fn drop(&mut self) {
+        // Else the writer waits at the gate for ever.
+        self.disk.kill();
+    }
+}
+
 impl Harness for OnSled {
     fn fresh() -> OnSled {
         let (waker, wakes) = sync_channel(1);
