@@ -8,6 +8,7 @@
 use super::disk::{Disk, DiskFile};
 use super::index::{Index, Located};
 use super::log::segment_name;
+use super::options::Stats;
 use super::overlay::{Known, Overlay};
 use super::reclaim::checked_put;
 use super::record::{Place, batch_len};
@@ -67,6 +68,11 @@ impl Front {
     /// The last number given out.
     pub(crate) fn last(&self) -> CommitNumber {
         self.last
+    }
+
+    /// What was done and is held.
+    pub(crate) fn stats(&self) -> Stats {
+        self.shared.stats()
     }
 
     /// How many changes the overlay holds.

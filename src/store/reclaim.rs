@@ -16,7 +16,7 @@
 
 use super::disk::Disk;
 use super::index::Index;
-use super::log::segment_name;
+use super::log::{segment_name, segment_number};
 use super::record::{Place, batches, decode_put};
 use super::recovery::read_whatever;
 use super::shared::{Move, Request, Shared, lock};
@@ -49,6 +49,11 @@ pub(crate) struct Keeper {
 
 enum Stage {
     Idle,
+    /// The index shall have everything before `from`: else it does not know all of the segment yet, and
+    /// what it does not know would seem dead.
+    Levelling {
+        from: u64,
+    },
     /// The writer was asked to watch the keys of `moves`.
     Watching {
         pass: Pass,
@@ -145,6 +150,13 @@ impl Keeper {
         Ok(match stage {
             Stage::Idle if !self.is_due() => (Stage::Idle, Step::Idle),
             Stage::Idle => {
+                let from = self.shared.appended.load(Ordering::Acquire);
+                (Stage::Levelling { from }, Step::Worked)
+            }
+            Stage::Levelling { from } => {
+                if self.shared.applied.load(Ordering::Acquire) < from {
+                    return Ok((Stage::Levelling { from }, Step::Idle));
+                }
                 let pass = self.read_oldest()?;
                 (self.next(pass), Step::Worked)
             }
@@ -208,8 +220,10 @@ impl Keeper {
         let segment = self.shared.oldest_segment.load(Ordering::Acquire) as u32;
         let mut pass = Pass { segment, len: 0, live: VecDeque::new(), damaged: false };
         let file = match self.disk.open(&segment_name(segment)) {
-            // A number that was never used, or whose segment a restart found empty.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(pass),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                pass.damaged = true;
+                return Ok(pass);
+            }
             file => file.map_err(failed)?,
         };
         let bytes = Bytes::from(read_whatever(&*file).map_err(failed)?);
@@ -263,7 +277,11 @@ impl Keeper {
     }
 
     fn delete(&mut self, pass: &Pass, needed: u64) -> io::Result<()> {
-        let next = pass.segment + 1;
+        // Numbers are skipped where a restart left nothing behind.
+        let names = self.disk.list()?;
+        let segments = names.iter().filter_map(|name| segment_number(name));
+        let next = segments.filter(|segment| *segment > pass.segment).min();
+        let next = next.expect("the writer's segment is a later one");
         self.state.oldest = next;
         self.state.floor = needed;
         self.state.write(&*self.disk)?;
@@ -272,8 +290,10 @@ impl Keeper {
             let mut told = state::read_damage(&*self.disk)?;
             told.push(format!("segment {} of the log is damaged; it was set aside", pass.segment));
             state::write_damage(&*self.disk, &told)?;
-            self.disk.rename(&name, &format!("{name}.aside"))?;
-        } else if pass.len > 0 {
+            if pass.len > 0 {
+                self.disk.rename(&name, &format!("{name}.aside"))?;
+            }
+        } else {
             self.disk.remove(&name)?;
         }
         self.disk.sync_dir()?;

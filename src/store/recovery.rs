@@ -46,6 +46,8 @@ pub(crate) struct Recovered {
     pub(crate) set_aside: Vec<String>,
     pub(crate) log_bytes: u64,
     pub(crate) replayed: u64,
+    /// Whether there was no log at all.
+    pub(crate) is_new: bool,
 }
 
 /// Why a start did not succeed.
@@ -78,6 +80,7 @@ pub(crate) fn recover(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Recovered, RecoverError> {
     let mut segments = segments(&**disk)?;
+    let is_new = segments.is_empty();
     let next_segment = segments.last_key_value().map_or(1, |(segment, _)| segment + 1);
     let mut walk = Walk::begin(&**disk, &segments, trusted, previous)?;
     let mut replay = Replay::new(index, trusted.map_or(0, |applied| applied.live));
@@ -125,6 +128,7 @@ pub(crate) fn recover(
         set_aside,
         log_bytes: segments.values().sum(),
         replayed: replay.batches,
+        is_new,
         log,
     })
 }

@@ -144,6 +144,18 @@ impl SimulatedDisk {
         inner.names = names;
     }
 
+    /// The machine starts again, with what was synced and nothing else.
+    pub(crate) fn machine_starts_bare(&self) {
+        let mut inner = self.inner();
+        (inner.is_dead, inner.fuse, inner.fail_syncs) = (false, None, false);
+        inner.name_changes.clear();
+        inner.names = inner.platter_names.clone();
+        for inode in inner.files.values_mut() {
+            inode.unsynced.clear();
+            inode.cache = inode.platter.clone();
+        }
+    }
+
     /// Spoils one byte of a file, on the platter and in the cache.
     pub(crate) fn rot(&self, name: &str, at: usize) {
         let mut inner = self.inner();

@@ -135,16 +135,22 @@ impl SledStore {
                 RecoverError::Index(damaged) => io::Error::other(damaged),
             })
         })?;
-        let Started { front, writer, applier, keeper, mut opened } = start;
+        let (store, mut opened) = SledStore::begin(start, index_dir, lock);
         for name in &mut opened.set_aside {
             *name = dir.join("log").join(&*name);
         }
+        Ok((store, opened))
+    }
+
+    /// Sets the threads going.
+    pub(crate) fn begin(start: Started, index_dir: PathBuf, lock: File) -> (SledStore, Opened) {
+        let Started { front, writer, applier, keeper, opened } = start;
         let threads = vec![
             spawn("store-writer", &front.shared, move || writer.run()),
             spawn("store-applier", &front.shared, move || applier.run()),
         ];
         let keeper = Some(spawn("store-keeper", &front.shared, move || keeper.run()));
-        Ok((SledStore { front, threads, keeper, index_dir, _lock: lock }, opened))
+        (SledStore { front, threads, keeper, index_dir, _lock: lock }, opened)
     }
 
     /// The lineage that batches bear from now on. Batches that wait in the queue may bear it already.
@@ -173,7 +179,7 @@ impl SledStore {
 
     /// What it has done and holds.
     pub fn stats(&self) -> Stats {
-        self.front.shared.stats()
+        self.front.stats()
     }
 
     /// Makes everything committed durable, stops, and leaves a mark so that the next start is quick.
@@ -218,6 +224,11 @@ impl SledStore {
         }
         let (sequence, commit) = (applied.sequence, applied.commit);
         State { clean: true, sequence, commit, ..state }.write(&**disk)
+    }
+
+    /// The number of the last batch that was taken.
+    pub fn last(&self) -> CommitNumber {
+        self.front.last()
     }
 
     fn stop(&mut self) -> Option<State> {
@@ -320,11 +331,11 @@ pub(crate) fn start(
     if must_rebuild {
         disk.remove(REBUILD)?;
     }
-    let Recovered { log, applied, lineage, damaged, set_aside, log_bytes, replayed } = recovered;
+    let Recovered { log, applied, lineage, damaged, set_aside, log_bytes, replayed, is_new } =
+        recovered;
     let shared = Arc::new(Shared::new(options, disk.clone()));
     shared.log_bytes.store(log_bytes, Ordering::Relaxed);
-    // An empty log is not worth the word.
-    let rebuilt = rebuilt && previous.is_some();
+    let rebuilt = rebuilt && !(is_new && previous.is_none());
     shared.rebuilds.store(rebuilt.into(), Ordering::Relaxed);
     let opened = Opened {
         clean: previous.is_some_and(|state| state.clean),

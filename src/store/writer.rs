@@ -308,7 +308,7 @@ impl Writer {
         if self.shared.failed().is_some() {
             return Err(io::Error::other("it has failed"));
         }
-        self.sync().inspect_err(|error| drop(self.fail("fdatasync", error)))
+        self.sync().inspect_err(|error| assert_eq!(self.fail("fdatasync", error), Step::Blocked))
     }
 }
 
