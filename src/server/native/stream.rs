@@ -78,3 +78,43 @@ pub(super) fn reason(error: FrameError) -> &'static str {
         FrameError::Checksum => "checksum",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{HEADER_BYTES, Header, Kind};
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    #[tokio::test]
+    async fn a_frame_that_is_only_announced_gets_no_room() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+        let dialled = TcpStream::connect(listener.local_addr().expect("an address")).await;
+        let mut dialled = dialled.expect("connected");
+        let (accepted, _) = listener.accept().await.expect("accepted");
+        let mut stream = FrameStream::new(accepted.into_split().0);
+        let mut bytes = Vec::new();
+        Header::new(Kind::Data).encode_into(&mut bytes, |out| out.resize(out.len() + (1 << 20), 7));
+        let (first, rest) = bytes.split_at(HEADER_BYTES + 1000);
+        dialled.write_all(first).await.expect("sent");
+        while stream.buffered() < first.len() {
+            stream.fill().await.expect("read");
+            assert_eq!(stream.next(), Ok(None));
+        }
+        assert!(stream.capacity() <= 4 * SMALLEST_READ, "{} bytes of room", stream.capacity());
+        let sending = async { dialled.write_all(rest).await.expect("sent") };
+        let reading = async {
+            loop {
+                if let Some(frame) = stream.next().expect("a sound stream") {
+                    return frame;
+                }
+                let arrived = stream.buffered();
+                stream.fill().await.expect("read");
+                assert!(stream.capacity() <= 4 * arrived.max(SMALLEST_READ) + LARGEST_READ);
+            }
+        };
+        let ((), frame) = tokio::join!(sending, reading);
+        assert_eq!(frame.body.len(), 1 << 20);
+        assert!(!stream.is_amid_a_frame());
+    }
+}
