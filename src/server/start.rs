@@ -181,7 +181,9 @@ impl<O: Opener> Inside<O> {
                 }
             };
             let _ = opened.send(Ok(()));
-            turns.run().await
+            // A task among the others: when it yields, readers that the sockets have just woken come first.
+            let turning = tokio::task::spawn_local(async move { turns.run().await });
+            turning.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
         })
     }
 

@@ -185,7 +185,8 @@ impl<O: Opener> Turns<O> {
         let mut sinks = self.shared.sinks.borrow_mut();
         match sinks.get(&connection) {
             Some(Sink::Client(client)) => {
-                if client.queue_reply(id, &reply) {
+                let is_first = client.queue_reply(id, &reply);
+                if is_first {
                     touched.push(client.clone());
                 }
             }

@@ -33,7 +33,9 @@ pub(super) async fn item(
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
-    let scan = Query::parse(uri.query(), &SCAN).and_then(|query| query.flag("scan"));
+    // Which of the two it is decides which other parameters there may be.
+    let every = [&ITEM[..], &SCAN].concat();
+    let scan = Query::parse(uri.query(), &every).and_then(|query| query.flag("scan"));
     let answer = match method {
         Method::GET if scan == Ok(true) => self::scan(&bridge, &uri).await,
         Method::GET | Method::HEAD => get(&bridge, &uri, &headers).await,

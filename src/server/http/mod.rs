@@ -17,10 +17,12 @@ mod router;
 pub(super) use bridge::{Ask, Bridge};
 
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -70,23 +72,29 @@ async fn accept(listener: TcpListener, bridge: Arc<Bridge>) {
             continue;
         };
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
+        let inner = TowerToHyperService::new(router.clone());
+        let served = Arc::new(AtomicBool::new(false));
+        let mark = served.clone();
+        let service = service_fn(move |request| {
+            mark.store(true, Ordering::Relaxed);
+            inner.call(request)
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(bridge.stall)
             .max_buf_size(HEAD_LIMIT)
+            .max_header_size(HEAD_LIMIT)
             .serve_connection(TokioIo::new(stream), service);
         let bridge = bridge.clone();
         tokio::spawn(async move {
             let _place = place;
-            if let Err(error) = connection.await {
-                bridge.reject(if error.is_timeout() {
-                    "stalled"
-                } else if error.is_parse() {
-                    "malformed"
-                } else {
-                    "broken"
-                });
+            match connection.await {
+                Ok(()) => {}
+                // Kept open after an answer and not used again: that is no offence.
+                Err(error) if error.is_timeout() && served.load(Ordering::Relaxed) => {}
+                Err(error) if error.is_timeout() => bridge.reject("stalled"),
+                Err(error) if error.is_parse() => bridge.reject("malformed"),
+                Err(_) => bridge.reject("broken"),
             }
         });
     }

@@ -253,6 +253,10 @@ fn slow_and_oversized_requests_are_ended() {
     let long_head = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(100_000));
     assert_eq!(exchange(node.http(), long_head.as_bytes()).0, 431);
     assert_eq!(exchange(node.http(), b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n").0, 400);
+    let mut kept = TcpStream::connect(node.http()).expect("connected");
+    kept.set_read_timeout(Some(PATIENCE)).expect("set");
+    kept.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+    assert!(kept.read_to_end(&mut Vec::new()).is_ok(), "closed when not used again");
     for begun in ["", "GET / HTTP/1.1\r\nHo"] {
         let mut stream = TcpStream::connect(node.http()).expect("connected");
         stream.set_read_timeout(Some(PATIENCE)).expect("set");

@@ -20,18 +20,9 @@ fn a_stop_is_orderly_and_awaited() {
 fn a_port_that_is_taken_is_named_and_nothing_runs() {
     let tcp = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let udp = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    let (tcp, udp) = (tcp.local_addr().expect("x"), (udp.local_addr().expect("x"), udp));
-    let _keep = TcpListener::bind(tcp);
-    let changes: [(SocketAddr, fn(&mut ServerConfig, SocketAddr)); 2] = [
-        (udp.0, |config, at| config.listen.native = at),
-        (udp.0, |config, at| {
-            config.listen.native = at;
-            config.listen.http = ([127, 0, 0, 1], 0).into();
-        }),
-    ];
-    for (at, change) in changes {
+    for at in [tcp.local_addr().expect("an address"), udp.local_addr().expect("an address")] {
         let mut config = config();
-        change(&mut config, at);
+        config.listen.native = at;
         let (opener, seen) = FakeOpener::new();
         let error = Server::start_with(config, opener).expect_err("taken");
         assert!(matches!(&error, StartError::Bind { at: told, .. } if *told == at), "{error}");

@@ -56,6 +56,7 @@ fn a_hung_peer_costs_its_buffer_and_nobody_else_waits() {
     let healthy = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let (hung_at, healthy_at) = (hung.local_addr().expect("x"), healthy.local_addr().expect("x"));
     let mut client = node.client();
+    let begun = Instant::now();
     for _ in 0..40 {
         client.ask(&send_to(hung_at, data(1 << 20)));
     }
@@ -63,6 +64,7 @@ fn a_hung_peer_costs_its_buffer_and_nobody_else_waits() {
     let mut there = accepted(&healthy);
     assert!(there.frame().is_some() && there.frame().is_some());
     eventually("drops", || node.metric("quorate_peer_buffers_dropped_total") > 20);
+    assert!(begun.elapsed() < Duration::from_secs(4), "dropped for want of time, not of room");
 }
 
 #[test]
