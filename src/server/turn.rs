@@ -117,8 +117,14 @@ impl<O: Opener> Turns<O> {
         while !self.peers.is_flushed() && Instant::now() < flushed_by {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        self.machine = None;
+        self.close_machine();
         Ok(())
+    }
+
+    fn close_machine(&mut self) {
+        if let Some(Err(error)) = self.machine.take().map(Machine::close) {
+            tracing::error!(%error, "the store could not be closed in order");
+        }
     }
 
     fn machine(&mut self) -> &mut O::Machine {
@@ -223,8 +229,8 @@ impl<O: Opener> Turns<O> {
     /// The sockets stay; everything else begins again, empty.
     fn set_aside(&mut self, why: &str, join: Vec<SocketAddr>) -> Result<(), StartError> {
         tracing::error!(why, "this data directory is behind what others have seen of it");
-        // Dropped first: the directory is in use for as long as the machine lives.
-        self.machine = None;
+        // First of all: the directory is in use for as long as the machine lives.
+        self.close_machine();
         for (_, sink) in self.shared.sinks.borrow_mut().drain() {
             if let Sink::Client(client) = sink {
                 client.close();

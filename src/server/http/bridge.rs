@@ -13,6 +13,10 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 /// How much longer than its deadline a request is waited for: the node itself answers in time.
 const GRACE: Duration = Duration::from_secs(2);
+/// A snapshot older than this is asked for anew; the turn publishes no more often than that.
+const SNAPSHOT_FRESH: Duration = Duration::from_millis(110);
+/// How long a new one is waited for.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_millis(250);
 /// A snapshot older than this says that the node thread hangs.
 const SNAPSHOT_MAX_AGE: Duration = Duration::from_secs(5);
 
@@ -90,14 +94,21 @@ impl Bridge {
         OperationId { session: self.session, sequence }
     }
 
-    /// The node as of the last second.
-    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshot.borrow().clone()
+    /// The node as of just now, or, if it does not turn, as of when it last did.
+    pub(super) async fn snapshot(&self) -> Arc<Snapshot> {
+        let mut published = self.snapshot.clone();
+        let last = published.borrow_and_update().clone();
+        if last.taken.elapsed() < SNAPSHOT_FRESH {
+            return last;
+        }
+        self.wake.notify_one();
+        let _ = tokio::time::timeout(SNAPSHOT_PATIENCE, published.changed()).await;
+        published.borrow().clone()
     }
 
     /// Why the node takes no requests, if so.
-    pub(super) fn unready(&self) -> Option<String> {
-        let snapshot = self.snapshot();
+    pub(super) async fn unready(&self) -> Option<String> {
+        let snapshot = self.snapshot().await;
         let age = snapshot.taken.elapsed();
         match &snapshot.unready {
             Some(reason) => Some(reason.clone()),

@@ -121,7 +121,7 @@ pub(super) async fn healthz() -> Response<Body> {
 
 /// The node has joined and is not rebuilding.
 pub(super) async fn readyz(State(bridge): State<Arc<Bridge>>) -> Response<Body> {
-    match bridge.unready() {
+    match bridge.unready().await {
         None => answer::json_with(StatusCode::OK, &json!({ "ready": true })),
         Some(reason) => {
             let mut response = answer::json_with(
@@ -138,12 +138,12 @@ pub(super) async fn readyz(State(bridge): State<Arc<Bridge>>) -> Response<Body> 
     }
 }
 
-/// The metrics as of the last second.
+/// The metrics as of just now.
 pub(super) async fn metrics(
     State(bridge): State<Arc<Bridge>>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let (snapshot, rejected) = (bridge.snapshot(), bridge.rejected());
+    let (snapshot, rejected) = (bridge.snapshot().await, bridge.rejected());
     if answer::wants_json(&headers) {
         return answer::json_with(StatusCode::OK, &super::metrics::object(&snapshot));
     }

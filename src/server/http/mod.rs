@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   request ─► bounds (head, body, time) ─► Bridge ─► node thread ─► Reply ─► status and JSON
-//!   /healthz /readyz /metrics ─► the last snapshot; the node is not asked
+//!   /healthz /readyz /metrics ─► the last snapshot: answered also when the node does not turn
 //! ```
 
 mod answer;

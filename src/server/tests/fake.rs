@@ -4,12 +4,13 @@ use crate::Error;
 use crate::message::client::{Info, Inspect, Item, PageItem, Reply, Request, Version};
 use crate::node::{ConnectionId, Counters, Effect, Event, RequestLabels};
 use crate::server::{Birth, Machine, Opener, StartError};
+use crate::store::StoreError;
 use crate::time::{Instant, Now};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// What tests look at from outside.
@@ -18,9 +19,9 @@ pub(super) struct Seen {
     pub(super) requests: AtomicUsize,
     pub(super) frames: AtomicUsize,
     pub(super) stops: AtomicUsize,
+    pub(super) closed: AtomicUsize,
     pub(super) opened: Mutex<Vec<Vec<SocketAddr>>>,
     pub(super) last: Mutex<Option<(Request, u32)>>,
-    pub(super) turns: AtomicU64,
 }
 
 pub(super) struct FakeOpener {
@@ -55,6 +56,7 @@ impl Opener for FakeOpener {
     }
 
     fn set_aside(&mut self) -> Result<PathBuf, StartError> {
+        assert_eq!(self.seen.closed.load(Ordering::Relaxed), 1, "closed before it is renamed");
         Ok("data.set-aside-1".into())
     }
 }
@@ -194,7 +196,6 @@ impl Machine for Fake {
     }
 
     fn end_turn(&mut self, _: Now) {
-        self.seen.turns.fetch_add(1, Ordering::Relaxed);
         self.effects.extend(self.late.lock().expect("unpoisoned").drain(..));
     }
 
@@ -223,5 +224,10 @@ impl Machine for Fake {
 
     fn is_stopped(&self) -> bool {
         self.stopping
+    }
+
+    fn close(self) -> Result<(), StoreError> {
+        self.seen.closed.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 }

@@ -13,6 +13,7 @@ fn a_stop_is_orderly_and_awaited() {
     running.stop();
     running.wait().expect("an orderly end");
     assert_eq!(node.seen.stops.load(Ordering::Relaxed), 1);
+    assert_eq!(node.seen.closed.load(Ordering::Relaxed), 1);
     assert!(client.is_closed());
 }
 

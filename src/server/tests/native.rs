@@ -123,6 +123,18 @@ fn each_role_sends_its_own_kinds_and_the_first_frame_is_a_hello() {
     rude.send(&request_frame(1, &get("b", "k")));
     assert!(rude.is_closed());
     eventually("the count", || node.rejected("native", "no_hello") == 1);
+    let mut chatty = Client::raw(node.native());
+    let name = "n".repeat(65);
+    chatty.send(&Header::new(Kind::Hello).frame(&Hello::new(Role::Client, &name)));
+    assert!(chatty.is_closed());
+    eventually("the count", || node.rejected("native", "malformed_hello") == 1);
+    let mut endless = Client::raw(node.native());
+    let name = "n".repeat(1 << 20);
+    let endless_hello = Header::new(Kind::Hello).frame(&Hello::new(Role::Client, &name));
+    // It may be closed before all of it has left.
+    let _ = endless.stream.write_all(&endless_hello[..endless_hello.len() / 2]);
+    assert!(endless.is_closed());
+    eventually("the count", || node.rejected("native", "no_hello") == 2);
     let mut confused = Client::connect(node.native(), Role::Node);
     confused.send(&request_frame(1, &get("b", "k")));
     assert!(confused.is_closed());

@@ -97,3 +97,23 @@ fn a_peer_that_comes_back_is_dialled_again_and_hears_whole_frames() {
     assert_eq!(there.frame().expect("a Hello").header.kind, Kind::Hello);
     assert_eq!(there.frame().expect("a frame").header.kind, Kind::Data);
 }
+
+#[test]
+fn a_frame_cut_by_a_broken_connection_does_not_go_on_in_the_next() {
+    const SIZE: usize = 8 << 20;
+    let node = Node::start();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let peer = listener.local_addr().expect("an address");
+    let mut client = node.client();
+    for _ in 0..2 {
+        client.ask(&send_to(peer, data(SIZE)));
+    }
+    let mut first = accepted(&listener);
+    assert_eq!(first.frame().expect("a Hello").header.kind, Kind::Hello);
+    drop(first);
+    let mut second = accepted(&listener);
+    assert_eq!(second.frame().expect("a Hello").header.kind, Kind::Hello);
+    let body: serde_bytes::ByteBuf = decode(&second.frame().expect("a frame").body).expect("whole");
+    assert_eq!(body.len(), SIZE);
+    assert_eq!(node.metric("quorate_peer_buffers_dropped_total"), 1);
+}
