@@ -76,6 +76,9 @@ impl Server {
         let native = sockets.native.local_addr()?;
         let http = sockets.http.local_addr()?;
         let node = node_config(&config, native, http)?;
+        if !native.ip().is_loopback() || !http.ip().is_loopback() {
+            tracing::warn!("reachable from elsewhere, and nothing is authenticated or encrypted");
+        }
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).map_err(|e| StartError::System(e.to_string()))?;
 
@@ -96,7 +99,10 @@ impl Server {
             .spawn(move || inside.run(seed_of(seed, 2), &opened))?;
         let running = Running { native, http, stopper, http_stop, node_thread, http_thread };
         match outcome.recv() {
-            Ok(Ok(())) => Ok(running),
+            Ok(Ok(())) => {
+                tracing::info!(%native, %http, "listening");
+                Ok(running)
+            }
             Ok(Err(error)) => {
                 let _ = running.wait();
                 Err(error)
