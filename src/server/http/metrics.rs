@@ -64,7 +64,7 @@ fn repairs_completed(node: &Counters) -> u64 {
 }
 
 /// What only grows: name, meaning, number.
-fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 21] {
+fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 20] {
     let (node, driver) = (&snapshot.node, &snapshot.driver);
     [
         ("turns", "Turns of the node thread", driver.turns),
@@ -76,7 +76,6 @@ fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 21] {
         ("socket_written_bytes", "Bytes written to native connections", driver.written_bytes),
         ("native_requests", "Requests of native clients", driver.requests),
         ("peer_writes", "Buffers for a peer, at most one a turn", node.peer_writes),
-        ("peer_frames", "Frames in those buffers", node.peer_frames),
         ("peer_buffers_dropped", "Buffers that a peer did not take", driver.peer_buffers_dropped),
         ("datagrams_received", "Gossip datagrams received", driver.datagrams_received),
         ("datagrams_sent", "Gossip datagrams sent", driver.datagrams_sent),
