@@ -1,1 +1,350 @@
-//! Settings of a node.
+//! What a node is told by its operator, and who wins when several have spoken.
+//!
+//! ```text
+//!   defaults  <  file (TOML)  <  environment QUORATE_SECTION__KEY  <  flags
+//! ```
+//!
+//! Every setting has one name, `section.key`, in all of them. A name that does not exist is refused and
+//! the place where it stands is told: a misspelt limit must not silently be the default.
+
+mod source;
+mod units;
+
+pub use source::{ConfigError, Setting};
+pub use units::{Addresses, Size, parse_duration, parse_size};
+
+use crate::time::Duration;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Everything a node is told. See `configs/node.toml` for each setting in words.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Who this node is.
+    pub node: NodeSection,
+    /// Where it listens.
+    pub listen: ListenSection,
+    /// Which cluster it belongs to.
+    pub cluster: ClusterSection,
+    /// Its disk.
+    pub store: StoreSection,
+    /// What it accepts.
+    pub limits: LimitsSection,
+    /// How long it waits.
+    pub timing: TimingSection,
+    /// What it writes to its log.
+    pub log: LogSection,
+}
+
+/// Who this node is.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeSection {
+    /// Unique in the cluster and kept for ever; there is no default. At most 64 bytes.
+    pub name: String,
+    /// Where its data live.
+    pub data_dir: PathBuf,
+    /// Its failure domain; empty: none.
+    pub zone: String,
+    /// Its share of the data relative to others.
+    pub weight: u16,
+}
+
+/// Where a node listens.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListenSection {
+    /// UDP gossip and TCP of nodes and clients. Port 0: any free one.
+    pub native: SocketAddr,
+    /// HTTP. Port 0: any free one.
+    pub http: SocketAddr,
+    /// The native address that others reach this node at; `None`: the one it listens on.
+    pub advertise: Option<SocketAddr>,
+}
+
+/// Which cluster a node belongs to.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClusterSection {
+    /// Native addresses of members, as `host:port`.
+    pub join: Addresses,
+    /// Found a cluster, on the first start only.
+    pub bootstrap: bool,
+    /// Q, when founding: a power of two up to 65,536.
+    pub partitions: u32,
+    /// The largest N of any bucket, when founding.
+    pub replicas: u8,
+    /// Listen beyond loopback although nothing on the wire is authenticated or encrypted.
+    pub insecure: bool,
+}
+
+/// How a node uses its disk.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreSection {
+    /// When an acknowledged write is on the disk.
+    pub durability: Durability,
+    /// The size at which the log begins a new segment, in bytes.
+    pub segment_bytes: Size,
+    /// What the index may keep in memory, in bytes (it takes about 2.5 times as much).
+    pub cache_bytes: Size,
+    /// Writes are refused when less than this is free on the disk, in bytes.
+    pub reserve_bytes: Size,
+}
+
+/// When an acknowledged write is on the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Before it is acknowledged.
+    #[default]
+    Sync,
+    /// At most so long after it was acknowledged: a power cut may take what came in between.
+    Interval(Duration),
+}
+
+/// What a node accepts. What is beyond a limit is refused, never queued without bound.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsSection {
+    /// The largest value, in bytes.
+    pub value_bytes: Size,
+    /// The most requests that this node coordinates at a time.
+    pub requests_in_flight: usize,
+    /// The most native connections at a time, of nodes and clients.
+    pub connections: usize,
+    /// The most HTTP connections at a time.
+    pub http_connections: usize,
+    /// The most requests of one native connection at a time; beyond, it is not read.
+    pub connection_in_flight: usize,
+    /// What one client may leave unread before it is not read any more, in bytes.
+    pub connection_unread_bytes: Size,
+    /// What may wait for one peer before frames to it are dropped, in bytes.
+    pub peer_buffer_bytes: Size,
+}
+
+/// How long a node waits.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TimingSection {
+    /// How long a replica may take before another one is asked as well.
+    #[serde(deserialize_with = "units::duration")]
+    pub attempt: Duration,
+    /// How long a request may take when the client does not say.
+    #[serde(deserialize_with = "units::duration")]
+    pub request: Duration,
+    /// The longest that a client may ask for.
+    #[serde(deserialize_with = "units::duration")]
+    pub request_max: Duration,
+    /// How long a peer that did not answer is left alone.
+    #[serde(deserialize_with = "units::duration")]
+    pub breaker: Duration,
+    /// How long between two comparisons of a whole partition with the other owners.
+    #[serde(deserialize_with = "units::duration")]
+    pub sync: Duration,
+    /// How long a connection may be silent before its first frame, or within one.
+    #[serde(deserialize_with = "units::duration")]
+    pub stall: Duration,
+    /// How long a connection to a peer may take to be made.
+    #[serde(deserialize_with = "units::duration")]
+    pub connect: Duration,
+    /// How long an orderly stop may take.
+    #[serde(deserialize_with = "units::duration")]
+    pub stop: Duration,
+}
+
+/// What a node writes to its log.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSection {
+    /// `error`, `warn`, `info`, `debug` or `trace`, or a list such as `info,quorate::server=debug`.
+    pub level: String,
+}
+
+impl Default for NodeSection {
+    fn default() -> Self {
+        NodeSection { name: String::new(), data_dir: "data".into(), zone: String::new(), weight: 1 }
+    }
+}
+
+impl Default for ListenSection {
+    fn default() -> Self {
+        ListenSection {
+            native: ([127, 0, 0, 1], 7610).into(),
+            http: ([127, 0, 0, 1], 7611).into(),
+            advertise: None,
+        }
+    }
+}
+
+impl Default for ClusterSection {
+    fn default() -> Self {
+        ClusterSection {
+            join: Addresses::default(),
+            bootstrap: false,
+            partitions: 1024,
+            replicas: 3,
+            insecure: false,
+        }
+    }
+}
+
+impl Default for StoreSection {
+    fn default() -> Self {
+        StoreSection {
+            durability: Durability::Sync,
+            segment_bytes: Size(64 << 20),
+            cache_bytes: Size(64 << 20),
+            reserve_bytes: Size(64 << 20),
+        }
+    }
+}
+
+impl Default for LimitsSection {
+    fn default() -> Self {
+        LimitsSection {
+            value_bytes: Size(1 << 20),
+            requests_in_flight: 16_384,
+            connections: 4_096,
+            http_connections: 1_024,
+            connection_in_flight: 4_096,
+            connection_unread_bytes: Size(16 << 20),
+            peer_buffer_bytes: Size(32 << 20),
+        }
+    }
+}
+
+impl Default for TimingSection {
+    fn default() -> Self {
+        TimingSection {
+            attempt: Duration::from_millis(300),
+            request: Duration::from_secs(5),
+            request_max: Duration::from_secs(60),
+            breaker: Duration::from_secs(1),
+            sync: Duration::from_secs(60),
+            stall: Duration::from_secs(4),
+            connect: Duration::from_secs(1),
+            stop: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        LogSection { level: "info".into() }
+    }
+}
+
+impl ServerConfig {
+    /// Puts together what file, environment and flags say, and checks it.
+    ///
+    /// - `environment`: all variables; those not of the form `QUORATE_SECTION__KEY` are ignored.
+    /// - `flags`: beat everything else.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with the file and line, the variable or the flag that is wrong.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        flags: &[Setting],
+    ) -> Result<ServerConfig, ConfigError> {
+        let config = source::load(file, environment, flags)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what no single setting can be wrong about by itself.
+    ///
+    /// # Errors
+    /// [`ConfigError::Wrong`], with what to change.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |text: String| Err(ConfigError::Wrong(text));
+        let name = &self.node.name;
+        if name.is_empty() {
+            return wrong(
+                "the node has no name: give `--name`, QUORATE_NODE__NAME or `name` in [node]"
+                    .into(),
+            );
+        }
+        if name.len() > 64 || !name.bytes().all(|b| b.is_ascii_graphic()) {
+            return wrong(format!("node.name `{name}`: use 1 to 64 visible ASCII characters"));
+        }
+        if self.cluster.bootstrap && !self.cluster.join.0.is_empty() {
+            return wrong(
+                "cluster.bootstrap founds a cluster and cluster.join enters one: choose one of the two"
+                    .into(),
+            );
+        }
+        if !self.cluster.partitions.is_power_of_two() || self.cluster.partitions > 65_536 {
+            return wrong(format!(
+                "cluster.partitions = {}: use a power of two up to 65536",
+                self.cluster.partitions
+            ));
+        }
+        if !(1..=16).contains(&self.cluster.replicas) {
+            return wrong(format!("cluster.replicas = {}: use 1 to 16", self.cluster.replicas));
+        }
+        if self.node.weight == 0 {
+            return wrong("node.weight = 0: use 1 or more".into());
+        }
+        for (name, address) in [("native", self.listen.native), ("http", self.listen.http)] {
+            if !address.ip().is_loopback() && !self.cluster.insecure {
+                return wrong(format!(
+                    "listen.{name} = {address} is reachable from elsewhere, and this version neither \
+                     authenticates nor encrypts: listen on loopback, or say `--insecure` where the \
+                     network itself is trusted"
+                ));
+            }
+        }
+        let advertised = self.listen.advertise.unwrap_or(self.listen.native);
+        if advertised.ip().is_unspecified() {
+            return wrong(format!(
+                "others cannot reach this node at {advertised}: set listen.advertise (`--advertise`)"
+            ));
+        }
+        if self.listen.native == self.listen.http && self.listen.native.port() != 0 {
+            return wrong(format!(
+                "listen.native and listen.http are both {}: choose two ports",
+                self.listen.http
+            ));
+        }
+        let largest = 16 << 20;
+        if self.limits.value_bytes.0 == 0 || self.limits.value_bytes.0 > largest {
+            return wrong(format!(
+                "limits.value_bytes = {}: use 1 to {largest}",
+                self.limits.value_bytes.0
+            ));
+        }
+        for (name, value) in [
+            ("requests_in_flight", self.limits.requests_in_flight),
+            ("connections", self.limits.connections),
+            ("http_connections", self.limits.http_connections),
+            ("connection_in_flight", self.limits.connection_in_flight),
+        ] {
+            if value == 0 {
+                return wrong(format!("limits.{name} = 0 would refuse everything: use 1 or more"));
+            }
+        }
+        for (name, value) in [
+            ("attempt", self.timing.attempt),
+            ("request", self.timing.request),
+            ("request_max", self.timing.request_max),
+            ("stall", self.timing.stall),
+            ("connect", self.timing.connect),
+        ] {
+            if value.is_zero() {
+                return wrong(format!("timing.{name} = 0 would fail everything: use 1ms or more"));
+            }
+        }
+        if self.timing.request > self.timing.request_max {
+            return wrong(
+                "timing.request is longer than timing.request_max: raise the latter".into(),
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,36 @@
-//! server
+//! The shell: sockets, disk, clocks and threads around the pure machine.
+//!
+//! ```text
+//!            ┌───────────────────── node thread ─────────────────────┐      ┌─ HTTP thread ─┐
+//!  TCP ────► │ readers ─► inbox ─► turn: handle … handle, end_turn ──┼─┐    │ axum, hyper   │
+//!  UDP ────► │                      │ one write a peer, one a client │ │    │               │
+//!            │                      ▼                                │ └──► │ snapshot, 1/s │
+//!            │                 peers, clients, gossip      ◄─────────┼───── │ bounded asks  │
+//!            └───────────────────────────▲───────────────────────────┘      └───────────────┘
+//!                                        │ waker: a batch is durable
+//!                                  storage writer
+//! ```
+//!
+//! Nothing here knows what a quorum is. A driver accepts, decodes, hands over, writes and sleeps; every
+//! queue has a limit with a name, and what does not fit is counted.
+
+mod bind;
+mod clock;
+mod counters;
+mod directory;
+mod http;
+mod inbox;
+mod machine;
+mod native;
+mod shared;
+mod start;
+mod turn;
+
+pub use clock::Clock;
+pub use counters::{DriverCounters, Snapshot};
+pub use directory::DataDirectory;
+pub use machine::{Birth, Machine, Opener, Waker};
+pub use start::{Running, Server, StartError, Stopper};
+
+#[cfg(test)]
+mod tests;

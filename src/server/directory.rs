@@ -1,0 +1,101 @@
+//! The data directory as a whole: there, writable, and set aside when what it holds may not be used.
+
+use super::StartError;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// How many directories may be set aside before somebody has to look.
+const SET_ASIDE_LIMIT: u32 = 1000;
+
+/// Where a node's data live.
+#[derive(Clone, Debug)]
+pub struct DataDirectory {
+    path: PathBuf,
+}
+
+impl DataDirectory {
+    /// Makes the directory if it is not there, and tries whether it can be written to.
+    ///
+    /// # Errors
+    /// [`StartError::Data`], with what to do about it.
+    pub fn prepare(path: &Path) -> Result<DataDirectory, StartError> {
+        let wrong = |what: &str, error: &io::Error| {
+            let advice = match error.kind() {
+                io::ErrorKind::PermissionDenied => "give this user the right to write there",
+                io::ErrorKind::ReadOnlyFilesystem => "mount it writable",
+                io::ErrorKind::StorageFull => "free space on that disk",
+                io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                    "it is not a directory"
+                }
+                _ => "choose another with --data-dir",
+            };
+            StartError::Data(format!("{}: {what}: {error}; {advice}", path.display()))
+        };
+        std::fs::create_dir_all(path).map_err(|e| wrong("cannot be made", &e))?;
+        let probe = path.join(".writable");
+        std::fs::write(&probe, b"x").map_err(|e| wrong("cannot be written to", &e))?;
+        std::fs::remove_file(&probe).map_err(|e| wrong("cannot be written to", &e))?;
+        let path = path.canonicalize().map_err(|e| wrong("cannot be found", &e))?;
+        Ok(DataDirectory { path })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Renames it to `<name>.set-aside-<n>`, the first n that is free, and makes an empty one.
+    ///
+    /// # Errors
+    /// [`StartError::Data`]; the data are where they were.
+    pub fn set_aside(&self) -> Result<PathBuf, StartError> {
+        let wrong = |error: io::Error| {
+            let path = self.path.display();
+            StartError::Data(format!("{path}: cannot be set aside: {error}; move it away yourself"))
+        };
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        for n in 1..=SET_ASIDE_LIMIT {
+            let to = self.path.with_file_name(format!("{name}.set-aside-{n}"));
+            if to.try_exists().map_err(wrong)? {
+                continue;
+            }
+            std::fs::rename(&self.path, &to).map_err(wrong)?;
+            std::fs::create_dir(&self.path).map_err(wrong)?;
+            // Renames and directories are durable when the directory above them is.
+            if let Some(above) = self.path.parent() {
+                std::fs::File::open(above).and_then(|dir| dir.sync_all()).map_err(wrong)?;
+            }
+            return Ok(to);
+        }
+        Err(wrong(io::Error::other("too many were set aside already")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_aside_is_kept_and_an_empty_directory_takes_its_place() {
+        let above = tempfile::tempdir().expect("a temporary directory");
+        let data = DataDirectory::prepare(&above.path().join("data")).expect("prepared");
+        for n in 1..=2 {
+            std::fs::write(data.path().join("log"), format!("life {n}")).expect("written");
+            let aside = data.set_aside().expect("set aside");
+            assert_eq!(aside.file_name(), Some(format!("data.set-aside-{n}").as_ref()));
+            assert_eq!(
+                std::fs::read(aside.join("log")).expect("kept"),
+                format!("life {n}").as_bytes()
+            );
+            assert_eq!(std::fs::read_dir(data.path()).expect("there").count(), 0);
+        }
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_told() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        let error = DataDirectory::prepare(file.path()).expect_err("not a directory").to_string();
+        assert!(error.contains("not a directory"), "{error}");
+        assert!(DataDirectory::prepare(&file.path().join("data")).is_err());
+    }
+}

@@ -1,0 +1,132 @@
+//! From the HTTP thread to the node thread and back: bounded, and no answer is waited for without end.
+
+use super::super::counters::Snapshot;
+use crate::Error;
+use crate::config::ServerConfig;
+use crate::message::client::{Reply, Request};
+use crate::version::OperationId;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+/// How much longer than its deadline a request is waited for: the node itself answers in time.
+const GRACE: Duration = Duration::from_secs(2);
+/// A snapshot older than this is asked for anew; the turn publishes no more often than that.
+const SNAPSHOT_FRESH: Duration = Duration::from_millis(110);
+/// How long a new one is waited for.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_millis(250);
+/// A snapshot older than this says that the node thread hangs.
+const SNAPSHOT_MAX_AGE: Duration = Duration::from_secs(5);
+
+/// A request on its way to the node thread.
+pub(in crate::server) struct Ask {
+    pub(in crate::server) request: Request,
+    pub(in crate::server) deadline_ms: u32,
+    pub(in crate::server) reply: oneshot::Sender<Reply>,
+}
+
+/// What every handler holds.
+pub(in crate::server) struct Bridge {
+    asks: mpsc::Sender<Ask>,
+    wake: Arc<Notify>,
+    snapshot: watch::Receiver<Arc<Snapshot>>,
+    rejected: Mutex<BTreeMap<&'static str, u64>>,
+    session: u64,
+    sequence: AtomicU64,
+    default_timeout: Duration,
+    pub(super) longest_timeout: Duration,
+    pub(super) value_bytes: usize,
+    pub(super) connections: usize,
+    pub(super) stall: Duration,
+}
+
+impl Bridge {
+    pub(in crate::server) fn new(
+        asks: mpsc::Sender<Ask>,
+        wake: Arc<Notify>,
+        snapshot: watch::Receiver<Arc<Snapshot>>,
+        config: &ServerConfig,
+        session: u64,
+    ) -> Bridge {
+        Bridge {
+            asks,
+            wake,
+            snapshot,
+            rejected: Mutex::default(),
+            session,
+            sequence: AtomicU64::new(1),
+            default_timeout: config.timing.request,
+            longest_timeout: config.timing.request_max,
+            value_bytes: config.limits.value_bytes.bytes(),
+            connections: config.limits.http_connections,
+            stall: config.timing.stall,
+        }
+    }
+
+    /// Asks the node; every way that it can fail is a [`Reply::Failed`].
+    pub(super) async fn ask(&self, request: Request, timeout: Option<Duration>) -> Reply {
+        let is_write = matches!(request, Request::Put { .. } | Request::CreateBucket(_));
+        let deadline_ms = timeout.map_or(0, |t| u32::try_from(t.as_millis()).unwrap_or(u32::MAX));
+        let (reply, answer) = oneshot::channel();
+        match self.asks.try_send(Ask { request, deadline_ms, reply }) {
+            Ok(()) => self.wake.notify_one(),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                return Reply::Failed(Error::Overloaded("too many HTTP requests wait".into()));
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                return Reply::Failed(Error::Unreachable("this node is stopping".into()));
+            }
+        }
+        let longest = timeout.unwrap_or(self.default_timeout).min(self.longest_timeout) + GRACE;
+        match tokio::time::timeout(longest, answer).await {
+            Ok(Ok(reply)) => reply,
+            _ if is_write => Reply::Failed(Error::OutcomeUnknown { required: 1, received: 0 }),
+            Ok(Err(_)) => Reply::Failed(Error::Unreachable("this node is stopping".into())),
+            Err(_) => Reply::Failed(Error::Timeout { required: 1, received: 0 }),
+        }
+    }
+
+    /// A name for a write whose client gave none.
+    pub(super) fn operation(&self) -> OperationId {
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
+        OperationId { session: self.session, sequence }
+    }
+
+    /// The node as of just now, or, if it does not turn, as of when it last did.
+    pub(super) async fn snapshot(&self) -> Arc<Snapshot> {
+        let mut published = self.snapshot.clone();
+        let last = published.borrow_and_update().clone();
+        if last.taken.elapsed() < SNAPSHOT_FRESH {
+            return last;
+        }
+        self.wake.notify_one();
+        let _ = tokio::time::timeout(SNAPSHOT_PATIENCE, published.changed()).await;
+        published.borrow().clone()
+    }
+
+    /// Why the node takes no requests, if so.
+    pub(super) async fn unready(&self) -> Option<String> {
+        let snapshot = self.snapshot().await;
+        let age = snapshot.taken.elapsed();
+        match &snapshot.unready {
+            Some(reason) => Some(reason.clone()),
+            None if self.asks.is_closed() => Some("this node has stopped".into()),
+            None if age > SNAPSHOT_MAX_AGE => {
+                Some(format!("the node has not turned for {} s", age.as_secs()))
+            }
+            None => None,
+        }
+    }
+
+    pub(super) fn reject(&self, reason: &'static str) {
+        // A poisoned lock still guards whole numbers.
+        let mut rejected = self.rejected.lock().unwrap_or_else(|e| e.into_inner());
+        *rejected.entry(reason).or_default() += 1;
+    }
+
+    pub(super) fn rejected(&self) -> BTreeMap<&'static str, u64> {
+        self.rejected.lock().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+}

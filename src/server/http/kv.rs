@@ -1,0 +1,239 @@
+//! `/v1/kv/{bucket}/{key}`: one item, or a range of sort keys.
+
+use super::answer::{self, CONTEXT, INFO, OPERATION};
+use super::body;
+use super::bridge::Bridge;
+use super::query::{Query, bucket_and_key};
+use crate::message::client::{Info, Item, PageItem, Reply, Request, SCAN_PAGE_LIMIT};
+use crate::version::OperationId;
+use crate::{Error, Result};
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// What every form of the request may say.
+const ITEM: [&str; 7] = ["sort", "consistency", "r", "w", "strict", "timeout", "explain"];
+const SCAN: [&str; 10] =
+    ["scan", "prefix", "from", "to", "limit", "consistency", "r", "w", "strict", "timeout"];
+/// How many items a page of a scan examines when the client does not say.
+const SCAN_DEFAULT: u32 = 100;
+/// The longest name that a client may give a write, in bytes.
+const OPERATION_LIMIT: usize = 128;
+/// The longest context that is taken in, in bytes; the node checks the rest.
+const CONTEXT_LIMIT: usize = 32 << 10;
+
+/// Any method on an item.
+pub(super) async fn item(
+    State(bridge): State<Arc<Bridge>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response<Body> {
+    // Which of the two it is decides which other parameters there may be.
+    let every = [&ITEM[..], &SCAN].concat();
+    let scan = Query::parse(uri.query(), &every).and_then(|query| query.flag("scan"));
+    let answer = match method {
+        Method::GET if scan == Ok(true) => self::scan(&bridge, &uri).await,
+        Method::GET | Method::HEAD => get(&bridge, &uri, &headers).await,
+        Method::PUT => match body::read(&bridge, body, "the value", bridge.value_bytes).await {
+            Ok(value) => write(&bridge, &uri, &headers, Some(value)).await,
+            Err(response) => return *response,
+        },
+        Method::DELETE => write(&bridge, &uri, &headers, None).await,
+        _ => return super::router::method_not_allowed().await,
+    };
+    answer.unwrap_or_else(|error| answer::failed(&error))
+}
+
+fn item_of(uri: &Uri, query: &Query) -> Result<Item> {
+    let (bucket, key) = bucket_and_key(uri.path(), "/v1/kv/")?;
+    Ok(Item { bucket, key, sort: query.bytes("sort").unwrap_or_default() })
+}
+
+async fn get(bridge: &Bridge, uri: &Uri, headers: &HeaderMap) -> Result<Response<Body>> {
+    let query = Query::parse(uri.query(), &[&ITEM[..], &["scan"]].concat())?;
+    query.flag("scan")?;
+    let explain = query.flag("explain")?;
+    let request = Request::Get { item: item_of(uri, &query)?, quorum: query.quorum("r")? };
+    let timeout = query.timeout(bridge.longest_timeout)?;
+    let (values, context, info) = match bridge.ask(request, timeout).await {
+        Reply::Got { values, context, info } => (values, context, info),
+        other => return Err(unexpected(other)),
+    };
+    let mut object = json!({ "siblings": answer::siblings(&values), "context": context });
+    if explain {
+        object["info"] = info_object(&info);
+    }
+    let response = if answer::wants_json(headers) {
+        answer::json_with(StatusCode::OK, &object)
+    } else {
+        match <[_; 1]>::try_from(values) {
+            Ok([only]) => answer::with_type(StatusCode::OK, "application/octet-stream", only.value),
+            Err(none) if none.is_empty() => {
+                let error = Error::NotFound("there is nothing under this key".into());
+                answer::failed_with(&error, json!({ "context": context }))
+            }
+            Err(many) => answer::failed_with(&Error::Siblings { count: many.len() }, object),
+        }
+    };
+    Ok(explained(answer::with_header(response, CONTEXT, &context), explain, &info))
+}
+
+async fn write(
+    bridge: &Bridge,
+    uri: &Uri,
+    headers: &HeaderMap,
+    value: Option<Bytes>,
+) -> Result<Response<Body>> {
+    let query = Query::parse(uri.query(), &ITEM)?;
+    let explain = query.flag("explain")?;
+    let request = Request::Put {
+        item: item_of(uri, &query)?,
+        quorum: query.quorum("w")?,
+        value,
+        context: header(headers, &CONTEXT, CONTEXT_LIMIT)?.unwrap_or_default().to_owned(),
+        operation: match header(headers, &OPERATION, OPERATION_LIMIT)? {
+            Some(name) => operation(name),
+            None => bridge.operation(),
+        },
+        expires_at: None,
+    };
+    let timeout = query.timeout(bridge.longest_timeout)?;
+    let (context, info) = match bridge.ask(request, timeout).await {
+        Reply::Written { context, info } => (context, info),
+        other => return Err(unexpected(other)),
+    };
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    Ok(explained(answer::with_header(response, CONTEXT, &context), explain, &info))
+}
+
+fn header<'a>(
+    headers: &'a HeaderMap,
+    name: &axum::http::HeaderName,
+    limit: usize,
+) -> Result<Option<&'a str>> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let text = value.to_str().ok().filter(|text| !text.is_empty() && text.len() <= limit);
+    text.map(Some).ok_or_else(|| {
+        Error::Invalid(format!("header `{name}`: use 1 to {limit} visible ASCII characters"))
+    })
+}
+
+/// `<session>-<sequence>`, up to 16 hexadecimal digits and a decimal number, names that operation of the
+/// client library's; any other text is a name of its own, by its hash.
+pub(super) fn operation(name: &str) -> OperationId {
+    let exact = name.split_once('-').and_then(|(session, sequence)| {
+        let hexadecimal = (1..=16).contains(&session.len())
+            && session.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let decimal = sequence.bytes().all(|b| b.is_ascii_digit());
+        if !hexadecimal || !decimal {
+            return None;
+        }
+        let session = u64::from_str_radix(session, 16).ok()?;
+        Some(OperationId { session, sequence: sequence.parse().ok()? })
+    });
+    exact.unwrap_or_else(|| {
+        let hash = blake3::derive_key("quorate 2026 HTTP operation name", name.as_bytes());
+        let half = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| hash[at + i]));
+        OperationId { session: half(0), sequence: half(8) }
+    })
+}
+
+async fn scan(bridge: &Bridge, uri: &Uri) -> Result<Response<Body>> {
+    let query = Query::parse(uri.query(), &SCAN)?;
+    let (bucket, key) = bucket_and_key(uri.path(), "/v1/kv/")?;
+    let prefix = query.bytes("prefix").unwrap_or_default();
+    let from = query.bytes("from").unwrap_or_default().max(prefix.clone());
+    // An empty end is no end.
+    let ends = [query.bytes("to").unwrap_or_default(), after(&prefix)];
+    let to = ends.into_iter().filter(|end| !end.is_empty()).min().unwrap_or_default();
+    let limit = query.number("limit", 1..=SCAN_PAGE_LIMIT)?.unwrap_or(SCAN_DEFAULT);
+    let quorum = query.quorum("r")?;
+    let timeout = query.timeout(bridge.longest_timeout)?;
+    if !to.is_empty() && to <= from {
+        return Ok(page(&[], None));
+    }
+    let request = Request::Scan { bucket, key, from, to, limit, quorum };
+    match bridge.ask(request, timeout).await {
+        Reply::Page { items, next } => Ok(page(&items, next.as_deref())),
+        other => Err(unexpected(other)),
+    }
+}
+
+/// The first sort key after everything that begins with `prefix`; empty when there is none.
+fn after(prefix: &[u8]) -> Bytes {
+    let end = prefix.iter().rposition(|byte| *byte < 0xff);
+    end.map_or_else(Bytes::new, |last| {
+        let mut out = prefix[..=last].to_vec();
+        out[last] += 1;
+        out.into()
+    })
+}
+
+fn page(items: &[PageItem], next: Option<&[u8]>) -> Response<Body> {
+    let items: Value = items
+        .iter()
+        .map(|item| {
+            json!({
+                "sort": answer::base64(&item.sort),
+                "siblings": answer::siblings(&item.values),
+                "context": item.context,
+            })
+        })
+        .collect();
+    let object = json!({ "items": items, "next": next.map(answer::base64) });
+    answer::json_with(StatusCode::OK, &object)
+}
+
+fn info_object(info: &Info) -> Value {
+    json!({
+        "coordinator": info.coordinator,
+        "replied": info.replied,
+        "repaired": info.repaired,
+        "rebuilding": info.rebuilding,
+        "hinted": info.hinted,
+    })
+}
+
+fn explained(response: Response<Body>, explain: bool, info: &Info) -> Response<Body> {
+    if !explain {
+        return response;
+    }
+    answer::with_header(response, INFO, &info_object(info).to_string())
+}
+
+/// The error in a reply; one of the wrong kind is a bug on this side.
+pub(super) fn unexpected(reply: Reply) -> Error {
+    match reply {
+        Reply::Failed(error) => error,
+        _ => Error::Internal("the node answered something else than was asked".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_is_named_exactly_or_by_its_hash() {
+        assert_eq!(operation("2a-7"), OperationId { session: 42, sequence: 7 });
+        assert_eq!(operation("order-17"), operation("order-17"));
+        assert_ne!(operation("order-17"), operation("order-18"));
+        for name in ["2A-7", "2a-", "-7", "2a7", "2a-+7", "00000000000000002a-7"] {
+            assert_ne!(operation(name), OperationId { session: 42, sequence: 7 }, "{name}");
+        }
+    }
+
+    #[test]
+    fn everything_that_begins_with_a_prefix_lies_before_its_end() {
+        assert_eq!(&after(b"ab")[..], b"ac");
+        assert_eq!(&after(b"a\xff")[..], b"b");
+        assert_eq!(&after(b"\xff\xff")[..], b"");
+        assert_eq!(&after(b"")[..], b"");
+    }
+}

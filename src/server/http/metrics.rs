@@ -1,0 +1,190 @@
+//! A snapshot as OpenMetrics text, or as one flat JSON object.
+
+use super::super::counters::Snapshot;
+use crate::node::{Counters, DURATION_BOUNDS_US};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text as openmetrics};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Everything as OpenMetrics text.
+pub(super) fn text(
+    snapshot: Arc<Snapshot>,
+    http_rejected: BTreeMap<&'static str, u64>,
+) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("quorate");
+    registry.register_collector(Box::new(Scrape { snapshot, http_rejected }));
+    let mut out = String::new();
+    openmetrics::encode(&mut out, &registry)?;
+    Ok(out)
+}
+
+/// Everything that has one number, as one flat object.
+pub(super) fn object(snapshot: &Snapshot) -> Value {
+    let (node, driver) = (&snapshot.node, &snapshot.driver);
+    let mut object = json!({
+        "last_update": seconds(snapshot),
+        "ready": u64::from(snapshot.unready.is_none()),
+        "ingested": ingested(node),
+        "repairs_completed": repairs_completed(node),
+        "requests": node.requests.values().sum::<u64>(),
+        "members": node.members.values().sum::<u64>(),
+        "rejected": node.rejected.values().chain(driver.rejected.values()).sum::<u64>(),
+        "connections": driver.connections,
+    });
+    for (state, count) in &node.members {
+        object[format!("members_{state}")] = (*count).into();
+    }
+    for (name, _, value) in counts(snapshot) {
+        object[name] = value.into();
+    }
+    for (name, _, value) in levels(snapshot) {
+        object[name] = value.into();
+    }
+    object
+}
+
+fn seconds(snapshot: &Snapshot) -> f64 {
+    snapshot.wall.0 as f64 / 1000.0
+}
+
+/// Writes that this node coordinated and that were acknowledged.
+fn ingested(node: &Counters) -> u64 {
+    let puts = node.requests.iter().filter(|(l, _)| l.op == "put" && l.outcome == "ok");
+    puts.map(|(_, count)| *count).sum()
+}
+
+/// Stale replicas that were mended, by reads and by comparisons.
+fn repairs_completed(node: &Counters) -> u64 {
+    node.read_repairs + node.sync_items
+}
+
+/// What only grows: name, meaning, number.
+fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 20] {
+    let (node, driver) = (&snapshot.node, &snapshot.driver);
+    [
+        ("turns", "Turns of the node thread", driver.turns),
+        ("turns_with_events", "Turns that handled at least one event", node.turns),
+        ("events", "Events handled", node.events),
+        ("store_batches", "Batches handed to the store", node.batches),
+        ("socket_reads", "Reads from native TCP connections", driver.reads),
+        ("socket_writes", "Writes to native TCP connections", driver.writes),
+        ("socket_written_bytes", "Bytes written to native connections", driver.written_bytes),
+        ("native_requests", "Requests of native clients", driver.requests),
+        ("peer_writes", "Buffers for a peer, at most one a turn", node.peer_writes),
+        ("peer_buffers_dropped", "Buffers that a peer did not take", driver.peer_buffers_dropped),
+        ("datagrams_received", "Gossip datagrams received", driver.datagrams_received),
+        ("datagrams_sent", "Gossip datagrams sent", driver.datagrams_sent),
+        ("datagrams_dropped", "Gossip datagrams without room", driver.datagrams_dropped),
+        ("read_repairs", "Stale replicas found by reads", node.read_repairs),
+        ("hints_stored", "Hints kept", node.hints_stored),
+        ("hints_replayed", "Hints that their owner has confirmed", node.hints_replayed),
+        ("antientropy_rounds", "Comparisons of a partition completed", node.sync_rounds),
+        ("antientropy_items", "Items that comparisons brought", node.sync_items),
+        ("repairs_completed", "Replicas mended", repairs_completed(node)),
+        ("attempts_timed_out", "Replicas that did not answer in time", node.attempts_timed_out),
+    ]
+}
+
+/// What goes up and down: name, meaning, number.
+fn levels(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 3] {
+    let (node, driver) = (&snapshot.node, &snapshot.driver);
+    [
+        ("hints_pending", "Hints kept now", node.hints_pending),
+        ("partitions_rebuilding", "Partitions that are rebuilding now", node.partitions_rebuilding),
+        ("native_connections", "Native connections open now", driver.connections),
+    ]
+}
+
+#[derive(Debug)]
+struct Scrape {
+    snapshot: Arc<Snapshot>,
+    http_rejected: BTreeMap<&'static str, u64>,
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let (node, driver) = (&self.snapshot.node, &self.snapshot.driver);
+        for (name, help, value) in counts(&self.snapshot) {
+            encoder
+                .encode_descriptor(name, help, None, MetricType::Counter)?
+                .encode_counter::<NoLabelSet, _, u64>(&value, None)?;
+        }
+        for (name, help, value) in levels(&self.snapshot) {
+            encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)?;
+        }
+        encoder
+            .encode_descriptor("ready", "Joined and not rebuilding", None, MetricType::Gauge)?
+            .encode_gauge(&u64::from(self.snapshot.unready.is_none()))?;
+        encoder
+            .encode_descriptor(
+                "last_update_timestamp",
+                "When these numbers were taken",
+                Some(&Unit::Seconds),
+                MetricType::Gauge,
+            )?
+            .encode_gauge(&seconds(&self.snapshot))?;
+
+        let mut requests = encoder.encode_descriptor(
+            "requests",
+            "Clients' requests that ended",
+            None,
+            MetricType::Counter,
+        )?;
+        for (labels, count) in &node.requests {
+            requests
+                .encode_family(&[
+                    ("op", labels.op),
+                    ("consistency", labels.consistency),
+                    ("outcome", labels.outcome),
+                ])?
+                .encode_counter::<NoLabelSet, _, u64>(count, None)?;
+        }
+        let mut members =
+            encoder.encode_descriptor("members", "Members by state", None, MetricType::Gauge)?;
+        for (state, count) in &node.members {
+            members.encode_family(&[("state", *state)])?.encode_gauge(count)?;
+        }
+        let mut rejected = encoder.encode_descriptor(
+            "rejected",
+            "What was refused or dropped",
+            None,
+            MetricType::Counter,
+        )?;
+        let mut all: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        for (labels, count) in node.rejected.iter().chain(&driver.rejected) {
+            *all.entry(*labels).or_default() += count;
+        }
+        all.extend(self.http_rejected.iter().map(|(reason, count)| (("http", *reason), *count)));
+        for ((port, reason), count) in &all {
+            rejected
+                .encode_family(&[("port", *port), ("reason", *reason)])?
+                .encode_counter::<NoLabelSet, _, u64>(count, None)?;
+        }
+        let mut durations = encoder.encode_descriptor(
+            "request_duration",
+            "How long clients' requests took",
+            Some(&Unit::Seconds),
+            MetricType::Histogram,
+        )?;
+        for (op, took) in &node.durations {
+            let mut buckets: Vec<(f64, u64)> = DURATION_BOUNDS_US
+                .iter()
+                .zip(&took.counts)
+                .map(|(bound, count)| (*bound as f64 / 1e6, *count))
+                .collect();
+            buckets.push((f64::MAX, took.count.saturating_sub(took.counts.iter().sum())));
+            durations.encode_family(&[("op", *op)])?.encode_histogram::<NoLabelSet>(
+                took.sum_us as f64 / 1e6,
+                took.count,
+                &buckets,
+                None,
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! Which path means what.
+
+use super::answer;
+use super::bridge::Bridge;
+use super::{kv, look};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use axum::routing::{any, get};
+use std::sync::Arc;
+
+/// All paths.
+pub(super) fn router(bridge: Arc<Bridge>) -> Router {
+    let mut router = Router::new()
+        .route("/v1/status", get(look::status))
+        .route("/v1/members", get(look::members))
+        .route("/v1/ring", get(look::ring))
+        .route("/v1/hints", get(look::hints))
+        .route("/v1/info", get(look::info))
+        .route("/v1/buckets", get(look::buckets).post(look::create_bucket))
+        .route("/v1/local/partitions", get(look::partitions))
+        .route("/healthz", get(look::healthz))
+        .route("/readyz", get(look::readyz))
+        .route("/metrics", get(look::metrics));
+    // Keys may be empty here so that the answer says so.
+    for rest in ["{bucket}", "{bucket}/", "{bucket}/{*key}"] {
+        router = router.route(&format!("/v1/kv/{rest}"), any(kv::item));
+        router = router.route(&format!("/v1/locate/{rest}"), get(look::locate));
+    }
+    for rest in ["{bucket}/", "{bucket}/{*key}"] {
+        router = router.route(&format!("/v1/local/{rest}"), get(look::local));
+    }
+    router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(bridge)
+}
+
+async fn not_found() -> Response<Body> {
+    answer::refused(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "there is no such path; see the documentation",
+    )
+}
+
+pub(super) async fn method_not_allowed() -> Response<Body> {
+    let text = "this path does not take this method; see the documentation";
+    answer::refused(StatusCode::METHOD_NOT_ALLOWED, "invalid", text)
+}

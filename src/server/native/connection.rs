@@ -1,0 +1,212 @@
+//! One native connection: a Hello, then frames, until something is wrong or the other side leaves.
+//!
+//! ```text
+//!   dialler: Hello ─ Request ─ Request ─ …     (a client: replies come back here)
+//!   dialler: Hello ─ Data ─ Control ─ …        (a node: answers go out on our own connection to it)
+//! ```
+//!
+//! One task reads; nothing is spawned for a request. Whoever has too much under way is not read.
+
+use super::client::Client;
+use super::listener::Place;
+use super::stream::{FrameStream, reason};
+use crate::message::client::{Reply, Request};
+use crate::message::{Frame, FrameError, HEADER_BYTES, Header, Hello, Kind, Role, decode};
+use crate::node::Event;
+use crate::server::shared::Sink;
+use crate::{Error, server::shared::Shared};
+use std::rc::Rc;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// The longest Hello, so that nobody sends megabytes before saying who they are.
+const HELLO_BODY_LIMIT: usize = 1024;
+/// The longest name in a Hello.
+const NAME_LIMIT: usize = 64;
+
+/// Why a connection ends.
+enum End {
+    /// The other side closed it, between two frames.
+    Closed,
+    /// It is not worth keeping; counted under this port and reason.
+    Rejected(&'static str, &'static str),
+    /// As above, but the other side is told what is spoken here.
+    Foreign(&'static str),
+}
+
+/// Begins to serve a connection.
+pub(super) fn spawn(place: Place, stream: TcpStream) {
+    let (read, write) = stream.into_split();
+    let client = Client::new(place.shared.clone(), write);
+    let stream = FrameStream::new(read);
+    let reader = tokio::task::spawn_local(serve(place, client.clone(), stream));
+    client.set_reader(reader.abort_handle());
+}
+
+async fn serve(place: Place, client: Rc<Client>, mut stream: FrameStream) {
+    let shared = &place.shared;
+    let end = match greet(shared, &mut stream).await {
+        Ok(hello) => {
+            client.send_raw(&hello_frame(shared));
+            tracing::debug!(name = %hello.name, role = ?hello.role, "connected");
+            match hello.role {
+                Role::Node => frames_of_a_node(shared, &mut stream).await,
+                Role::Client => {
+                    let registered = Registered::new(shared, &client);
+                    requests_of_a_client(shared, &registered, &mut stream).await
+                }
+            }
+        }
+        Err(end) => end,
+    };
+    match end {
+        End::Closed => {}
+        End::Rejected(port, reason) => shared.reject(port, reason),
+        End::Foreign(reason) => {
+            client.send_raw(&hello_frame(shared));
+            shared.reject("native", reason);
+        }
+    }
+}
+
+fn hello_frame(shared: &Shared) -> Vec<u8> {
+    Header::new(Kind::Hello).frame(&Hello::new(Role::Node, &shared.name))
+}
+
+/// The first frame, in good time.
+async fn greet(shared: &Shared, stream: &mut FrameStream) -> Result<Hello, End> {
+    let first = async {
+        loop {
+            match stream.next() {
+                Ok(Some(frame)) => return Ok(frame),
+                Ok(None) => {}
+                Err(error @ FrameError::Version(_)) => return Err(End::Foreign(reason(error))),
+                Err(error) => return Err(End::Rejected("native", reason(error))),
+            }
+            if stream.buffered() > HEADER_BYTES + HELLO_BODY_LIMIT {
+                return Err(End::Rejected("native", "no_hello"));
+            }
+            read(shared, stream).await?;
+        }
+    };
+    let frame = match timeout(shared.timing.stall, first).await {
+        Ok(frame) => frame?,
+        Err(_) => return Err(End::Rejected("native", "no_hello")),
+    };
+    if frame.header.kind != Kind::Hello || frame.body.len() > HELLO_BODY_LIMIT {
+        return Err(End::Rejected("native", "no_hello"));
+    }
+    let hello: Hello =
+        decode(&frame.body).map_err(|_| End::Rejected("native", "malformed_hello"))?;
+    if hello.name.len() > NAME_LIMIT {
+        return Err(End::Rejected("native", "malformed_hello"));
+    }
+    if hello.common().is_none() {
+        return Err(End::Foreign("version"));
+    }
+    Ok(hello)
+}
+
+async fn read(shared: &Shared, stream: &mut FrameStream) -> Result<(), End> {
+    shared.counters.borrow_mut().reads += 1;
+    match stream.fill().await {
+        Ok(0) if stream.is_amid_a_frame() => Err(End::Rejected("native", "half_a_frame")),
+        Ok(0) | Err(_) => Err(End::Closed),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// The next frame, with its sender kept from filling the inbox, and from falling silent within a frame.
+async fn next_frame(shared: &Shared, stream: &mut FrameStream) -> Result<Frame, End> {
+    loop {
+        while shared.is_full() {
+            shared.room.notified().await;
+        }
+        match stream.next() {
+            Ok(Some(frame)) => return Ok(frame),
+            Ok(None) => {}
+            Err(error) => return Err(End::Rejected("native", reason(error))),
+        }
+        if stream.is_amid_a_frame() {
+            match timeout(shared.timing.stall, read(shared, stream)).await {
+                Ok(result) => result?,
+                Err(_) => return Err(End::Rejected("native", "stalled")),
+            }
+        } else {
+            read(shared, stream).await?;
+        }
+    }
+}
+
+async fn frames_of_a_node(shared: &Shared, stream: &mut FrameStream) -> End {
+    loop {
+        let frame = match next_frame(shared, stream).await {
+            Ok(frame) => frame,
+            Err(end) => return end,
+        };
+        match frame.header.kind {
+            Kind::Data | Kind::Control => {
+                let bytes = frame.body.len() + HEADER_BYTES;
+                shared.push(Event::Frame(frame), bytes);
+            }
+            Kind::Hello | Kind::Request | Kind::Reply => {
+                return End::Rejected("peer", "wrong_kind");
+            }
+        }
+    }
+}
+
+async fn requests_of_a_client(
+    shared: &Shared,
+    client: &Registered,
+    stream: &mut FrameStream,
+) -> End {
+    loop {
+        client.output.wait_for_room().await;
+        let frame = match next_frame(shared, stream).await {
+            Ok(frame) => frame,
+            Err(end) => return end,
+        };
+        if frame.header.kind != Kind::Request {
+            return End::Rejected("client", "wrong_kind");
+        }
+        let (id, deadline_ms) = (frame.header.request, frame.header.deadline_ms);
+        match decode::<Request>(&frame.body) {
+            Ok(request) => {
+                client.output.begin_request();
+                let event = Event::Request { connection: client.id, id, deadline_ms, request };
+                shared.counters.borrow_mut().requests += 1;
+                shared.push(event, frame.body.len() + HEADER_BYTES);
+            }
+            // The frame is whole, so the stream is sound: the client hears what is wrong and may go on.
+            Err(error) => {
+                shared.reject("client", "malformed");
+                client.output.begin_request();
+                let reply = Reply::Failed(Error::Invalid(error.to_string()));
+                client.output.queue_reply(id, &reply);
+                client.output.flush();
+            }
+        }
+    }
+}
+
+/// A client that replies can find; not any more when dropped.
+struct Registered {
+    shared: Rc<Shared>,
+    id: crate::node::ConnectionId,
+    output: Rc<Client>,
+}
+
+impl Registered {
+    fn new(shared: &Rc<Shared>, client: &Rc<Client>) -> Registered {
+        let id = shared.connection_id();
+        shared.sinks.borrow_mut().insert(id, Sink::Client(client.clone()));
+        Registered { shared: shared.clone(), id, output: client.clone() }
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.shared.sinks.borrow_mut().remove(&self.id);
+    }
+}
