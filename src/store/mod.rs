@@ -9,12 +9,34 @@
 //! A record has two parts: a *head* (vector, dots, stamps, expiry), which stays beside the key in the
 //! index, and a *body* (the values), which only the log holds. Digests and scans touch heads only.
 
+mod applier;
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod key;
+mod disk;
+mod front;
+mod index;
+mod log;
 pub mod memory;
+mod options;
+mod overlay;
+mod rebuild;
+mod reclaim;
+mod record;
+mod recovery;
+mod shared;
+#[cfg(test)]
+mod simulated_disk;
+mod sled_store;
+mod state;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 pub use memory::MemoryStore;
+pub use options::{Durability, Options, Stats};
+pub use recovery::Progress;
+pub use sled_store::{OpenError, Opened, SledStore};
 
 use bytes::Bytes;
 
@@ -87,6 +109,9 @@ pub enum StoreError {
     /// A write or a sync failed. Nothing after the durable number can be trusted to exist.
     #[error("the disk failed: {0}")]
     Failed(String),
+    /// Too much waits for the disk already. Nothing of this batch was kept; wait and try again.
+    #[error("the disk is behind: {0}")]
+    Busy(String),
     /// A record does not match its checksum. It is never returned.
     #[error("damaged: {0}")]
     Damaged(String),
@@ -115,4 +140,10 @@ pub trait Store {
 
     /// Why the store takes no more batches, if so.
     fn failed(&self) -> Option<StoreError>;
+
+    /// Whether so much waits for the disk that new work should be turned away at the door: well before
+    /// `commit` would answer [`Busy`](StoreError::Busy).
+    fn congested(&self) -> bool {
+        false
+    }
 }

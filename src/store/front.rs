@@ -1,0 +1,228 @@
+//! The node's side of the store: a view that moves only when the node looks.
+//!
+//! ```text
+//!   durable()   takes in what was published ─► overlay ─► hands it to the applier; evicts what is applied
+//!   get, scan   overlay, else index, else (the body) the log
+//! ```
+
+use super::disk::{Disk, DiskFile};
+use super::index::{Index, Located};
+use super::log::segment_name;
+use super::options::Stats;
+use super::overlay::{Known, Overlay};
+use super::reclaim::checked_put;
+use super::record::{Place, batch_len};
+use super::shared::{Shared, lock};
+use super::{Batch, CommitNumber, Entry, Store, StoreError};
+use bytes::Bytes;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// How many segments are kept open for reading.
+const OPEN_SEGMENTS: usize = 128;
+/// The longest batch, in bytes: far above what a node puts into one.
+const BATCH_LIMIT: usize = 1 << 30;
+
+/// What the node's thread holds of a store.
+pub(crate) struct Front {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) index: Arc<dyn Index>,
+    /// The number of the last batch that was taken.
+    last: CommitNumber,
+    view: RefCell<View>,
+}
+
+struct View {
+    durable: CommitNumber,
+    /// The sequence number of the last group taken in.
+    sequence: u64,
+    overlay: Overlay,
+    segments: BTreeMap<u32, OpenSegment>,
+    reads: u64,
+}
+
+struct OpenSegment {
+    file: Arc<dyn DiskFile>,
+    last_read: u64,
+}
+
+impl Front {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        disk: Arc<dyn Disk>,
+        index: Arc<dyn Index>,
+        durable: CommitNumber,
+        sequence: u64,
+    ) -> Front {
+        shared.published_upto.store(sequence, Ordering::Release);
+        let (overlay, segments) = (Overlay::default(), BTreeMap::new());
+        let view = RefCell::new(View { durable, sequence, overlay, segments, reads: 0 });
+        Front { shared, disk, index, last: durable, view }
+    }
+
+    /// The last number given out.
+    pub(crate) fn last(&self) -> CommitNumber {
+        self.last
+    }
+
+    /// What was done and is held.
+    pub(crate) fn stats(&self) -> Stats {
+        self.shared.stats()
+    }
+
+    /// How many changes the overlay holds.
+    #[cfg(test)]
+    pub(crate) fn overlay_len(&self) -> usize {
+        self.view.borrow().overlay.len()
+    }
+
+    fn read(&self, key: &[u8], located: &Located) -> Result<Option<Entry>, StoreError> {
+        let Some(file) = self.segment(located.place.segment)? else { return Ok(None) };
+        let mut record = vec![0; located.length as usize];
+        let damaged = |why: String| {
+            let Place { segment, offset } = located.place;
+            StoreError::Damaged(format!("the record in segment {segment} at byte {offset}: {why}"))
+        };
+        file.read_at(&mut record, located.place.offset.into())
+            .map_err(|error| damaged(error.to_string()))?;
+        match checked_put(&Bytes::from(record), key) {
+            Some((head, body)) => Ok(Some(Entry { head, body })),
+            None => Err(damaged("it does not match its checksum".into())),
+        }
+    }
+
+    fn segment(&self, segment: u32) -> Result<Option<Arc<dyn DiskFile>>, StoreError> {
+        let view = &mut *self.view.borrow_mut();
+        view.reads += 1;
+        if let Some(open) = view.segments.get_mut(&segment) {
+            open.last_read = view.reads;
+            return Ok(Some(open.file.clone()));
+        }
+        let file = match self.disk.open(&segment_name(segment)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(|error| StoreError::Damaged(error.to_string()))?,
+        };
+        if view.segments.len() >= OPEN_SEGMENTS {
+            let oldest = view.segments.iter().min_by_key(|(_, open)| open.last_read);
+            let oldest = oldest.map(|(segment, _)| *segment);
+            oldest.map(|segment| view.segments.remove(&segment));
+        }
+        view.segments.insert(segment, OpenSegment { file: file.clone(), last_read: view.reads });
+        Ok(Some(file))
+    }
+
+    fn locate(&self, key: &[u8]) -> Result<Option<Located>, StoreError> {
+        self.index.get(key).map_err(|error| self.shared.fail_index(&error))
+    }
+}
+
+impl Store for Front {
+    fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
+        match self.view.borrow().overlay.get(key) {
+            Known::Record(entry) => return Ok(Some(entry.clone())),
+            Known::Erased => return Ok(None),
+            Known::Nothing => {}
+        }
+        // Between the index and the log a record may move, and its old segment go: then the index has
+        // the new place already. It cannot move twice in that time, but for a thread that slept long.
+        for _ in 0..8 {
+            let Some(located) = self.locate(key)? else { return Ok(None) };
+            if let Some(entry) = self.read(key, &located)? {
+                return Ok(Some(entry));
+            }
+        }
+        Err(StoreError::Damaged("the record's segment is missing".into()))
+    }
+
+    fn head(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        match self.view.borrow().overlay.get(key) {
+            Known::Record(entry) => return Ok(Some(entry.head.clone())),
+            Known::Erased => return Ok(None),
+            Known::Nothing => {}
+        }
+        Ok(self.locate(key)?.map(|located| located.head))
+    }
+
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        let mut items = Vec::new();
+        if from >= to || limit == 0 {
+            return Ok(items);
+        }
+        let view = self.view.borrow();
+        let mut fresh = view.overlay.records(from, to).peekable();
+        let indexed = self.index.scan(from, to, &mut |key, located| {
+            while let Some((newer, entry)) = fresh.next_if(|(newer, _)| newer[..] < *key) {
+                items.push((newer.clone(), entry.head.clone()));
+            }
+            if items.len() < limit && view.overlay.shows_through(key) {
+                items.push((Bytes::copy_from_slice(key), located.head));
+            }
+            if items.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        indexed.map_err(|error| self.shared.fail_index(&error))?;
+        items.extend(fresh.map(|(key, entry)| (key.clone(), entry.head.clone())));
+        items.truncate(limit);
+        Ok(items)
+    }
+
+    fn commit(&mut self, batch: Batch) -> Result<CommitNumber, StoreError> {
+        if let Some(failed) = self.shared.failed() {
+            return Err(failed);
+        }
+        if self.shared.full.load(Ordering::Acquire) {
+            return Err(StoreError::Full("less is free than the reserve".into()));
+        }
+        let length = batch_len(&batch);
+        assert!(length < BATCH_LIMIT, "a node bounds its batches far below 1 GiB");
+        let mut queue = lock(&self.shared.queue);
+        if queue.bytes > 0 && queue.bytes + length as u64 > self.shared.options.queue_bytes {
+            return Err(StoreError::Busy("too many bytes wait for the disk".into()));
+        }
+        self.last.0 += 1;
+        queue.bytes += length as u64;
+        queue.batches.push_back((self.last, batch));
+        drop(queue);
+        self.shared.writer_wakes.notify_one();
+        Ok(self.last)
+    }
+
+    fn durable(&self) -> CommitNumber {
+        let view = &mut *self.view.borrow_mut();
+        if self.shared.published_upto.load(Ordering::Acquire) > view.sequence {
+            let groups = std::mem::take(&mut *lock(&self.shared.published));
+            for group in &groups {
+                view.overlay.add(group);
+                (view.durable, view.sequence) = (group.commit, group.sequence);
+            }
+            lock(&self.shared.backlog).extend(groups);
+            self.shared.applier_wakes.notify_one();
+        }
+        view.overlay.evict(self.shared.applied.load(Ordering::Acquire));
+        let oldest = self.shared.oldest_segment.load(Ordering::Acquire);
+        // An open handle would keep the space of a deleted segment.
+        while let Some(open) = view.segments.first_entry()
+            && u64::from(*open.key()) < oldest
+        {
+            open.remove();
+        }
+        view.durable
+    }
+
+    fn failed(&self) -> Option<StoreError> {
+        self.shared.failed()
+    }
+
+    fn congested(&self) -> bool {
+        lock(&self.shared.queue).bytes > self.shared.options.queue_bytes / 2
+    }
+}

@@ -1,0 +1,131 @@
+//! What is durable but not yet in the index, ordered so that scans can be merged.
+//!
+//! ```text
+//!   overlay   b:erased   d:(head, body)    [f..h erased]        wins
+//!   index     a  b  c    d   e              f  g  h             shows through
+//!   ───────────────────────────────────────────────────────
+//!   view      a     c    d   e                    h
+//! ```
+//!
+//! Invariants:
+//! - An entry goes only when the index has applied its batch, and only in the shard's turn: a reader
+//!   that found nothing here finds the index at least that far.
+//! - Every entry inside an erased range is newer than the range.
+
+use super::shared::{Group, Payload};
+use super::{Change, Entry};
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+
+/// The changes of durable batches that the index may not have yet.
+#[derive(Default)]
+pub(crate) struct Overlay {
+    entries: BTreeMap<Bytes, Fresh>,
+    ranges: VecDeque<Range>,
+    /// Which keys came with which batch, oldest first.
+    arrivals: VecDeque<(u64, Bytes)>,
+}
+
+struct Fresh {
+    sequence: u64,
+    /// Nothing: the key was erased.
+    entry: Option<Entry>,
+}
+
+struct Range {
+    sequence: u64,
+    from: Bytes,
+    to: Bytes,
+}
+
+/// What the overlay knows of a key.
+pub(crate) enum Known<'a> {
+    /// Its newest record.
+    Record(&'a Entry),
+    /// That it is gone.
+    Erased,
+    /// Nothing: ask the index.
+    Nothing,
+}
+
+impl Overlay {
+    /// Takes in a durable group. Copies change no content, so they are not seen here.
+    pub(crate) fn add(&mut self, group: &Group) {
+        for written in &group.batches {
+            let Payload::Changes(changes) = &written.payload else { continue };
+            for change in changes {
+                match change {
+                    Change::Put { key, head, body } => {
+                        let entry = Entry { head: head.clone(), body: body.clone() };
+                        self.set(written.sequence, key, Some(entry));
+                    }
+                    Change::Erase { key } => self.set(written.sequence, key, None),
+                    Change::EraseRange { from, to } if from < to => {
+                        self.erase_range(written.sequence, from, to);
+                    }
+                    Change::EraseRange { .. } => {}
+                }
+            }
+        }
+    }
+
+    fn set(&mut self, sequence: u64, key: &Bytes, entry: Option<Entry>) {
+        self.entries.insert(key.clone(), Fresh { sequence, entry });
+        self.arrivals.push_back((sequence, key.clone()));
+    }
+
+    fn erase_range(&mut self, sequence: u64, from: &Bytes, to: &Bytes) {
+        let inside = self.entries.range(from.clone()..to.clone());
+        for key in inside.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.entries.remove(&key);
+        }
+        self.ranges.push_back(Range { sequence, from: from.clone(), to: to.clone() });
+    }
+
+    /// Forgets what the index has applied.
+    pub(crate) fn evict(&mut self, applied: u64) {
+        while self.arrivals.front().is_some_and(|(sequence, _)| *sequence <= applied) {
+            let (sequence, key) = self.arrivals.pop_front().expect("it has a front");
+            if self.entries.get(&key).is_some_and(|fresh| fresh.sequence == sequence) {
+                self.entries.remove(&key);
+            }
+        }
+        while self.ranges.front().is_some_and(|range| range.sequence <= applied) {
+            self.ranges.pop_front();
+        }
+    }
+
+    /// What it knows of a key.
+    pub(crate) fn get(&self, key: &[u8]) -> Known<'_> {
+        match self.entries.get(key) {
+            Some(Fresh { entry: Some(entry), .. }) => Known::Record(entry),
+            Some(Fresh { entry: None, .. }) => Known::Erased,
+            None if self.covers(key) => Known::Erased,
+            None => Known::Nothing,
+        }
+    }
+
+    /// Whether an erased range hides what the index has under this key.
+    fn covers(&self, key: &[u8]) -> bool {
+        self.ranges.iter().any(|range| range.from[..] <= *key && *key < range.to[..])
+    }
+
+    /// Whether what the index has under this key still holds.
+    pub(crate) fn shows_through(&self, key: &[u8]) -> bool {
+        !self.entries.contains_key(key) && !self.covers(key)
+    }
+
+    /// The records of `from..to` that are here, in order.
+    pub(crate) fn records(&self, from: &[u8], to: &[u8]) -> impl Iterator<Item = (&Bytes, &Entry)> {
+        self.entries
+            .range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)))
+            .filter_map(|(key, fresh)| Some((key, fresh.entry.as_ref()?)))
+    }
+
+    /// How many keys and ranges it holds.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() + self.ranges.len()
+    }
+}

@@ -1,0 +1,317 @@
+//! Takes space back, oldest segment first, and flushes the index now and then.
+//!
+//! ```text
+//!   oldest                                                  current
+//!   [·k1·k2··erase k0·]  […]  […]                           […──► k2 copied here]
+//!      │   └ the index still points here: live, copied
+//!      └ overwritten since: goes, and so does the erase: all it could erase was older
+//! ```
+//!
+//! Oldest first, for an erase may go only after everything that it erased: else a rebuild from the log
+//! would bring the record back. A segment is deleted when all four hold:
+//! - its live records are copied, each only if nobody wrote its key up to the append;
+//! - everything that the index had applied by then, and the copies, is synced;
+//! - a checkpoint of the index is at or past that;
+//! - the directory is synced, after every deletion: so segments also disappear oldest first.
+
+use super::disk::Disk;
+use super::index::Index;
+use super::log::{segment_name, segment_number};
+use super::record::{Place, batches, decode_put};
+use super::recovery::read_whatever;
+use super::shared::{Move, Request, Shared, lock};
+use super::state::{self, State};
+use super::writer::Step;
+use super::{Change, StoreError};
+use bytes::Bytes;
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// About how many bytes of records are copied at once.
+const COPY_BYTES: usize = 1 << 20;
+/// How often a waiting reclaimer looks again by itself.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Keeps the log short and the index flushed.
+pub(crate) struct Keeper {
+    shared: Arc<Shared>,
+    disk: Arc<dyn Disk>,
+    index: Arc<dyn Index>,
+    state: State,
+    stage: Stage,
+    /// The sequence number that survives the death of the process in the index.
+    checkpointed: u64,
+    last_checkpoint: Instant,
+}
+
+enum Stage {
+    Idle,
+    /// The index shall have everything before `from`: else it does not know all of the segment yet, and
+    /// what it does not know would seem dead.
+    Levelling {
+        from: u64,
+    },
+    /// The writer was asked to watch the keys of `moves`.
+    Watching {
+        pass: Pass,
+        moves: Vec<Move>,
+        request: u64,
+    },
+    /// It watches; everything before `from` shall be applied before the places are looked at again.
+    Settling {
+        pass: Pass,
+        moves: Vec<Move>,
+        from: u64,
+    },
+    /// It was asked to append what is still live.
+    Copying {
+        pass: Pass,
+        request: u64,
+    },
+    /// Everything is copied; what is needed is not durable everywhere.
+    Draining {
+        pass: Pass,
+        needed: u64,
+    },
+}
+
+/// One segment on its way out.
+struct Pass {
+    segment: u32,
+    len: u64,
+    /// What the index pointed to when the segment was read.
+    live: VecDeque<Move>,
+    damaged: bool,
+}
+
+impl Keeper {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        disk: Arc<dyn Disk>,
+        index: Arc<dyn Index>,
+        state: State,
+    ) -> Keeper {
+        shared.oldest_segment.store(state.oldest.into(), Ordering::Release);
+        let last_checkpoint = Instant::now();
+        Keeper { shared, disk, index, state, stage: Stage::Idle, checkpointed: 0, last_checkpoint }
+    }
+
+    /// The thread: steps until the store is over. Returns what an orderly close goes on with.
+    pub(crate) fn run(mut self) -> State {
+        while !self.shared.is_over() {
+            let step = self.step();
+            if self.last_checkpoint.elapsed() >= self.shared.options.checkpoint_every {
+                self.checkpoint();
+            }
+            if step != Step::Worked {
+                let guard = lock(&self.shared.keeper);
+                if !self.shared.is_over() {
+                    drop(self.shared.keeper_wakes.wait_timeout(guard, TICK));
+                }
+            }
+        }
+        self.state
+    }
+
+    /// Flushes the index.
+    pub(crate) fn checkpoint(&mut self) {
+        let applied = self.shared.applied.load(Ordering::Acquire);
+        self.last_checkpoint = Instant::now();
+        if applied > self.checkpointed {
+            match self.index.checkpoint() {
+                Ok(()) => self.checkpointed = applied,
+                Err(error) => drop(self.shared.fail_index(&error)),
+            }
+        }
+    }
+
+    /// Does the next thing that can be done without waiting.
+    pub(crate) fn step(&mut self) -> Step {
+        if self.shared.failed().is_some() {
+            return Step::Blocked;
+        }
+        let stage = std::mem::replace(&mut self.stage, Stage::Idle);
+        match self.advance(stage) {
+            Ok((stage, step)) => {
+                self.stage = stage;
+                step
+            }
+            Err(error) => {
+                self.shared.fail(format!("reclaiming space: {error}"));
+                Step::Blocked
+            }
+        }
+    }
+
+    fn advance(&mut self, stage: Stage) -> Result<(Stage, Step), StoreError> {
+        Ok(match stage {
+            Stage::Idle if !self.is_due() => (Stage::Idle, Step::Idle),
+            Stage::Idle => {
+                let from = self.shared.appended.load(Ordering::Acquire);
+                (Stage::Levelling { from }, Step::Worked)
+            }
+            Stage::Levelling { from } => {
+                if self.shared.applied.load(Ordering::Acquire) < from {
+                    return Ok((Stage::Levelling { from }, Step::Idle));
+                }
+                let pass = self.read_oldest()?;
+                (self.next(pass), Step::Worked)
+            }
+            Stage::Watching { pass, moves, request } => {
+                if self.served() < request {
+                    return Ok((Stage::Watching { pass, moves, request }, Step::Idle));
+                }
+                let from = self.shared.appended.load(Ordering::Acquire);
+                (Stage::Settling { pass, moves, from }, Step::Worked)
+            }
+            Stage::Settling { pass, moves, from } => {
+                if self.shared.applied.load(Ordering::Acquire) < from {
+                    return Ok((Stage::Settling { pass, moves, from }, Step::Idle));
+                }
+                let mut live = Vec::new();
+                for moved in moves {
+                    if self.is_live(&moved.key, moved.from)? {
+                        live.push(moved);
+                    }
+                }
+                self.shared.copies.fetch_add(live.len() as u64, Ordering::Relaxed);
+                let request = self.ask(Request::Copy(live));
+                (Stage::Copying { pass, request }, Step::Worked)
+            }
+            Stage::Copying { pass, request } => {
+                if self.served() < request {
+                    return Ok((Stage::Copying { pass, request }, Step::Idle));
+                }
+                (self.next(pass), Step::Worked)
+            }
+            Stage::Draining { pass, needed } => self.drain(pass, needed)?,
+        })
+    }
+
+    /// Whether the log is longer than twice what lives in it, less a margin for what is under way.
+    fn is_due(&self) -> bool {
+        let log = self.shared.log_bytes.load(Ordering::Relaxed);
+        let live = self.shared.live_bytes.load(Ordering::Relaxed);
+        let oldest = self.shared.oldest_segment.load(Ordering::Acquire);
+        let is_closed = oldest < self.shared.current_segment.load(Ordering::Acquire);
+        is_closed && log > live + live / 4 * 3 + self.shared.options.segment_bytes
+    }
+
+    fn served(&self) -> u64 {
+        self.shared.requests_served.load(Ordering::Acquire)
+    }
+
+    fn ask(&self, request: Request) -> u64 {
+        let number = self.served() + 1;
+        lock(&self.shared.queue).request = Some(request);
+        self.shared.writer_wakes.notify_one();
+        number
+    }
+
+    fn is_live(&self, key: &[u8], place: Place) -> Result<bool, StoreError> {
+        let located = self.index.get(key).map_err(|error| self.shared.fail_index(&error))?;
+        Ok(located.is_some_and(|located| located.place == place))
+    }
+
+    fn read_oldest(&self) -> Result<Pass, StoreError> {
+        let segment = self.shared.oldest_segment.load(Ordering::Acquire) as u32;
+        let mut pass = Pass { segment, len: 0, live: VecDeque::new(), damaged: false };
+        let file = match self.disk.open(&segment_name(segment)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                pass.damaged = true;
+                return Ok(pass);
+            }
+            file => file.map_err(failed)?,
+        };
+        let bytes = Bytes::from(read_whatever(&*file).map_err(failed)?);
+        pass.len = bytes.len() as u64;
+        let mut end = 0;
+        for found in batches(segment, &bytes) {
+            pass.damaged |= found.place.offset != end;
+            end = found.end().offset;
+            for (change, from, length) in found.changes() {
+                let Change::Put { key, head, .. } = change else { continue };
+                if self.is_live(&key, from)? {
+                    let record = bytes.slice(from.offset as usize..(from.offset + length) as usize);
+                    pass.live.push_back(Move { key, head, record, from });
+                }
+            }
+        }
+        pass.damaged |= u64::from(end) != pass.len;
+        Ok(pass)
+    }
+
+    /// Goes on with the next records to copy, or with waiting for the end.
+    fn next(&self, mut pass: Pass) -> Stage {
+        let (mut moves, mut bytes) = (Vec::new(), 0);
+        while bytes < COPY_BYTES {
+            let Some(moved) = pass.live.pop_front() else { break };
+            bytes += moved.record.len();
+            moves.push(moved);
+        }
+        if moves.is_empty() {
+            // What made the rest dead is applied by now, and so is needed too; so are the copies.
+            let needed = self.shared.appended.load(Ordering::Acquire);
+            return Stage::Draining { pass, needed };
+        }
+        let keys = moves.iter().map(|moved| moved.key.clone()).collect::<BTreeSet<_>>();
+        let request = self.ask(Request::Watch(keys));
+        Stage::Watching { pass, moves, request }
+    }
+
+    fn drain(&mut self, pass: Pass, needed: u64) -> Result<(Stage, Step), StoreError> {
+        let applied = self.shared.applied.load(Ordering::Acquire);
+        let synced = self.shared.synced.load(Ordering::Acquire);
+        if applied < needed || synced < needed {
+            return Ok((Stage::Draining { pass, needed }, Step::Idle));
+        }
+        if self.checkpointed < needed {
+            self.checkpoint();
+            return Ok((Stage::Draining { pass, needed }, Step::Worked));
+        }
+        self.delete(&pass, needed).map_err(failed)?;
+        Ok((Stage::Idle, Step::Worked))
+    }
+
+    fn delete(&mut self, pass: &Pass, needed: u64) -> io::Result<()> {
+        // Numbers are skipped where a restart left nothing behind.
+        let names = self.disk.list()?;
+        let segments = names.iter().filter_map(|name| segment_number(name));
+        let next = segments.filter(|segment| *segment > pass.segment).min();
+        let next = next.expect("the writer's segment is a later one");
+        self.state.oldest = next;
+        self.state.floor = needed;
+        self.state.write(&*self.disk)?;
+        let name = segment_name(pass.segment);
+        if pass.damaged {
+            let mut told = state::read_damage(&*self.disk)?;
+            told.push(format!("segment {} of the log is damaged; it was set aside", pass.segment));
+            state::write_damage(&*self.disk, &told)?;
+            if pass.len > 0 {
+                self.disk.rename(&name, &format!("{name}.aside"))?;
+            }
+        } else {
+            self.disk.remove(&name)?;
+        }
+        self.disk.sync_dir()?;
+        self.shared.log_bytes.fetch_sub(pass.len, Ordering::Relaxed);
+        self.shared.oldest_segment.store(next.into(), Ordering::Release);
+        self.shared.reclaimed.fetch_add(1, Ordering::Relaxed);
+        if pass.damaged {
+            self.shared.tell_damage();
+        }
+        Ok(())
+    }
+}
+
+fn failed(error: io::Error) -> StoreError {
+    StoreError::Failed(error.to_string())
+}
+
+/// Whether a record is what was written, for a reader that has only its bytes.
+pub(crate) fn checked_put(record: &Bytes, key: &[u8]) -> Option<(Bytes, Bytes)> {
+    decode_put(record).filter(|(found, ..)| *found == key).map(|(_, head, body)| (head, body))
+}

@@ -1,0 +1,6 @@
+//! The log and sled together: on a modelled disk, and on the real one.
+
+mod directory;
+mod power_cut;
+mod reclaim;
+mod sled;
