@@ -416,6 +416,11 @@ impl<S: Store> Node<S> {
         &self.store
     }
 
+    /// Ends the node and gives back its store, for a driver that closes it.
+    pub fn into_store(self) -> S {
+        self.store
+    }
+
     /// Begins an orderly stop: no new requests, the incarnation ends cleanly, the others are told.
     pub fn begin_stop(&mut self, now: Now) {
         if std::mem::replace(&mut self.stopping, true) {

@@ -22,6 +22,7 @@ mod http;
 mod inbox;
 mod machine;
 mod native;
+mod opener;
 mod shared;
 mod start;
 mod turn;
@@ -30,6 +31,7 @@ pub use clock::Clock;
 pub use counters::{DriverCounters, Snapshot};
 pub use directory::DataDirectory;
 pub use machine::{Birth, Machine, Opener, Waker};
+pub use opener::NodeOpener;
 pub use start::{Running, Server, StartError, Stopper};
 
 #[cfg(test)]

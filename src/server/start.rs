@@ -12,6 +12,7 @@ use super::counters::Snapshot;
 use super::http;
 use super::machine::Opener;
 use super::native::{self, Gossip, Peers};
+use super::opener::NodeOpener;
 use super::shared::Shared;
 use super::turn::Turns;
 use crate::config::{ConfigError, ServerConfig};
@@ -46,8 +47,8 @@ pub enum StartError {
     /// The data directory cannot be used: not writable, in use, another node's, of a newer format.
     #[error("unavailable: {0}")]
     Data(String),
-    /// The node refused to open.
-    #[error("invalid: {0}")]
+    /// The node refused to open: the directory is another node's, of a newer format, or unreadable.
+    #[error("{0}")]
     Node(String),
     /// The system gave no thread, runtime or randomness; or a thread of ours has panicked.
     #[error("internal: {0}")]
@@ -65,6 +66,16 @@ impl From<io::Error> for StartError {
 pub struct Server;
 
 impl Server {
+    /// Starts a node on its data directory; answers when it is open and its sockets take requests. Blocks
+    /// for as long as the store takes to open.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub fn start(config: ServerConfig) -> Result<Running, StartError> {
+        let opener = NodeOpener::new(&config);
+        Server::start_with(config, opener)
+    }
+
     /// Starts a node whose machine `opener` makes; answers when it is open and its sockets take
     /// requests. Blocks for as long as the store takes to open.
     ///

@@ -5,6 +5,7 @@ mod http;
 mod lifecycle;
 mod native;
 mod peers;
+mod real;
 
 use super::{Running, Server};
 use crate::config::ServerConfig;

@@ -1,0 +1,38 @@
+//! The real machine on a real disk, as one node.
+
+use super::*;
+use crate::server::StartError;
+
+fn start(config: &ServerConfig) -> Running {
+    let running = Server::start(config.clone()).expect("a node");
+    let http = running.http();
+    eventually("ready", || http::ask(http, "GET", "/readyz", &[], b"").0 == 200);
+    running
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_an_orderly_stop_and_a_directory_has_one_node() {
+    let above = tempfile::tempdir().expect("a temporary directory");
+    let mut config = config();
+    config.node.data_dir = above.path().join("data");
+    config.cluster.bootstrap = true;
+    config.cluster.partitions = 8;
+    let path = "/v1/kv/b/k?w=1&r=1";
+
+    let running = start(&config);
+    assert_eq!(http::ask(running.http(), "PUT", path, &[], b"value").0, 204);
+    let error = Server::start(config.clone()).expect_err("in use");
+    assert!(matches!(&error, StartError::Data(text) if text.contains("in use")), "{error}");
+    running.stop();
+    running.wait().expect("an orderly end");
+
+    let running = start(&config);
+    let answer = http::ask(running.http(), "GET", path, &[], b"");
+    assert_eq!((answer.0, &answer.2[..]), (200, &b"value"[..]));
+    running.stop();
+    running.wait().expect("an orderly end");
+
+    config.node.name = "n2".into();
+    let error = Server::start(config).expect_err("another node's").to_string();
+    assert!(error.starts_with("invalid: ") && error.contains("`n1`"), "{error}");
+}
