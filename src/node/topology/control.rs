@@ -29,7 +29,11 @@ impl Topology {
             Control::Agreement(bytes) => return self.receive(now, &bytes, outbox),
             _ => {}
         }
-        if self.installed.as_ref().is_none_or(|agreement| agreement.layout.cluster != header.cluster) {
+        if self
+            .installed
+            .as_ref()
+            .is_none_or(|agreement| agreement.layout.cluster != header.cluster)
+        {
             return self.reject("cluster");
         }
         let from = header.sender;

@@ -64,10 +64,8 @@ impl Topology {
 
     /// Begins to gossip, once this node is a member.
     pub(super) fn start_swim(&mut self, now: Instant, outbox: &mut Outbox) {
-        let config = swim::Config {
-            max_packet: DATAGRAM_BYTES - ENVELOPE_BYTES,
-            ..swim::Config::default()
-        };
+        let config =
+            swim::Config { max_packet: DATAGRAM_BYTES - ENVELOPE_BYTES, ..swim::Config::default() };
         // Above everything that an earlier run said of itself, so that a new address is believed.
         self.identity.incarnation += 1;
         outbox.persist(self.identity.put());

@@ -23,7 +23,9 @@ pub(super) const FORMAT: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// The directory belongs to a node of another name.
-    #[error("invalid: this directory belongs to node `{found}`, not `{configured}`; mend the name or the directory")]
+    #[error(
+        "invalid: this directory belongs to node `{found}`, not `{configured}`; mend the name or the directory"
+    )]
     Name {
         /// The name that the directory was made for.
         found: String,
@@ -31,7 +33,9 @@ pub enum OpenError {
         configured: String,
     },
     /// The directory was written by a newer version.
-    #[error("invalid: this directory has format {found}, this version reads up to {known}; use the newer version")]
+    #[error(
+        "invalid: this directory has format {found}, this version reads up to {known}; use the newer version"
+    )]
     Format {
         /// The directory's format.
         found: u32,

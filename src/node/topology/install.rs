@@ -47,7 +47,8 @@ impl Fetch {
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let due = |asked: &Option<Instant>| asked.map_or(Instant::default(), |at| at + FETCH_INTERVAL);
+        let due =
+            |asked: &Option<Instant>| asked.map_or(Instant::default(), |at| at + FETCH_INTERVAL);
         self.wanted.values().map(due).min()
     }
 }
@@ -141,7 +142,8 @@ impl Topology {
         self.view_changed = true;
         self.fetch.wanted.clear();
         if self.is_old_life() {
-            let why = "the cluster has admitted another life of this node: this directory is an old one";
+            let why =
+                "the cluster has admitted another life of this node: this directory is an old one";
             return self.set_aside(why.into(), outbox);
         }
         self.judge_witness(now, outbox);

@@ -1,9 +1,9 @@
 //! A directory is opened: whose is it, and what does it still know?
 
-use super::identity::{Identity, OpenError, get};
-use super::witness::Witness;
 use super::acceptor::Seat;
 use super::chain::Chain;
+use super::identity::{Identity, OpenError, get};
+use super::witness::Witness;
 use super::{Topology, install, intent, join};
 use crate::id::{ClusterId, NodeId};
 use crate::node::{Config, Outbox};

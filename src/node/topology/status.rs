@@ -75,7 +75,9 @@ impl Topology {
             return Err(self.waiting_reason());
         }
         if !self.witness.passed() {
-            return Err("waiting for a majority of members to say how far they have seen this node".into());
+            return Err(
+                "waiting for a majority of members to say how far they have seen this node".into(),
+            );
         }
         Ok(())
     }

@@ -33,7 +33,6 @@ pub struct Machine {
     pub run: u64,
     pub asides: Vec<String>,
     pub outcomes: Vec<(Ticket, Result<(), Error>)>,
-    pub agreement: u64,
 }
 
 enum Delivery {
@@ -90,6 +89,9 @@ impl Network {
             net.add(if node == 0 { &[] } else { &[0] });
         }
         net.settle(count);
+        net.until("everybody sees everybody alive", |net| {
+            (0..count).all(|a| (0..count).all(|b| net.state(a, b) == Some(State::Alive)))
+        });
         net
     }
 
@@ -113,7 +115,6 @@ impl Network {
             run: 0,
             asides: Vec::new(),
             outcomes: Vec::new(),
-            agreement: 0,
         });
         self.start(node, false).expect("an empty directory opens");
         node
@@ -178,7 +179,8 @@ impl Network {
         call: impl FnOnce(&mut Topology, Now, &Disk, &mut Outbox) -> T,
     ) -> Option<T> {
         let now = self.clock();
-        let Machine { topology: Some(topology), outbox, disk, .. } = &mut self.machines[node] else {
+        let Machine { topology: Some(topology), outbox, disk, .. } = &mut self.machines[node]
+        else {
             return None;
         };
         outbox.set_stamp(topology.stamp(disk.durable()));
