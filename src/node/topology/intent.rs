@@ -91,3 +91,41 @@ fn settings(spec: &BucketSpec, agreement: &Agreement) -> BucketSettings {
         ..BucketSettings::new(n)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ClusterId, NodeId};
+    use crate::ring::{Partitions, Secret};
+
+    fn joiner(name: &str, lineage: u64) -> Joiner {
+        Joiner {
+            id: NodeId(lineage),
+            lineage: Lineage(lineage),
+            name: name.into(),
+            zone: String::new(),
+            weight: 1,
+            address: ([127, 0, 0, 1], 1).into(),
+        }
+    }
+
+    #[test]
+    fn a_late_wish_to_admit_an_older_life_is_void() {
+        let partitions = Partitions::try_from(16).expect("a power of two");
+        let founder = member(&joiner("n1", 1));
+        let secret = Secret([0; 32]);
+        let first = Agreement::found(ClusterId(1), secret, 3, partitions, founder).expect("sound");
+        let wish = |lineage, replaces: Option<u64>| Intent::Admit {
+            joiner: joiner("n1", lineage),
+            replaces: replaces.map(Lineage),
+        };
+        let Standing::Open(second) = wish(2, Some(1)).standing(&first) else {
+            panic!("the first life's successor may come in")
+        };
+        assert_eq!(wish(2, Some(1)).standing(&second), Standing::Done);
+        // Drawn while the first life was the agreed one, and overtaken by the second.
+        assert!(matches!(wish(3, Some(1)).standing(&second), Standing::Void(_)));
+        assert!(matches!(wish(3, Some(2)).standing(&second), Standing::Open(_)));
+        assert!(matches!(wish(1, Some(2)).standing(&second), Standing::Void(_)), "retired");
+    }
+}

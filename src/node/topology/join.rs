@@ -13,6 +13,7 @@
 
 use super::Topology;
 use super::intent::Intent;
+use crate::id::{Lineage, NodeId};
 use crate::message::Header;
 use crate::message::peer::{Control, Joiner};
 use crate::node::{Outbox, Release};
@@ -113,6 +114,7 @@ impl Topology {
         if !is_sound(&joiner) || header.lineage != joiner.lineage {
             return self.reject("junk");
         }
+        self.hear_of_lost_memory(now, &joiner, outbox);
         let to = joiner.address;
         match self.admission(header, &joiner) {
             Admission::In => {
@@ -140,6 +142,35 @@ impl Topology {
         }
     }
 
+    /// A member comes back empty: what its earlier life saw of us is gone for good, so waiting for it would
+    /// be waiting for ever, and a cluster that was stopped with one disk lost would never start again.
+    /// That it lost its memory is its answer. (That we are an old copy at the same time is a second loss,
+    /// more than a majority of three can bear in any case.)
+    fn hear_of_lost_memory(&mut self, now: Now, joiner: &Joiner, outbox: &mut Outbox) {
+        let Some(member) =
+            self.installed.as_ref().and_then(|a| a.layout.member_named(&joiner.name))
+        else {
+            return;
+        };
+        let (id, lineage) = (member.id, member.lineage);
+        if lineage == joiner.lineage || self.lives_elsewhere(id, lineage, joiner).is_some() {
+            return;
+        }
+        let others = self.others();
+        if self.is_admitted() && others.contains(&id) && self.witness.answer(id, &others) {
+            self.passed_witness(now, outbox);
+        }
+    }
+
+    /// Where the agreed life of a member is alive, if that is not where this joiner listens: a process that
+    /// listens there is proof enough that the old one is gone.
+    fn lives_elsewhere(&self, id: NodeId, lineage: Lineage, joiner: &Joiner) -> Option<SocketAddr> {
+        let life = self.swim.as_ref()?.member(id)?;
+        let address = life.identity.address;
+        let alive = life.state.is_live() && life.identity.lineage == lineage;
+        (alive && address != joiner.address).then_some(address)
+    }
+
     /// May it come in?
     fn admission(&self, header: &Header, joiner: &Joiner) -> Admission {
         let Some(agreement) = self.installed.as_ref().filter(|_| self.may_vote()) else {
@@ -158,14 +189,7 @@ impl Topology {
         if member.lineage == joiner.lineage {
             return Admission::In;
         }
-        // A process that listens where the old life did is proof enough that the old one is gone.
-        let alive = match self.swim.as_ref().and_then(|swim| swim.member(member.id)) {
-            Some(life) if life.state.is_live() && life.identity.lineage == member.lineage => {
-                Some(life.identity.address).filter(|address| *address != joiner.address)
-            }
-            _ => None,
-        };
-        match alive {
+        match self.lives_elsewhere(member.id, member.lineage, joiner) {
             Some(address) => Admission::Refused(format!(
                 "name {} is in use by a live node at {address}: stop that one or choose another name",
                 joiner.name

@@ -134,8 +134,8 @@ impl Topology {
         if now.instant >= self.look_at {
             self.look_at = now.instant + LOOK_INTERVAL;
             self.look_for_newer();
-            self.persist_book(outbox);
         }
+        self.persist_book(outbox);
         self.flush_fetch(now, outbox);
     }
 
@@ -152,6 +152,7 @@ impl Topology {
             self.swim.as_ref().and_then(Swim::poll_timeout),
             self.fetch.poll_timeout(),
             self.swim.is_some().then_some(self.look_at),
+            self.book_changed.then_some(Instant::default()),
         ];
         timers.into_iter().flatten().min()
     }

@@ -15,6 +15,7 @@
 //!   acceptor was part of a majority, so at least ⌊n/2⌋ others took part as well, or saw the outcome; of
 //!   the n−1 others any ⌈n/2⌉ must hold one of them. That is a majority of all members, where the node's
 //!   own word counts only when n is even. A cluster of one has nobody to ask.
+//! - A member that comes back empty has lost what it saw; that counts as its answer (see `join`).
 //! - An answer counts only from a member whose agreement is no newer than ours: otherwise the newer one
 //!   is fetched first.
 //! - A lineage that was drawn in this very run passes at once: nobody can have seen more of it.
@@ -240,7 +241,7 @@ impl Topology {
         }
     }
 
-    fn passed_witness(&mut self, now: Now, outbox: &mut Outbox) {
+    pub(super) fn passed_witness(&mut self, now: Now, outbox: &mut Outbox) {
         self.view_changed = true;
         self.advance_chain(now, outbox);
     }

@@ -1,6 +1,7 @@
 //! Restarts, wipes, old copies: who may speak for a node?
 
 use super::network::Network;
+use crate::id::Lineage;
 use crate::message::peer::Control;
 use crate::store::Store;
 
@@ -128,10 +129,6 @@ fn a_machine_reverted_while_it_runs_is_told() {
         commit: ahead - 30,
         ..crate::message::Header::new(crate::message::Kind::Data)
     };
-    net.swallow = Some(|from, message| {
-        assert!(from != 1 || !matches!(message, Control::Witness { .. }));
-        false
-    });
     net.turn(0, |topology, _, _, _| topology.observe(&header));
     net.secs(2);
     // It alone judges: frames overtake one another, and it knows that it is not behind.
@@ -172,4 +169,53 @@ fn an_old_life_is_set_aside_and_its_votes_count_nothing() {
     let before = net.votes(1);
     net.until("it notices", |net| net.machines[1].asides.len() == 1);
     assert_eq!(net.votes(1), before);
+}
+
+#[test]
+fn a_fenced_life_gets_no_vote() {
+    let mut net = Network::formed(33, 3);
+    let (id, lineage) = net.life(1);
+    let (index, ballot) = (net.index(0) + 1, (1_000, id));
+    let before = net.votes(0);
+    net.forge(0, (id, Lineage(lineage.0 ^ 1)), Control::Prepare { index, ballot });
+    net.secs(1);
+    assert_eq!((net.votes(0) - before, net.rejected(0, "fenced")), (0, 1));
+    net.forge(0, (id, lineage), Control::Prepare { index, ballot });
+    net.secs(1);
+    assert_eq!(net.votes(0) - before, 1);
+}
+
+#[test]
+fn a_witness_that_knows_a_newer_agreement_is_heard_only_after_that_is_known() {
+    let mut net = Network::formed(34, 3);
+    let lives = [net.life(0), net.life(1)];
+    net.kill(2);
+    net.partition(&[2], &[0, 1]);
+    net.start(2, false).unwrap();
+    let index = net.index(2);
+    for life in lives {
+        net.forge(2, life, Control::Witness { seen: None, index: index + 1 });
+    }
+    assert!(net.topology(2).readiness().is_err());
+    for life in lives {
+        net.forge(2, life, Control::Witness { seen: None, index });
+    }
+    assert_eq!(net.topology(2).readiness(), Ok(()));
+}
+
+#[test]
+fn the_data_path_sees_where_everybody_is_and_who_may_speak() {
+    let mut net = Network::formed(35, 3);
+    let view = net.machines[0].view.clone().expect("it is a member");
+    assert!(view.admitted && view.witnessed);
+    assert_eq!(view.peers.len(), 2);
+    assert!(view.peers.values().all(|peer| peer.alive && peer.address.is_some()));
+    net.kill(2);
+    net.until("one is seen dead", |net| {
+        let view = net.machines[0].view.as_ref();
+        view.is_some_and(|view| view.peers.values().filter(|peer| peer.alive).count() == 1)
+    });
+    net.partition(&[2], &[0, 1]);
+    net.start(2, false).unwrap();
+    assert!(net.machines[2].view.as_ref().is_some_and(|view| view.admitted && !view.witnessed));
 }

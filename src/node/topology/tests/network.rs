@@ -9,10 +9,10 @@ use crate::error::Error;
 use crate::id::{Lineage, NodeId};
 use crate::message::client::BucketSpec;
 use crate::message::peer::Control;
-use crate::message::{Kind, MAX_BODY_BYTES, Split, decode, split};
+use crate::message::{Header, Kind, MAX_BODY_BYTES, Split, decode, split};
 use crate::node::topology::acceptor::Seat;
 use crate::node::topology::{OpenError, Ticket, Topology, identity};
-use crate::node::{Config, Effect, Outbox, Release};
+use crate::node::{Config, Effect, Outbox, Release, View};
 use crate::ring::Agreement;
 use crate::store::{Change, Store, key};
 use crate::swim::State;
@@ -32,8 +32,8 @@ pub struct Machine {
     /// Which run of the process.
     pub run: u64,
     pub asides: Vec<String>,
+    pub view: Option<View>,
     pub outcomes: Vec<(Ticket, Result<(), Error>)>,
-    pub agreement: u64,
 }
 
 enum Delivery {
@@ -90,6 +90,9 @@ impl Network {
             net.add(if node == 0 { &[] } else { &[0] });
         }
         net.settle(count);
+        net.until("everybody sees everybody alive", |net| {
+            (0..count).all(|a| (0..count).all(|b| net.state(a, b) == Some(State::Alive)))
+        });
         net
     }
 
@@ -112,8 +115,8 @@ impl Network {
             disk: Disk::default(),
             run: 0,
             asides: Vec::new(),
+            view: None,
             outcomes: Vec::new(),
-            agreement: 0,
         });
         self.start(node, false).expect("an empty directory opens");
         node
@@ -220,7 +223,9 @@ impl Network {
                 let first = self.chain.entry(key).or_insert_with(|| bytes.clone());
                 assert_eq!(*first, bytes, "the chain forked at {key:?}");
             }
-            topology.take_view();
+            if let Some(view) = topology.take_view() {
+                machine.view = Some(view);
+            }
         }
         for effect in effects {
             match effect {
@@ -485,5 +490,24 @@ impl Network {
     /// Runs until this one is a cluster of its own.
     pub fn settle_one(&mut self, node: usize) {
         self.settle_some(&[node], 1);
+    }
+}
+
+impl Network {
+    /// A control frame that seems to come from this life of a node, handed to `to`.
+    pub fn forge(&mut self, to: usize, from: (NodeId, Lineage), message: Control) {
+        let header = Header {
+            cluster: self.topology(to).cluster(),
+            sender: from.0,
+            lineage: from.1,
+            ..Header::new(Kind::Control)
+        };
+        self.turn(to, |topology, now, disk, outbox| {
+            topology.handle_control(now, &header, message, disk, outbox);
+        });
+    }
+
+    pub fn rejected(&self, node: usize, reason: &str) -> u64 {
+        self.topology(node).rejected().get(reason).copied().unwrap_or_default()
     }
 }
