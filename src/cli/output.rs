@@ -52,9 +52,14 @@ pub(super) fn say(text: impl std::fmt::Display) -> Result<()> {
 /// Prints a table without the blanks that pad its right edge.
 pub(super) fn show(table: &Table) -> Result<()> {
     let text = table.to_string();
-    let lines: Vec<&str> =
-        text.lines().map(|line| line.trim_end().trim_start_matches(' ')).collect();
+    let lines: Vec<&str> = text.lines().map(bare).collect();
     say(lines.join("\n"))
+}
+
+/// A line of a table without the cell's padding: one blank on the left, any number on the right.
+fn bare(line: &str) -> &str {
+    let line = line.trim_end();
+    line.strip_prefix(' ').unwrap_or(line)
 }
 
 /// Prints JSON on one line.
@@ -119,6 +124,16 @@ mod tests {
         assert_eq!(cell(&json!(1.5)), "1.5");
         assert_eq!(cell(&json!(["n1", "n2"])), "n1, n2");
         assert_eq!(cell(&json!([])), "-");
+    }
+
+    #[test]
+    fn numbers_stay_under_one_another() {
+        let mut table = table(&["n", "name"]);
+        align_right(&mut table, &[0]);
+        table.add_row(["9", "a"]).add_row(["10", "b"]);
+        let text = table.to_string();
+        let lines: Vec<&str> = text.lines().map(bare).collect();
+        assert_eq!(lines, [" N  NAME", " 9  a", "10  b"]);
     }
 
     #[test]

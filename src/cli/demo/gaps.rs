@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Gaps shorter than this are not worth remembering.
-const NOTABLE: Duration = Duration::from_millis(100);
+pub(super) const NOTABLE: Duration = Duration::from_millis(100);
 /// How long the probe sleeps.
 const PROBE_SLEEP: Duration = Duration::from_millis(10);
 /// The probe woke so much too late: a stall.

@@ -37,7 +37,7 @@ pub(super) struct Line {
 /// The lines to store, and how they came about.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    /// In the order of files and lines.
+    /// In the order of files, the smallest first, and of lines.
     pub lines: Vec<Line>,
     /// How many files they are from.
     pub files: usize,
@@ -48,12 +48,15 @@ pub(super) struct Lines {
 /// The lines of these files, which must be readable.
 pub(super) fn of_named(files: &[PathBuf]) -> Result<Lines> {
     let mut lines = Lines::default();
+    // A file that is named twice is stored once.
     let mut named = BTreeSet::new();
     for path in files {
-        // A file that is named twice is stored once.
-        if named.insert(path.canonicalize().about(path.display())?) {
-            lines.add_file(path, NAMED_LINES / files.len()).about(path.display())?;
-        }
+        named.insert(path.canonicalize().about(path.display())?);
+    }
+    let files = smallest_first(named);
+    for (index, path) in files.iter().enumerate() {
+        let fair = lines.fair_share(NAMED_LINES, files.len() - index);
+        lines.add_file(path, fair).about(path.display())?;
     }
     if lines.lines.is_empty() {
         let next = "name files with lines in them, or leave --logs out";
@@ -65,16 +68,15 @@ pub(super) fn of_named(files: &[PathBuf]) -> Result<Lines> {
 /// The lines of the nodes' own logs, of the host's where readable, and of our sample if that is little.
 pub(super) fn of_this_machine(own: &[PathBuf]) -> Lines {
     let host = std::fs::read_dir("/var/log").into_iter().flatten().flatten();
-    let mut host: Vec<PathBuf> = host
+    let host = host
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
-        .collect();
-    host.sort();
-    let files: Vec<&PathBuf> = own.iter().chain(&host).collect();
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+    let files = smallest_first(own.iter().cloned().chain(host).collect());
     let mut lines = Lines::default();
-    for path in &files {
+    for (index, path) in files.iter().enumerate() {
         // What this user may not read, or what vanished since, is left alone.
-        let _ = lines.add_file(path, FOUND_LINES / files.len());
+        let fair = lines.fair_share(FOUND_LINES, files.len() - index);
+        let _ = lines.add_file(path, fair);
     }
     if lines.lines.len() < ENOUGH_LINES {
         lines.add("sample.log", SAMPLE.as_bytes(), FOUND_LINES).expect("memory can be read");
@@ -82,7 +84,19 @@ pub(super) fn of_this_machine(own: &[PathBuf]) -> Lines {
     lines
 }
 
+/// Small files first: what they leave of their share is for the large ones.
+fn smallest_first(files: BTreeSet<PathBuf>) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = files.into_iter().collect();
+    files.sort_by_key(|path| path.metadata().map_or(0, |metadata| metadata.len()));
+    files
+}
+
 impl Lines {
+    /// How many lines the next of `files` may have, so that all together keep to `limit`.
+    fn fair_share(&self, limit: usize, files: usize) -> usize {
+        limit.saturating_sub(self.lines.len()) / files
+    }
+
     fn add_file(&mut self, path: &Path, limit: usize) -> std::io::Result<()> {
         let file = File::open(path)?;
         if !file.metadata()?.is_file() {
@@ -147,6 +161,18 @@ mod tests {
         assert_eq!(lines.lines[0].text, "line 8");
         assert_eq!(lines.lines[0].number, "0000000008");
         assert_eq!((lines.lines.len(), lines.left_out), (2, 7));
+    }
+
+    #[test]
+    fn small_files_leave_their_share_to_large_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, lines: usize| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, "x\n".repeat(lines)).unwrap();
+            path
+        };
+        let lines = of_named(&[file("a", NAMED_LINES), file("b", 10)]).unwrap();
+        assert_eq!((lines.lines.len(), lines.left_out), (NAMED_LINES, 10));
     }
 
     #[test]

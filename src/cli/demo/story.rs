@@ -3,7 +3,7 @@
 use super::claims::Claims;
 use super::dumps::{Promises, compare};
 use super::fleet::Fleet;
-use super::gaps::StallProbe;
+use super::gaps::{NOTABLE, StallProbe};
 use super::lines::{self, Lines};
 use super::load::{BUCKET, Load, Pulse, item};
 use super::look;
@@ -183,7 +183,8 @@ impl Story {
 
     fn load(&mut self, client: &Client) -> Result<Load> {
         let own = self.fleet.nodes().map(LocalNode::log);
-        let lines = self.named.take().unwrap_or_else(|| lines::of_this_machine(&own.collect::<Vec<_>>()));
+        let lines =
+            self.named.take().unwrap_or_else(|| lines::of_this_machine(&own.collect::<Vec<_>>()));
         let Lines { lines, files, left_out } = lines;
         let older = if left_out > 0 {
             format!(" (the newest; {} older ones are left out)", show_count(left_out))
@@ -350,7 +351,7 @@ impl Story {
 
     fn gap(&mut self, load: &Load, probe: &StallProbe, beats: usize) -> Result<()> {
         let (gap, stalled) = load.gaps().longest(Instant::now(), &probe.stalls());
-        let mut text = show_duration(gap);
+        let mut text = show_duration(gap.max(NOTABLE));
         if !stalled.is_zero() {
             text += &format!(
                 " (and {} in which the machine itself stood still)",
