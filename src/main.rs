@@ -1,1 +1,6 @@
-fn main() {}
+//! The binary: see `quorate::cli`.
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    quorate::cli::main()
+}

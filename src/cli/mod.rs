@@ -1,1 +1,85 @@
-//! cli
+//! What people type: the command line of the one binary that is server, tool and demo.
+//!
+//! ```text
+//! words ──args──▶ Command ──one file a command──▶ client library or local processes
+//!                                    │
+//!               stdout ◀──output─────┴─────failure──▶ stderr: one line, exit code 0, 1 or 2
+//! ```
+
+mod args;
+mod bench;
+mod cluster;
+mod connect;
+mod data;
+mod demo;
+mod dump;
+mod failure;
+mod input;
+mod local;
+mod look;
+mod output;
+mod probe;
+mod progress;
+mod serve;
+mod units;
+
+use args::{Cli, Command};
+use clap::Parser;
+use clap::error::ErrorKind;
+use failure::{Failure, Result};
+use std::process::ExitCode;
+use tokio::runtime::Builder;
+
+/// Does what the command line says. Returns 0 when it worked, 1 when not, 2 when it was not understood.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.exit_code() == 0 => {
+            // Help and version: what was asked for. A closed pipe is no failure.
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // Nothing was asked yet: the help is the answer.
+            let _ = error.print();
+            return ExitCode::from(2);
+        }
+        Err(error) => return Failure::usage(&error).report(),
+    };
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        // A node brings its own threads and runtimes.
+        Command::Serve(args) => serve::serve(&args),
+        Command::Demo(args) => on(Builder::new_multi_thread(), demo::run(args)),
+        Command::Cluster(args) => alone(cluster::run(args)),
+        Command::Put(args) => alone(data::put(args)),
+        Command::Get(args) => alone(data::get(args)),
+        Command::Delete(args) => alone(data::delete(args)),
+        Command::Scan(args) => alone(data::scan(args)),
+        Command::Bucket(args) => alone(data::bucket(args)),
+        Command::Status(args) => alone(look::status(args)),
+        Command::Members(args) => alone(look::members(args)),
+        Command::Ring(args) => alone(look::ring(args)),
+        Command::Locate(args) => alone(look::locate(args)),
+        Command::Hints(args) => alone(look::hints(args)),
+        Command::Info(args) => alone(look::info(args)),
+        Command::Dump(args) => alone(dump::dump(args)),
+        // One thread makes the load, and leaves the other cores to the nodes.
+        Command::Bench(args) => alone(bench::bench(args)),
+    }
+}
+
+fn alone(work: impl Future<Output = Result<()>>) -> Result<()> {
+    on(Builder::new_current_thread(), work)
+}
+
+/// Does the work on this thread, which is the main one: children that die with us die with it.
+fn on(mut runtime: Builder, work: impl Future<Output = Result<()>>) -> Result<()> {
+    runtime.enable_all().build()?.block_on(work)
+}

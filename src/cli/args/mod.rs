@@ -1,0 +1,165 @@
+//! The tree of what people type.
+//!
+//! ```text
+//! quorate ─┬─ demo, serve, cluster …          processes
+//!          ├─ put get delete scan bucket …    data, through any node
+//!          ├─ status members ring locate …    what an operator looks at
+//!          └─ bench                           load
+//! ```
+//!
+//! Only names, defaults and shapes stand here; what a command does is in the file of its name.
+
+mod process;
+mod requests;
+#[cfg(test)]
+mod tests;
+
+use super::output::Format;
+use crate::client::load::Workload;
+use crate::config::parse_duration;
+use crate::quorum::Consistency;
+use clap::{Args, Parser, Subcommand};
+use std::time::Duration;
+
+pub(in crate::cli) use process::{ClusterArgs, ClusterCommand, DemoArgs, ServeArgs};
+pub(in crate::cli) use requests::{
+    BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, Conflict, DeleteArgs, DumpArgs,
+    GetArgs, LocateArgs, LookArgs, PutArgs, RingArgs, ScanArgs,
+};
+
+/// A leaderless key-value store: any node takes any request, any node can die.
+#[derive(Debug, Parser)]
+#[command(name = "quorate", version, disable_help_subcommand = true)]
+pub(in crate::cli) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Command {
+    /// Start real nodes, store real log lines, kill one, and check that nothing was lost
+    Demo(DemoArgs),
+    /// Run one node
+    Serve(ServeArgs),
+    /// A cluster of local processes that stays up, for development and scripts
+    Cluster(ClusterArgs),
+    /// Write one item; prints the new context
+    Put(PutArgs),
+    /// Read one item; prints its value
+    Get(GetArgs),
+    /// Delete one item; prints the new context
+    Delete(DeleteArgs),
+    /// Read a range of sort keys of one partition key
+    Scan(ScanArgs),
+    /// Create buckets and look at them
+    Bucket(BucketArgs),
+    /// Is the cluster well? A verdict in words, and the counts behind it
+    Status(LookArgs),
+    /// Who is there, and who is dead
+    Members(LookArgs),
+    /// The placement: who owns how much
+    Ring(RingArgs),
+    /// Where one item lives, and which replica holds which dots
+    Locate(LocateArgs),
+    /// What a node keeps for others that were away
+    Hints(LookArgs),
+    /// One node: its versions, settings and addresses
+    Info(LookArgs),
+    /// One node's own records, one JSON object per line
+    Dump(DumpArgs),
+    /// Load with a latency histogram
+    Bench(BenchArgs),
+}
+
+/// Which nodes to talk to.
+#[derive(Clone, Debug, Args)]
+pub(in crate::cli) struct Target {
+    /// Native address of a node, or of several
+    #[arg(
+        long = "node",
+        value_name = "ADDR[,ADDR]",
+        env = "QUORATE_NODE",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:7610"
+    )]
+    pub nodes: Vec<String>,
+}
+
+/// How to print what was read.
+#[derive(Clone, Copy, Debug, Args)]
+pub(in crate::cli) struct Print {
+    /// A table for people or JSON for programs
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub output: Format,
+}
+
+/// How keys and values are spelled on the command line.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(in crate::cli) struct Spelling {
+    /// Keys and values are hexadecimal, in and out
+    #[arg(long, conflicts_with = "base64")]
+    pub hex: bool,
+    /// Keys and values are base64, in and out
+    #[arg(long)]
+    pub base64: bool,
+}
+
+/// What every request for one item may say.
+#[derive(Clone, Debug, Args)]
+pub(in crate::cli) struct RequestArgs {
+    /// Sort key of the item
+    #[arg(long, value_name = "S", allow_hyphen_values = true)]
+    pub sort: Option<String>,
+    #[command(flatten)]
+    pub quorum: QuorumArgs,
+    #[command(flatten)]
+    pub spelling: Spelling,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub print: Print,
+}
+
+/// How many replicas, and for how long.
+#[derive(Clone, Debug, Args)]
+pub(in crate::cli) struct QuorumArgs {
+    /// any, one, two, three, quorum or all; the bucket's default where open
+    #[arg(long, value_name = "C", value_parser = parse_consistency)]
+    pub consistency: Option<Consistency>,
+    /// Replicas that must answer a read; beats the consistency
+    #[arg(long, value_name = "N")]
+    pub r: Option<u8>,
+    /// Replicas that must hold a write durably; beats the consistency
+    #[arg(long, value_name = "N")]
+    pub w: Option<u8>,
+    /// Owners only: no fallback may stand in
+    #[arg(long)]
+    pub strict: bool,
+    /// Give up after this long, as 250ms or 5s
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+}
+
+fn parse_workload(s: &str) -> Result<Workload, String> {
+    s.parse().map_err(|error: crate::Error| {
+        let text = error.to_string();
+        text.strip_prefix("invalid: ").unwrap_or(&text).to_string()
+    })
+}
+
+fn parse_rate(s: &str) -> Result<f64, String> {
+    match s.parse() {
+        Ok(rate) if f64::is_finite(rate) && rate > 0.0 => Ok(rate),
+        _ => Err("requests a second, above zero".to_string()),
+    }
+}
+
+fn parse_consistency(s: &str) -> Result<Consistency, String> {
+    s.parse().map_err(|_| "use any, one, two, three, quorum or all".to_string())
+}

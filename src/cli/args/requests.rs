@@ -1,0 +1,220 @@
+//! Whatever talks to a node: items, buckets, looking, load.
+
+use super::{Print, QuorumArgs, RequestArgs, Spelling, Target};
+use super::{parse_consistency, parse_rate, parse_workload};
+use crate::client::load::Workload;
+use crate::config::{parse_duration, parse_size};
+use crate::quorum::Consistency;
+use clap::{Args, Subcommand, ValueEnum};
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct PutArgs {
+    /// Bucket; the first write creates it
+    pub bucket: String,
+    /// Partition key
+    #[arg(allow_hyphen_values = true)]
+    pub key: String,
+    /// Value; `-` reads it from standard input, as it is
+    #[arg(allow_hyphen_values = true)]
+    pub value: String,
+    /// Context of an earlier read or write: what it saw is replaced
+    #[arg(long, value_name = "T")]
+    pub context: Option<String>,
+    /// Expires after this long, as 15m or 7d
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    pub ttl: Option<Duration>,
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct GetArgs {
+    /// Bucket
+    pub bucket: String,
+    /// Partition key
+    #[arg(allow_hyphen_values = true)]
+    pub key: String,
+    /// Several concurrent values are fine: print them all
+    #[arg(long)]
+    pub siblings: bool,
+    /// Tell on standard error who coordinated, who answered and what was repaired
+    #[arg(long)]
+    pub explain: bool,
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct DeleteArgs {
+    /// Bucket
+    pub bucket: String,
+    /// Partition key
+    #[arg(allow_hyphen_values = true)]
+    pub key: String,
+    /// Context of an earlier read or write: what it saw is removed
+    #[arg(long, value_name = "T")]
+    pub context: Option<String>,
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ScanArgs {
+    /// Bucket
+    pub bucket: String,
+    /// Partition key
+    #[arg(allow_hyphen_values = true)]
+    pub key: String,
+    /// First sort key that is wanted
+    #[arg(long, value_name = "S", allow_hyphen_values = true, conflicts_with = "prefix")]
+    pub from: Option<String>,
+    /// First sort key that is not wanted any more
+    #[arg(long, value_name = "S", allow_hyphen_values = true, conflicts_with = "prefix")]
+    pub to: Option<String>,
+    /// Only sort keys that begin so
+    #[arg(long, value_name = "S", allow_hyphen_values = true)]
+    pub prefix: Option<String>,
+    /// At most so many items
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    #[command(flatten)]
+    pub quorum: QuorumArgs,
+    #[command(flatten)]
+    pub spelling: Spelling,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub print: Print,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct BucketArgs {
+    #[command(subcommand)]
+    pub command: BucketCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum BucketCommand {
+    /// Create a bucket; again with the same settings is fine
+    Create(BucketCreateArgs),
+    /// List the buckets
+    List(LookArgs),
+    /// Show one bucket
+    Get {
+        /// Its name
+        bucket: String,
+        #[command(flatten)]
+        look: LookArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct BucketCreateArgs {
+    /// Name: 1 to 64 of a-z 0-9 . _ -
+    pub bucket: String,
+    /// Replicas; fixed at creation
+    #[arg(long, value_name = "N")]
+    pub n: Option<u8>,
+    /// Replicas that must answer a read, unless the request says otherwise
+    #[arg(long, value_name = "N")]
+    pub r: Option<u8>,
+    /// Replicas that must hold a write, unless the request says otherwise
+    #[arg(long, value_name = "N")]
+    pub w: Option<u8>,
+    /// What concurrent writes become; fixed at creation
+    #[arg(long, value_enum, default_value = "siblings")]
+    pub conflict: Conflict,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// What concurrent writes to one item become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Conflict {
+    /// Both are kept until someone resolves them.
+    Siblings,
+    /// The last writer wins.
+    Lww,
+}
+
+/// A command that only looks.
+#[derive(Clone, Debug, Args)]
+pub(in crate::cli) struct LookArgs {
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub print: Print,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RingArgs {
+    /// Also list every partition with its owners
+    #[arg(long)]
+    pub partitions: bool,
+    #[command(flatten)]
+    pub look: LookArgs,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct LocateArgs {
+    /// Bucket
+    pub bucket: String,
+    /// Partition key
+    #[arg(allow_hyphen_values = true)]
+    pub key: String,
+    /// Sort key
+    #[arg(long, value_name = "S", allow_hyphen_values = true)]
+    pub sort: Option<String>,
+    #[command(flatten)]
+    pub spelling: Spelling,
+    #[command(flatten)]
+    pub look: LookArgs,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct DumpArgs {
+    /// This node's own records: no coordination, no repair
+    #[arg(long, required = true)]
+    pub local: bool,
+    /// Only this bucket
+    #[arg(long, value_name = "B")]
+    pub bucket: Option<String>,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct BenchArgs {
+    /// What the load is made of: put, get, mixed, or a mix of the Yahoo Cloud Serving Benchmark: a, b, c
+    #[arg(long, value_name = "W", default_value = "put", value_parser = parse_workload)]
+    pub workload: Workload,
+    /// Connections
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub clients: u32,
+    /// Requests that each connection keeps in flight
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub in_flight: u32,
+    /// Size of a value, as 1024 or 1KiB
+    #[arg(long, value_name = "SIZE", default_value = "1KiB", value_parser = parse_size)]
+    pub value_bytes: u64,
+    /// How many different keys
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub keys: u64,
+    /// How long
+    #[arg(long, value_name = "D", default_value = "10s", value_parser = parse_duration)]
+    pub duration: Duration,
+    /// any, one, two, three, quorum or all
+    #[arg(long, value_name = "C", default_value = "quorum", value_parser = parse_consistency)]
+    pub consistency: Consistency,
+    /// Requests a second in all, timed from when each was meant to be sent; as fast as answers come where open
+    #[arg(long, value_name = "R", value_parser = parse_rate)]
+    pub rate: Option<f64>,
+    /// Bucket
+    #[arg(long, value_name = "B", default_value = "bench")]
+    pub bucket: String,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub print: Print,
+}

@@ -1,0 +1,81 @@
+//! Every name that people type, and some that they should not.
+
+use super::*;
+use clap::CommandFactory;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split(' '))
+}
+
+#[test]
+fn the_tree_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_name_of_the_interface_parses() {
+    for line in [
+        "quorate demo --nodes 3 --dir d --logs a b --once",
+        "quorate serve -c f --name n --data-dir d --listen 127.0.0.1:1 --http 127.0.0.1:2 --advertise 127.0.0.1:3 --join 127.0.0.1:4,127.0.0.1:5 --bootstrap --zone z --insecure",
+        "quorate cluster start --nodes 5 --dir D --base-port 7600",
+        "quorate cluster --dir D status -o json",
+        "quorate cluster kill 3 --dir D",
+        "quorate cluster restart n3",
+        "quorate cluster wipe 3",
+        "quorate cluster pause 1 2",
+        "quorate cluster resume 3",
+        "quorate cluster stop",
+        "quorate put b k v --sort s --consistency quorum --r 1 --w 2 --strict --context t --timeout 250ms --ttl 7d",
+        "quorate put b k - --hex",
+        "quorate get b k --siblings --explain -o json --node 127.0.0.1:1,127.0.0.1:2",
+        "quorate delete b k --context t",
+        "quorate scan b k --from a --to z --limit 3",
+        "quorate scan b k --prefix p --output json",
+        "quorate bucket create b --n 3 --r 2 --w 2 --conflict lww",
+        "quorate bucket list -o json",
+        "quorate bucket get b",
+        "quorate status",
+        "quorate members -o json",
+        "quorate ring",
+        "quorate locate b k --sort s",
+        "quorate hints",
+        "quorate info",
+        "quorate dump --local --bucket b",
+        "quorate bench --workload a --clients 2 --in-flight 3 --value-bytes 1KiB --keys 5 --duration 1s --consistency all --rate 100",
+    ] {
+        if let Err(error) = parse(line) {
+            panic!("{line}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_value_may_begin_with_a_dash_and_flags_still_follow() {
+    let cli = parse("quorate put b k -5 --w 2").unwrap();
+    let Command::Put(put) = cli.command else { panic!("not a put") };
+    assert_eq!((put.value.as_str(), put.request.quorum.w), ("-5", Some(2)));
+}
+
+#[test]
+fn several_nodes_are_several() {
+    let cli = parse("quorate status --node a:1,b:2").unwrap();
+    let Command::Status(look) = cli.command else { panic!("not a status") };
+    assert_eq!(look.target.nodes, ["a:1", "b:2"]);
+}
+
+#[test]
+fn nonsense_is_refused() {
+    for line in [
+        "quorate put b k",
+        "quorate get b k --hex --base64",
+        "quorate put b k v --timeout 5",
+        "quorate put b k v --consistency most",
+        "quorate dump",
+        "quorate cluster kill 0",
+        "quorate cluster kill",
+        "quorate demo --nodes 2",
+        "quorate nothing",
+    ] {
+        assert!(parse(line).is_err(), "{line}");
+    }
+}
