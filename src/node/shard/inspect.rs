@@ -13,6 +13,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+/// The most bytes of values on one page of a dump.
+const PAGE_BYTES: usize = 4 << 20;
+
 impl Shard {
     /// How many slots this node owns.
     pub fn owned(&self) -> usize {
@@ -49,17 +52,24 @@ impl Shard {
         let from = if after.is_empty() { first } else { after.clone() };
         let limit = limit.clamp(1, SCAN_PAGE_LIMIT);
         let keys = turn.store.scan(&from, &to, limit as usize).map_err(disk_error)?;
-        let next = (keys.len() == limit as usize)
+        let mut next = (keys.len() == limit as usize)
             .then(|| keys.last().map(|(key, _)| STANDARD.encode(super::scan::after(key))))
             .flatten();
         let mut items = Vec::with_capacity(keys.len());
+        let mut bytes = 0;
         for (key, _) in keys {
+            // A page must fit a frame, and one record always does.
+            if bytes > PAGE_BYTES {
+                next = Some(STANDARD.encode(&key));
+                break;
+            }
             let Some(parsed) = key::parse_item(&key) else { continue };
             let name = self.buckets_by_id.get(&parsed.bucket.0).map(|bucket| bucket.name.as_str());
             if bucket.is_some() && bucket != name {
                 continue;
             }
             if let Some(record) = pending::durable(&key, turn.store).map_err(disk_error)? {
+                bytes += record.siblings.values().map(|(_, value)| value.len()).sum::<usize>();
                 items.push(self.record_json(&key, &record));
             }
         }
