@@ -131,6 +131,8 @@ pub enum Control {
     },
     /// A chosen agreement, encoded. Whoever knows an older one adopts it.
     Agreement(Bytes),
+    /// Follows an agreement: where its members listen, as far as the sender knows.
+    Addresses(Vec<(NodeId, std::net::SocketAddr)>),
     /// Paxos phase 1 for one instance of the chain.
     Prepare {
         /// Which value of the chain is to be chosen.

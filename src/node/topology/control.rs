@@ -27,6 +27,7 @@ impl Topology {
             Control::Join(joiner) => return self.handle_join(now, header, joiner, outbox),
             Control::JoinRefused(why) => return self.handle_join_refused(why),
             Control::Agreement(bytes) => return self.receive(now, &bytes, outbox),
+            Control::Addresses(book) => return self.receive_addresses(header, book),
             _ => {}
         }
         if self
@@ -38,7 +39,10 @@ impl Topology {
         }
         let from = header.sender;
         match message {
-            Control::Join(_) | Control::JoinRefused(_) | Control::Agreement(_) => {}
+            Control::Join(_)
+            | Control::JoinRefused(_)
+            | Control::Agreement(_)
+            | Control::Addresses(_) => {}
             Control::FetchAgreement { have } => self.handle_fetch(from, have, outbox),
             Control::PushPull(state) | Control::PushPullReply(state) => {
                 self.handle_push_pull(now, from, &state, outbox);

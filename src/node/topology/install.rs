@@ -11,12 +11,14 @@
 use super::identity::{self, Identity};
 use super::{Pending, Topology};
 use crate::id::NodeId;
+use crate::message::Header;
 use crate::message::peer::Control;
 use crate::node::{Outbox, Release};
 use crate::ring::Agreement;
 use crate::time::{Duration, Instant, Now};
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// How long after it was handed to the store a value is handed over again: the batch may have failed for
@@ -168,11 +170,32 @@ impl Topology {
 
     /// Tells every other member what was chosen.
     pub(super) fn spread(&mut self, outbox: &mut Outbox) {
-        let Some(agreement) = self.installed.clone() else { return };
-        let message = Control::Agreement(agreement.encode().into());
         for node in self.others() {
-            if let Some(to) = self.address(node) {
-                outbox.send_control(to, 0, &message);
+            self.send_agreement(node, outbox);
+        }
+    }
+
+    /// Tells one node what was chosen, and where the members listen: one that hears only this, and from
+    /// nobody ever again, still finds the others.
+    pub(super) fn tell_agreement(&self, to: SocketAddr, request: u64, outbox: &mut Outbox) {
+        let Some(agreement) = &self.installed else { return };
+        let mut book: Vec<(NodeId, SocketAddr)> =
+            self.others().iter().filter_map(|node| Some((*node, self.address(*node)?))).collect();
+        book.push((self.identity.id, self.config.address));
+        outbox.send_control(to, request, &Control::Agreement(agreement.encode().into()));
+        outbox.send_control(to, request, &Control::Addresses(book));
+    }
+
+    /// Where members listen. What is known already, by gossip, is fresher.
+    pub(super) fn receive_addresses(&mut self, header: &Header, book: Vec<(NodeId, SocketAddr)>) {
+        let Some(newest) = self.newest().cloned() else { return };
+        if newest.layout.cluster != header.cluster {
+            return self.reject("cluster");
+        }
+        for (node, address) in book {
+            let is_new = node != self.identity.id && !self.book.contains_key(&node);
+            if is_new && address != self.config.address && newest.layout.member(node).is_some() {
+                self.note_address(node, address);
             }
         }
     }
@@ -185,8 +208,8 @@ impl Topology {
     }
 
     pub(super) fn send_agreement(&mut self, to: NodeId, outbox: &mut Outbox) {
-        if let Some((agreement, to)) = self.installed.clone().zip(self.address(to)) {
-            outbox.send_control(to, 0, &Control::Agreement(agreement.encode().into()));
+        if let Some(to) = self.address(to) {
+            self.tell_agreement(to, 0, outbox);
         }
     }
 

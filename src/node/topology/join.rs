@@ -117,15 +117,7 @@ impl Topology {
         self.hear_of_lost_memory(now, &joiner, outbox);
         let to = joiner.address;
         match self.admission(header, &joiner) {
-            Admission::In => {
-                if let Some(agreement) = &self.installed {
-                    outbox.send_control(
-                        to,
-                        header.request,
-                        &Control::Agreement(agreement.encode().into()),
-                    );
-                }
-            }
+            Admission::In => self.tell_agreement(to, header.request, outbox),
             Admission::Refused(why) => {
                 outbox.send_control(to, header.request, &Control::JoinRefused(why));
             }
@@ -217,10 +209,9 @@ impl Topology {
         for (name, joiner) in waiting {
             match agreement.layout.member_named(&name) {
                 Some(member) if member.lineage == joiner.lineage => {
-                    let message = Control::Agreement(agreement.encode().into());
-                    outbox.send_control(joiner.address, 0, &message);
                     let id = member.id;
                     self.note_address(id, joiner.address);
+                    self.tell_agreement(joiner.address, 0, outbox);
                 }
                 _ => {
                     self.join.waiting.insert(name, joiner);

@@ -250,3 +250,21 @@ fn what_makes_no_sense_as_a_joiner_is_dropped() {
     net.secs(1);
     assert_eq!(net.names(0), ["n1", "n2"]);
 }
+
+#[test]
+fn a_newcomer_learns_with_the_agreement_where_the_others_are() {
+    let mut net = Network::new(18);
+    net.loss_percent = 100;
+    net.swallow =
+        Some(|_, message| matches!(message, Control::PushPull(_) | Control::PushPullReply(_)));
+    net.add(&[]);
+    net.add(&[0]);
+    net.add(&[0]);
+    net.until("two know of each other what only the first could tell", |net| {
+        let knows = |node: usize, other: &str| {
+            let members = net.topology(node).members();
+            members.iter().any(|member| member.name == other && member.address.is_some())
+        };
+        knows(1, "n3") && knows(2, "n2")
+    });
+}
