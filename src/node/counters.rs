@@ -84,7 +84,6 @@ impl Counters {
     /// Counts something that the store could not do.
     pub(super) fn note_store_error(&mut self, error: &crate::store::StoreError) {
         let reason = match error {
-            crate::store::StoreError::Busy(_) => "busy",
             crate::store::StoreError::Full(_) => "full",
             crate::store::StoreError::Failed(_) => "failed",
             crate::store::StoreError::Busy(_) => "busy",

@@ -4,9 +4,8 @@ use super::get::dot_name;
 use super::request::{Goes, Labels, Origin, Request, Work};
 use super::{Shard, Turn};
 use crate::coordinator::Holding;
-use crate::error::Error;
 use crate::id::{NodeId, PartitionId};
-use crate::message::client::{Item, Reply};
+use crate::message::client::{Inspect, Item, Reply, Request as ClientRequest};
 use crate::message::peer::Data;
 use crate::node::ConnectionId;
 use base64::Engine;
@@ -38,9 +37,13 @@ impl Shard {
     /// Asks every position of the list, this node included.
     pub fn locate(&mut self, connection: ConnectionId, id: u64, item: Item, turn: &mut Turn) {
         let Some((bucket, partition, key)) = self.place(&item) else {
-            let error =
-                Error::NotFound(format!("bucket {}; create it or write to it", item.bucket));
-            turn.outbox.reply(connection, id, Reply::Failed(error));
+            // Perhaps this node has not heard of it yet.
+            let (origin, bucket) = (Origin::Client { connection, id }, item.bucket.clone());
+            let request = Box::new(ClientRequest::Inspect(Inspect::Locate(item)));
+            let work = Work::Parked { request, bucket, forwarded: false };
+            let request = self.begin(origin, None, self.timing.request, work, turn);
+            let number = self.requests.number();
+            self.keep(number, request);
             return;
         };
         let view = self.view.clone();

@@ -297,7 +297,6 @@ fn refused_context(error: ContextError) -> Error {
 /// What a caller hears of the store.
 pub(super) fn disk_error(error: StoreError) -> Error {
     match error {
-        StoreError::Busy(why) => Error::Overloaded(why),
         StoreError::Full(why) => Error::DiskFull(why),
         StoreError::Busy(why) => Error::Overloaded(why),
         StoreError::Failed(why) | StoreError::Damaged(why) => Error::Internal(why),

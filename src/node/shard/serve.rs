@@ -8,7 +8,7 @@ use super::{Life, Shard, Turn};
 use crate::coordinator::{Get, Scan};
 use crate::error::Error;
 use crate::id::PartitionId;
-use crate::message::client::{Info, Item, Reply, Request, SCAN_PAGE_LIMIT};
+use crate::message::client::{Info, Inspect, Item, Reply, Request, SCAN_PAGE_LIMIT};
 use crate::quorum::QuorumRequest;
 use crate::ring::{Bucket, is_bucket_name, partition_of};
 use crate::store::key::{self, PARTITION_KEY_LIMIT, SORT_KEY_LIMIT};
@@ -144,6 +144,10 @@ impl Shard {
                         limit,
                     })))
                 })
+            }
+            Request::Inspect(Inspect::Locate(item)) => {
+                let Origin::Client { connection, id } = origin else { return };
+                return self.locate(connection, id, item, turn);
             }
             Request::CreateBucket(_) | Request::Inspect(_) => {
                 Err(Error::Invalid("this request is not about one key".into()))
@@ -292,6 +296,10 @@ fn nothing(work: &Work, info: Info) -> Reply {
         Work::Parked { request, .. } if matches!(**request, Request::Scan { .. }) => {
             Reply::Page { items: Vec::new(), next: None }
         }
+        Work::Parked { request, bucket, .. } if matches!(**request, Request::Inspect(_)) => {
+            let what = format!("bucket {bucket}; create it or write to it");
+            Reply::Failed(Error::NotFound(what))
+        }
         _ => Reply::Got { values: Vec::new(), context: String::new(), info },
     }
 }
@@ -315,6 +323,7 @@ fn check_length(what: &str, size: usize, limit: usize) -> Result<(), Error> {
 fn bucket_name(request: &Request) -> &str {
     match request {
         Request::Get { item, .. } | Request::Put { item, .. } => &item.bucket,
+        Request::Inspect(Inspect::Locate(item)) => &item.bucket,
         Request::Scan { bucket, .. } => bucket,
         Request::CreateBucket(spec) => &spec.name,
         Request::Inspect(_) => "",
@@ -324,6 +333,7 @@ fn bucket_name(request: &Request) -> &str {
 fn key_of(request: &Request) -> &[u8] {
     match request {
         Request::Get { item, .. } | Request::Put { item, .. } => &item.key,
+        Request::Inspect(Inspect::Locate(item)) => &item.key,
         Request::Scan { key, .. } => key,
         Request::CreateBucket(_) | Request::Inspect(_) => &[],
     }
