@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 /// answered is none: two values could be chosen (a test shows it).
 ///
 /// - `promised` never shrinks; nothing below it is accepted.
-/// - A ballot is promised at most once: a proposer that died, forgot, and comes again with an old ballot
-///   gets no second majority for it, so one ballot never carries two values.
+/// - A ballot is promised at most once. Whoever asks twice under one ballot has lost the answer, or its
+///   memory: either way it takes a higher one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acceptor<V> {
     promised: Ballot,

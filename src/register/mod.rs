@@ -26,6 +26,8 @@ mod seat;
 mod chain_tests;
 #[cfg(test)]
 mod schedule_tests;
+#[cfg(test)]
+mod unit_tests;
 
 pub use acceptor::{Acceptance, Acceptor, Answer};
 pub use ballot::{Ballot, MAX_COUNTER_JUMP, backoff};

@@ -65,7 +65,8 @@ struct Tally {
 
 impl<V: Clone + PartialEq> Proposer<V> {
     /// A round under `ballot` that wants `own` chosen by a majority of `acceptors`. Send prepare with the
-    /// ballot to each of them.
+    /// ballot to each of them. The ballot comes from [`Seat::stand`](super::Seat::stand): no ballot is ever
+    /// used for two rounds.
     pub fn new(ballot: Ballot, acceptors: BTreeSet<AcceptorId>, own: V) -> Proposer<V> {
         assert!(!acceptors.is_empty(), "a value has somebody to choose it");
         let phase = Phase::Preparing { tally: Tally::default(), highest: None };

@@ -9,6 +9,7 @@
 //! Dropping the old acceptor is safe: the values up to 6 are chosen, and nobody can choose them again.
 
 use super::{Acceptance, Acceptor, Answer, Ballot};
+use crate::id::NodeId;
 use serde::{Deserialize, Serialize};
 
 /// The acceptor of the instance after the newest chosen value that its node knows. Durable, like
@@ -45,6 +46,24 @@ impl<V: Clone> Seat<V> {
     /// The acceptor of that instance.
     pub fn acceptor(&self) -> &Acceptor<V> {
         &self.acceptor
+    }
+
+    /// Begins a round of this node's own: promises it a ballot above all that this seat promised and above
+    /// `seen`, and returns it with what was accepted here: the proposer's first promise, if this node is an
+    /// acceptor. `None` if the counters are used up.
+    ///
+    /// **Make the seat durable before the ballot leaves.** A proposer that comes back and uses an old
+    /// ballot for another value can fork the chain: answers to its former life may still be on their way
+    /// (a test shows it). For the same reason a node proposes only while the newest value that it knows
+    /// names its lineage: one that was wiped knows none of its ballots.
+    pub fn stand(&mut self, node: NodeId, seen: Ballot) -> Option<(Ballot, Option<(Ballot, V)>)> {
+        let promised = self.acceptor.promised();
+        let above = if promised.may_jump_to(seen) { promised.max(seen) } else { promised };
+        let ballot = above.above(node)?;
+        match self.acceptor.prepare(ballot) {
+            Answer::Promise { accepted } => Some((ballot, accepted)),
+            Answer::Refused { .. } => None,
+        }
     }
 
     /// Phase 1 of `instance`.
