@@ -353,6 +353,9 @@ pub(crate) fn start(
     Ok(Started { front, writer, applier, keeper, opened })
 }
 
+/// An index and a log that agree.
+type Level = (Arc<dyn Index>, Recovered);
+
 /// Goes on with the index that is there. Nothing when it turns out to be of no use.
 fn try_trusted(
     disk: &Arc<dyn Disk>,
@@ -360,8 +363,8 @@ fn try_trusted(
     previous: Option<&State>,
     now: &mut State,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Option<(Arc<dyn Index>, Recovered)>, RecoverError> {
-    let attempt = || -> Result<Option<(Arc<dyn Index>, Recovered)>, RecoverError> {
+) -> Result<Option<Level>, RecoverError> {
+    let attempt = || -> Result<Option<Level>, RecoverError> {
         let index = make_index(false)?;
         let floor = previous.map_or(0, |state| state.floor);
         let level: IndexResult<Option<Applied>> = index.applied();
