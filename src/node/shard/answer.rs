@@ -3,7 +3,7 @@
 //! An answer counts only from a node that was asked, under the epoch of the tally. Everything else is
 //! late, repeated or strange, and is dropped.
 
-use super::request::{Origin, Request, Work};
+use super::request::{Request, Work};
 use super::{Shard, Turn};
 use crate::coordinator::{Holding, Page};
 use crate::message::Header;
@@ -111,11 +111,4 @@ impl Shard {
 fn decode(record: peer::Record) -> Result<Record, ()> {
     let decoded = Record::decode(&record.head, record.body).map_err(|_| ())?;
     Ok(Record { local: None, ..decoded })
-}
-
-impl Origin {
-    /// Whether a client waits, here or at another node.
-    pub fn is_client(&self) -> bool {
-        !matches!(self, Origin::Own)
-    }
 }

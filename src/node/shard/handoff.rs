@@ -18,7 +18,7 @@ use crate::id::NodeId;
 use crate::message::Class;
 use crate::message::peer::{self, Data};
 use crate::store::{Change, Store, StoreError, key};
-use crate::time::{Duration, Instant};
+use crate::time::Duration;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -220,10 +220,5 @@ impl Shard {
             on_the_way.remove(&work.item);
         }
         Goes::Away
-    }
-
-    /// When the next look is due; for tests of pacing.
-    pub(super) fn replay_soon(&mut self, now: Instant) {
-        self.timers.set(now, Timer::Handoff);
     }
 }

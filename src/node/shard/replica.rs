@@ -1,12 +1,11 @@
 //! What this node does for another that coordinates: store, read, page, count.
 
-use super::pending;
 use super::request::Origin;
 use super::{Shard, Turn, is_item};
 use crate::id::{NodeId, PartitionId};
+use crate::message::Header;
 use crate::message::client::SCAN_PAGE_LIMIT;
 use crate::message::peer::{self, Data, Refusal};
-use crate::message::{Class, Header};
 use crate::node::outbox::Release;
 use crate::ring::Role;
 use crate::store::key;
@@ -207,22 +206,5 @@ impl Shard {
         let digest = |head: &[u8]| Head::decode(head).map_or(0, |head| head.digest());
         let items = heads.into_iter().map(|(key, head)| (key, digest(&head))).collect();
         Ok((items, next))
-    }
-
-    /// Sends a record to another owner, with nobody waiting for the answer.
-    pub(super) fn push(
-        &mut self,
-        to: NodeId,
-        key: &Bytes,
-        partition: PartitionId,
-        turn: &mut Turn,
-    ) {
-        let Some(address) = self.address(to) else { return };
-        if let Ok(Some(record)) = pending::durable(key, turn.store) {
-            let (head, body) = record.encode();
-            let record = peer::Record { head, body };
-            let message = Data::Replicate { key: key.clone(), record, hint_for: None };
-            turn.outbox.send_data(address, Class::Background, partition, 0, 0, &message);
-        }
     }
 }
