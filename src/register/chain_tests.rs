@@ -76,7 +76,7 @@ impl Cluster {
         }
     }
 
-    fn join(&mut self, through: u64, joiner: Member) -> Result<(), Outcome<Agreement>> {
+    fn join(&mut self, through: u64, joiner: Member) -> Result<(), Box<Outcome<Agreement>>> {
         let change = Change::Join(joiner.clone());
         self.carry_out(through, &change)?;
         // Let in, it fetches the newest value and takes its seat behind it.
@@ -88,7 +88,7 @@ impl Cluster {
     }
 
     /// A member carries out a change: rounds until it is so, or until too few answer.
-    fn carry_out(&mut self, at: u64, change: &Change) -> Result<(), Outcome<Agreement>> {
+    fn carry_out(&mut self, at: u64, change: &Change) -> Result<(), Box<Outcome<Agreement>>> {
         let at = NodeId(at);
         let mut seen = Ballot::default();
         for _ in 0..50 {
@@ -99,7 +99,7 @@ impl Cluster {
             };
             let node = self.nodes.get_mut(&at).expect("it exists");
             if !known.layout.admits(at, node.lineage) {
-                return Err(Outcome::Unreachable { answered: 0, required: 1 });
+                return Err(Box::new(Outcome::Unreachable { answered: 0, required: 1 }));
             }
             let (ballot, accepted) = node.seat.stand(at, seen).expect("counters last");
             match self.round(at, ballot, accepted, &known, next) {
@@ -115,7 +115,7 @@ impl Cluster {
                     }
                     seen = Ballot::default();
                 }
-                Some(unreachable) => return Err(unreachable),
+                Some(unreachable) => return Err(Box::new(unreachable)),
             }
         }
         panic!("a proposer alone gets there");
@@ -211,7 +211,7 @@ fn two_joins_across_a_partition_give_one_layout() {
     // n4 asks n1, n5 asks n3, at one time. n3 reaches no majority of {1, 2, 3}.
     cluster.join(1, member(4, 104)).expect("n1 and n2 are a majority");
     let alone = cluster.join(3, member(5, 105));
-    assert_eq!(alone, Err(Outcome::Unreachable { answered: 1, required: 2 }));
+    assert_eq!(alone, Err(Box::new(Outcome::Unreachable { answered: 1, required: 2 })));
     cluster.cut.clear();
     // n3 tries again: it learns what was chosen without it, and applies its wish to that.
     cluster.join(3, member(5, 105)).expect("healed");
@@ -237,7 +237,8 @@ fn a_join_that_was_accepted_by_one_and_then_met_by_another_proposer_is_completed
     cluster.partition(&[1], &[2, 3]);
     let joined = cluster.join(3, member(5, 105));
     assert_eq!(cluster.chosen[&3], *four, "index 3 is what n2 had accepted");
-    assert_eq!(joined, Err(Outcome::Unreachable { answered: 2, required: 3 }), "of four, now");
+    let unreachable = Box::new(Outcome::Unreachable { answered: 2, required: 3 });
+    assert_eq!(joined, Err(unreachable), "of four, now");
     cluster.cut.clear();
     cluster.join(3, member(5, 105)).expect("n1 is back");
     assert_eq!(names(&cluster.chosen[&4]), ["n1", "n2", "n3", "n4", "n5"]);
@@ -257,7 +258,7 @@ fn story_28_a_wiped_member_cannot_fork_the_layout() {
     cluster.nodes.insert(NodeId(2), wiped);
     cluster.cut.clear();
     cluster.partition(&[1, 4], &[2, 3]);
-    let unreachable = Outcome::Unreachable { answered: 1, required: 2 };
+    let unreachable = Box::new(Outcome::Unreachable { answered: 1, required: 2 });
     let other = cluster.carry_out(3, &Change::Join(member(5, 105)));
     assert_eq!(other, Err(unreachable.clone()), "B's promise counts for nothing");
     let admission = Change::Join(member(2, 202));

@@ -106,10 +106,10 @@ impl<V: Clone + PartialEq> Proposer<V> {
             return Step::Wait;
         }
         tally.yes.insert(from);
-        if let Some((before, value)) = accepted {
-            if highest.as_ref().is_none_or(|(top, _)| before > *top) {
-                *highest = Some((before, value));
-            }
+        if let Some((before, value)) = accepted
+            && highest.as_ref().is_none_or(|(top, _)| before > *top)
+        {
+            *highest = Some((before, value));
         }
         if tally.yes.len() < majority {
             return Step::Wait;

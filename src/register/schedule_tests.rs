@@ -190,7 +190,7 @@ impl World {
     }
 
     fn run(seed: u64, guard: Guard) -> World {
-        let mut world = World::new(seed, if seed % 2 == 0 { 3 } else { 5 }, 3, guard);
+        let mut world = World::new(seed, if seed.is_multiple_of(2) { 3 } else { 5 }, 3, guard);
         for _ in 0..150 {
             world.turn();
         }
@@ -244,10 +244,10 @@ fn when_the_storm_is_over_one_round_after_another_chooses_the_value() {
             while let Some(message) = world.wire.pop() {
                 world.deliver(message);
             }
-            if let Some(mut proposer) = world.proposers[0].take() {
-                if let Outcome::Contended { above } = proposer.give_up() {
-                    world.seen[0] = above;
-                }
+            if let Some(mut proposer) = world.proposers[0].take()
+                && let Outcome::Contended { above } = proposer.give_up()
+            {
+                world.seen[0] = above;
             }
         }
         assert_eq!(world.outcomes.len(), 1, "seed {seed}");
