@@ -7,7 +7,7 @@ use super::outbox::{Outbox, Release};
 use super::shard::{Shard, Turn, Want};
 use super::topology::{OpenError, Ticket, Topology, flags};
 use crate::error::Error;
-use crate::id::{ClusterId, NodeId};
+use crate::id::{ClusterId, Lineage, NodeId};
 use crate::message::client::{BucketSpec, Reply, Request};
 use crate::message::{Frame, Kind, decode};
 use crate::store::{CommitNumber, Store, StoreError};
@@ -414,6 +414,16 @@ impl<S: Store> Node<S> {
     /// The store, for a driver that wants to look at it.
     pub fn store(&self) -> &S {
         &self.store
+    }
+
+    /// The store, for a driver that keeps its books.
+    pub fn store_mut(&mut self) -> &mut S {
+        &mut self.store
+    }
+
+    /// The life of this node's data.
+    pub fn lineage(&self) -> Lineage {
+        self.topology.lineage()
     }
 
     /// Ends the node and gives back its store, for a driver that closes it.

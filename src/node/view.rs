@@ -13,7 +13,7 @@ pub struct Peer {
     pub name: String,
     /// Its native address; `None` while nobody has told it.
     pub address: Option<SocketAddr>,
-    /// SWIM has not given it up. A hint at whom to ask first; never a reason to count anybody.
+    /// SWIM has not given it up, or has not met it yet. A hint at whom to ask first; never a reason to count anybody.
     pub alive: bool,
 }
 

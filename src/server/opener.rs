@@ -5,7 +5,7 @@ use super::machine::{Birth, Machine, Opener};
 use super::start::StartError;
 use crate::config::{Durability, ServerConfig, StoreSection};
 use crate::node::{Counters, Effect, Event, Node};
-use crate::store::{self, SledStore, StoreError};
+use crate::store::{self, CommitNumber, SledStore, Store, StoreError};
 use crate::time::{Instant, Now};
 use std::path::PathBuf;
 
@@ -37,9 +37,9 @@ impl NodeOpener {
 }
 
 impl Opener for NodeOpener {
-    type Machine = Node<SledStore>;
+    type Machine = RealNode;
 
-    fn open(&mut self, birth: Birth) -> Result<Node<SledStore>, StartError> {
+    fn open(&mut self, birth: Birth) -> Result<RealNode, StartError> {
         let directory = DataDirectory::prepare(&self.path)?;
         // From here on by its whole name: the process may change its working directory.
         self.path = directory.path().to_owned();
@@ -59,8 +59,11 @@ impl Opener for NodeOpener {
             data = %self.path.display(), clean = opened.clean, replayed = opened.replayed,
             rebuilt = opened.rebuilt, "the store is open"
         );
-        Node::open(birth.config, store, damaged, birth.seed, birth.now)
-            .map_err(|error| StartError::Node(error.to_string()))
+        let mut node = Node::open(birth.config, store, damaged, birth.seed, birth.now)
+            .map_err(|error| StartError::Node(error.to_string()))?;
+        let lineage = node.lineage();
+        node.store_mut().set_lineage(lineage);
+        Ok(RealNode { node, forget_damage_above: damaged.then_some(opened.durable) })
     }
 
     fn set_aside(&mut self) -> Result<PathBuf, StartError> {
@@ -68,43 +71,54 @@ impl Opener for NodeOpener {
     }
 }
 
-impl Machine for Node<SledStore> {
+/// The node on its disk.
+pub struct RealNode {
+    node: Node<SledStore>,
+    /// The store was damaged when it opened: once more than this is durable, the new lineage is, and the
+    /// damage is dealt with.
+    forget_damage_above: Option<CommitNumber>,
+}
+
+impl Machine for RealNode {
     fn handle(&mut self, now: Now, event: Event) {
-        Node::handle(self, now, event);
+        self.node.handle(now, event);
     }
 
     fn end_turn(&mut self, now: Now) {
-        Node::end_turn(self, now);
-    }
-
-    fn poll_effect(&mut self) -> Option<Effect> {
-        Node::poll_effect(self)
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        Node::poll_timeout(self)
-    }
-
-    fn counters(&self) -> Counters {
-        Node::counters(self)
-    }
-
-    fn readiness(&self) -> Result<(), String> {
-        match crate::store::Store::failed(self.store()) {
-            Some(error) => Err(error.to_string()),
-            None => Node::readiness(self),
+        self.node.end_turn(now);
+        let durable = self.node.store().durable();
+        if self.forget_damage_above.take_if(|above| durable > *above).is_some()
+            && let Err(error) = self.node.store_mut().forget_damage()
+        {
+            tracing::error!(%error, "the damage will be told again at the next start");
         }
     }
 
+    fn poll_effect(&mut self) -> Option<Effect> {
+        self.node.poll_effect()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.node.poll_timeout()
+    }
+
+    fn counters(&self) -> Counters {
+        self.node.counters()
+    }
+
+    fn readiness(&self) -> Result<(), String> {
+        self.node.readiness()
+    }
+
     fn begin_stop(&mut self, now: Now) {
-        Node::begin_stop(self, now);
+        self.node.begin_stop(now);
     }
 
     fn is_stopped(&self) -> bool {
-        Node::is_stopped(self)
+        self.node.is_stopped()
     }
 
     fn close(self) -> Result<(), StoreError> {
-        self.into_store().close()
+        self.node.into_store().close()
     }
 }

@@ -179,7 +179,8 @@ impl Topology {
     /// installed a first agreement.
     ///
     /// A suspect counts as alive: it is still asked, for most suspicions are wrong, and the data path has
-    /// timeouts and breakers of its own.
+    /// timeouts and breakers of its own. So does a member that nobody has heard of yet in this run: a node
+    /// that has just started asks rather than gives up.
     pub fn take_view(&mut self) -> Option<View> {
         let agreement = self.installed.clone()?;
         if !std::mem::take(&mut self.view_changed) {
@@ -195,7 +196,7 @@ impl Topology {
                 let peer = Peer {
                     name: member.name.clone(),
                     address: self.address(member.id),
-                    alive: life.is_some_and(|life| life.state.is_live()),
+                    alive: life.is_none_or(|life| life.state.is_live()),
                 };
                 (member.id, peer)
             })
