@@ -5,16 +5,17 @@
 //!
 //! | floor | modules | what it is |
 //! |---|---|---|
-//! | 0 | [`error`], [`id`], [`quorum`], [`time`], `config` | ground |
-//! | 1 | [`version`], `ring`, `store` | causality; who owns what; ordered bytes, atomic batches |
+//! | 0 | [`error`], [`id`], [`quorum`], [`time`] | ground: the words that all others use |
+//! | 1 | `config`, [`version`], `ring`, `store` | settings; causality; who owns what; ordered bytes, atomic batches |
 //! | 2 | `swim`, `register`, `coordinator` | who is alive; what was agreed; has the quorum been met? |
-//! | 3 | [`message`] | bytes and messages |
-//! | 4 | `node` | the whole node as one pure machine |
-//! | 5 | [`client`], `sim` | the client library; the deterministic driver |
-//! | 7 | `server` | tokio, sockets, disks |
+//! | 3 | [`message`] | frames and envelopes: bytes and messages |
+//! | 4 | `node` | the whole node as one pure machine: topology and shard over one outbox |
+//! | 5 | `client`, `sim` | the client library; the deterministic driver |
+//! | 7 | `server` | the real driver: tokio, sockets, HTTP, a disk |
 //! | 8 | `cli` | what people type |
 //!
-//! `ARCHITECTURE.md` follows a put, a gossip packet and a sync round through them.
+//! A put goes `server` → `node` → `coordinator` (the tally) and `version` (the dot) → `store` (durable), and
+//! only then back. `ARCHITECTURE.md` follows a put, a gossip packet and a sync round through them.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
