@@ -34,8 +34,10 @@ pub struct View {
     /// The other members.
     pub peers: BTreeMap<NodeId, Peer>,
     /// A majority has answered how far it saw this node, and nobody saw it further ahead. Until then the
-    /// node mints fresh actors, promises nothing and does not count towards R.
+    /// node mints fresh actors and promises nothing.
     pub witnessed: bool,
+    /// Enough members have answered for this node's reads to count towards R: see `topology::witness`.
+    pub counts: bool,
     /// The agreement names this node with this lineage. Otherwise it is fenced.
     pub admitted: bool,
 }

@@ -185,7 +185,7 @@ impl Shard {
                 }
             }
         }
-        let rebuilding = !self.view.witnessed || self.slots.is_rebuilding(partition);
+        let rebuilding = !self.view.counts || self.slots.is_rebuilding(partition);
         Ok(Holding { digest, record, rebuilding, stands_in_for })
     }
 

@@ -168,7 +168,7 @@ impl Shard {
         let came_back = view.peers.iter().any(|(node, peer)| {
             peer.alive && old.peers.get(node).is_none_or(|before| !before.alive)
         });
-        if came_back || epoch_changed || old.witnessed != view.witnessed {
+        if came_back || epoch_changed || old.counts != view.counts {
             self.sync.hurry(turn.now.instant);
         }
         if epoch_changed {

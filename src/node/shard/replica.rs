@@ -185,7 +185,7 @@ impl Shard {
         let (items, next) = self
             .digests(header.partition, from, limit.clamp(1, DIGESTS_PER_PAGE), turn)
             .map_err(|_| Refusal::Unreadable)?;
-        let rebuilding = !self.view.witnessed || self.slots.is_rebuilding(header.partition);
+        let rebuilding = !self.view.counts || self.slots.is_rebuilding(header.partition);
         Ok(Data::DigestPage { items, next, rebuilding })
     }
 

@@ -128,7 +128,7 @@ impl Shard {
                 items.push((key, record));
             }
         }
-        let rebuilding = !self.view.witnessed || self.slots.is_rebuilding(partition);
+        let rebuilding = !self.view.counts || self.slots.is_rebuilding(partition);
         Ok(Page { items, end, rebuilding })
     }
 }

@@ -221,7 +221,7 @@ impl Shard {
     }
 
     fn finish_slots(&mut self, turn: &mut Turn) {
-        if !self.view.witnessed {
+        if !self.view.counts {
             return;
         }
         for change in self.slots.complete(&self.view) {

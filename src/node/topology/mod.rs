@@ -207,6 +207,7 @@ impl Topology {
             name: self.identity.name.clone(),
             peers,
             witnessed: self.witness.passed(),
+            counts: self.witness.counts(),
             admitted: self.is_admitted(),
             agreement,
         })

@@ -74,7 +74,7 @@ impl Topology {
         if !self.is_admitted() {
             return Err(self.waiting_reason());
         }
-        if !self.witness.passed() {
+        if !self.witness.counts() {
             return Err(
                 "waiting for a majority of members to say how far they have seen this node".into(),
             );

@@ -15,6 +15,10 @@
 //!   acceptor was part of a majority, so at least ⌊n/2⌋ others took part as well, or saw the outcome; of
 //!   the n−1 others any ⌈n/2⌉ must hold one of them. That is a majority of all members, where the node's
 //!   own word counts only when n is even. A cluster of one has nobody to ask.
+//! - **To count towards R** less is enough, once everybody has had [`GRACE`] to answer: ⌊n/2⌋ of the others,
+//!   with this node a majority. Else two of three nodes could not serve quorum reads, only because one of
+//!   them was restarted while the third is away. Numbers spread by gossip, so those who answer know what
+//!   the silent ones saw but for its last second; an old copy is older than that.
 //! - A member that comes back empty has lost what it saw; that counts as its answer (see `join`).
 //! - An answer counts only from a member whose agreement is no newer than ours: otherwise the newer one
 //!   is fetched first.
@@ -37,6 +41,8 @@ const PERSIST_INTERVAL: Duration = Duration::from_secs(1);
 const ASK_INTERVAL: Duration = Duration::from_millis(500);
 /// How often those are asked who did not answer before the check was passed.
 const ASK_LATER_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a node that starts waits for more answers than a majority with itself makes.
+const GRACE: Duration = Duration::from_secs(5);
 /// How often one node is told that it was seen further ahead.
 const TELL_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -59,6 +65,8 @@ pub(super) struct Witness {
     told: BTreeMap<NodeId, Instant>,
     answered: BTreeSet<NodeId>,
     passed: bool,
+    counts: bool,
+    grace_ends: Instant,
     ask_at: Instant,
 }
 
@@ -82,6 +90,8 @@ impl Witness {
             told: BTreeMap::new(),
             answered: BTreeSet::new(),
             passed: fresh,
+            counts: fresh,
+            grace_ends: now + GRACE,
             ask_at: now,
         })
     }
@@ -119,6 +129,20 @@ impl Witness {
     /// Whether the check is passed.
     pub fn passed(&self) -> bool {
         self.passed
+    }
+
+    /// Whether enough have answered for this node's reads to count.
+    pub fn counts(&self) -> bool {
+        self.counts || self.passed
+    }
+
+    /// Judges whether this node's reads count by now. True when that has just changed.
+    fn judge_counting(&mut self, now: Instant, others: &BTreeSet<NodeId>) -> bool {
+        let answers = self.answered.intersection(others).count();
+        let counts = now >= self.grace_ends && answers >= others.len().div_ceil(2);
+        let changed = counts && !self.counts();
+        self.counts |= counts;
+        changed
     }
 
     /// A member answered, and knows of nothing that we lack. `members` counts this node too. Returns
@@ -178,7 +202,9 @@ impl Witness {
         let ask = (!others.is_subset(&self.answered)).then_some(self.ask_at);
         let persist = self.changed.then_some(self.persist_at);
         let tell = (!self.regressed.is_empty()).then_some(Instant::default());
-        [ask, persist, tell].into_iter().flatten().min()
+        let grace =
+            (!self.counts() && !others.is_empty()).then_some(self.grace_ends.max(self.ask_at));
+        [ask, persist, tell, grace].into_iter().flatten().min()
     }
 }
 
@@ -254,6 +280,9 @@ impl Topology {
                     outbox.send_control(to, 0, &Control::AskWitness);
                 }
             }
+        }
+        if self.is_admitted() && self.witness.judge_counting(now.instant, &self.others()) {
+            self.view_changed = true;
         }
         for (node, seen) in self.witness.poll_tell(now.instant) {
             if let Some(to) = self.address(node) {

@@ -1,7 +1,9 @@
 //! What must hold on a calm day.
 
 use super::kit::*;
+use quorate::message::client::Inspect;
 use quorate::quorum::Consistency;
+use quorate::time::Duration;
 use quorate::version::OperationId;
 
 #[test]
@@ -25,4 +27,18 @@ fn the_same_seed_is_the_same_trace() {
     };
     assert_eq!(run(5), run(5));
     assert_ne!(run(5), run(6));
+}
+
+#[test]
+fn two_of_three_serve_quorum_reads_although_one_was_restarted_while_the_third_is_away() {
+    let mut cluster = cluster(3, 11);
+    acked(cluster.ask(1, put("k", "v1", "")));
+    converges(&mut cluster, "k", &["v1"]);
+    cluster.kill(3);
+    cluster.kill(2);
+    cluster.start(2);
+    cluster.run_for(Duration::from_secs(30));
+    assert_eq!(got(cluster.ask(1, get("k", level(Consistency::Quorum)))).0, ["v1"]);
+    let info = inspect(&mut cluster, 2, Inspect::Status);
+    assert_eq!(info["ready"], true, "{info}");
 }
