@@ -8,7 +8,7 @@
 //! ```
 //!
 //! What counts towards R: an owner that is not rebuilding, whether it has the item or not; a fallback
-//! only for an owner whose item it keeps. A fallback's "nothing" is no answer at all.
+//! only for an owner whose item it keeps, once others have vouched for it. A fallback's "nothing" is no answer at all.
 
 use super::{Reach, Replicas};
 use crate::id::NodeId;
@@ -164,7 +164,9 @@ impl Get {
             }
         }
         for (node, holding) in self.holdings() {
-            let keeps = holding.digest.is_some() && !self.owners.contains(&node);
+            // A stand-in's `rebuilding` says that it may be an old copy of itself.
+            let trusted = !holding.rebuilding && !self.owners.contains(&node);
+            let keeps = trusted && holding.digest.is_some();
             let slot = holding
                 .stands_in_for
                 .iter()

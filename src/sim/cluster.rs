@@ -63,6 +63,7 @@ struct Member {
     woken: Option<Instant>,
     sync_due: bool,
     sync_held: bool,
+    damaged: bool,
     join: Vec<SocketAddr>,
     bootstrap: bool,
 }
@@ -117,7 +118,9 @@ impl Cluster {
 
     fn add(&mut self, bootstrap: bool) {
         let number = self.members.len() + 1;
-        let seed: SocketAddr = address(1);
+        // Everybody names everybody who was there at first, as a configuration file would.
+        let others = (1..=self.options.nodes).filter(|other| *other != number);
+        let join = others.map(address).collect();
         self.members.push(Member {
             name: format!("n{number}"),
             address: address(number),
@@ -130,7 +133,8 @@ impl Cluster {
             woken: None,
             sync_due: false,
             sync_held: false,
-            join: if number == 1 { vec![address(2)] } else { vec![seed] },
+            damaged: false,
+            join,
             bootstrap,
         });
         self.start(number);
@@ -209,6 +213,11 @@ impl Cluster {
         self.push(self.now + Duration::from_micros(1), number, life, Delivery::Begin);
     }
 
+    /// The next start of this node is told that its store lost something it had called durable.
+    pub fn damage(&mut self, number: usize) {
+        self.members[number - 1].damaged = true;
+    }
+
     /// A node with another address: the next start listens there.
     pub fn move_to(&mut self, number: usize, port: u16) {
         self.members[number - 1].address = SocketAddr::from(([127, 0, 0, 1], port));
@@ -267,6 +276,11 @@ impl Cluster {
     /// The answer, if it has come.
     pub fn answer(&mut self, pending: Pending) -> Outcome {
         self.replies.remove(&pending.0)
+    }
+
+    /// Whether the answer has come.
+    pub fn answered(&self, pending: Pending) -> bool {
+        self.replies.contains_key(&pending.0)
     }
 
     /// Sends a request and runs until its answer comes; `None` if none does within 20 simulated seconds.
@@ -402,7 +416,8 @@ impl Cluster {
             timing: self.options.timing,
             ..Config::new(&member.name, member.address)
         };
-        let node = Node::open(config, member.store.clone(), false, seed, now);
+        let damaged = std::mem::take(&mut member.damaged);
+        let node = Node::open(config, member.store.clone(), damaged, seed, now);
         member.node = Some(node.expect("a simulated directory opens"));
     }
 

@@ -16,6 +16,7 @@ pub struct Network {
     pub duplicate_permille: u32,
     cut: BTreeSet<(usize, usize)>,
     slow: BTreeMap<usize, Duration>,
+    slow_streams: BTreeMap<(usize, usize), Duration>,
     last: BTreeMap<(usize, usize), Instant>,
 }
 
@@ -28,6 +29,7 @@ impl Default for Network {
             duplicate_permille: 0,
             cut: BTreeSet::new(),
             slow: BTreeMap::new(),
+            slow_streams: BTreeMap::new(),
             last: BTreeMap::new(),
         }
     }
@@ -54,8 +56,14 @@ impl Network {
         self.slow.insert(node, by);
     }
 
+    /// Streams of this link, not datagrams, take so much longer: gossip goes on, requests hang.
+    pub fn slow_stream(&mut self, from: usize, to: usize, by: Duration) {
+        self.slow_streams.insert((from, to), by);
+    }
+
     /// Every link works again.
     pub fn heal(&mut self) {
+        self.slow_streams.clear();
         self.cut.clear();
         self.slow.clear();
     }
@@ -79,7 +87,8 @@ impl Network {
         to: usize,
         rng: &mut fastrand::Rng,
     ) -> Option<Instant> {
-        let arrives = now + self.delay(from, to, rng);
+        let stalled = self.slow_streams.get(&(from, to)).copied().unwrap_or_default();
+        let arrives = now + self.delay(from, to, rng) + stalled;
         if self.is_cut(from, to) {
             return None;
         }

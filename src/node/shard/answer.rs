@@ -21,7 +21,7 @@ impl Shard {
         match answer {
             Data::Refused(refusal) => return self.answered_no(id, request, from, refusal, turn),
             Data::Forwarded(reply) if matches!(request.work, Work::Forward(_)) => {
-                return self.forwarded(id, request, reply, turn);
+                return self.forwarded(id, request, from, reply, turn);
             }
             Data::Replicated if matches!(request.work, Work::Handoff(_)) => {
                 self.drop_request(id);

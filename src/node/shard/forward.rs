@@ -3,6 +3,7 @@
 //! A forward that stays unanswered goes to the next node with the same operation id, so a put that was
 //! done twice is still one write.
 
+use super::put::disk_error;
 use super::request::{Goes, Labels, Origin, Request, Work};
 use super::{Shard, Turn};
 use crate::coordinator::{Reach, Replicas};
@@ -23,6 +24,8 @@ pub(super) struct ForwardWork {
     candidates: Vec<NodeId>,
     /// It has left this node, so its outcome may be unknown.
     left: bool,
+    /// Somebody who was asked has not answered: that one may have begun it.
+    silent: bool,
 }
 
 impl Shard {
@@ -50,7 +53,8 @@ impl Shard {
         candidates.retain(|node| seen.insert(*node));
         candidates.reverse();
         let id = self.requests.number();
-        let work = ForwardWork { request, partition, quorum, candidates, left: false };
+        let work =
+            ForwardWork { request, partition, quorum, candidates, left: false, silent: false };
         let mut request = self.begin(origin, labels, deadline, Work::Forward(Box::new(work)), turn);
         // The coordinator there may itself have to pass over a silent replica first.
         request.attempt = self.timing.attempt * 2;
@@ -68,7 +72,11 @@ impl Shard {
                 return Goes::On;
             }
             let required = forward.quorum.required;
-            self.fail(request, Error::Unavailable { required, alive: 0 }, turn);
+            let error = match &self.disk {
+                Some(error) => disk_error(error.clone()),
+                None => Error::Unavailable { required, alive: 0 },
+            };
+            self.fail(request, error, turn);
             return Goes::Away;
         };
         forward.left = true;
@@ -78,7 +86,20 @@ impl Shard {
     }
 
     /// The answer to a forwarded put. One that merely failed to begin over there may begin elsewhere.
-    pub(super) fn forwarded(&mut self, id: u64, request: Request, reply: Reply, turn: &mut Turn) {
+    pub(super) fn forwarded(
+        &mut self,
+        id: u64,
+        mut request: Request,
+        from: NodeId,
+        reply: Reply,
+        turn: &mut Turn,
+    ) {
+        let not_begun = matches!(&reply, Reply::Failed(Error::Overloaded(_) | Error::DiskFull(_)));
+        let Work::Forward(forward) = &request.work else { return };
+        if not_begun && (forward.silent || !forward.candidates.is_empty()) {
+            request.sent.retain(|sent| sent.to != from);
+            return self.go_on(id, request, turn);
+        }
         self.drop_request(id);
         self.finish(&request, reply, turn);
     }
@@ -99,6 +120,10 @@ impl Shard {
             forward.candidates.insert(0, from);
         }
         self.go_on(id, request, turn);
+    }
+
+    pub(super) fn forward_silent(forward: &mut ForwardWork) {
+        forward.silent = true;
     }
 
     pub(super) fn expire_forward(&mut self, request: &Request, turn: &mut Turn) {

@@ -235,8 +235,11 @@ impl Shard {
         get.write_back = Some(WriteBack { record, open: to.clone(), stale: to.len(), need });
         for node in to {
             if node == me {
-                self.join_here(&key, &joined, turn);
-                turn.outbox.when_durable(Release::Stored { request: id, epoch: request.epoch });
+                if self.join_here(&key, &joined, turn) {
+                    turn.outbox.when_durable(Release::Stored { request: id, epoch: request.epoch });
+                } else if let Work::Get(get) = &mut request.work {
+                    get.refused(me);
+                }
                 continue;
             }
             let sent = peer::Record { head: head.clone(), body: body.clone() };

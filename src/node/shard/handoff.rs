@@ -43,7 +43,9 @@ pub(super) struct HandoffWork {
 #[derive(Debug, Default)]
 pub(in crate::node) struct Handoff {
     pending: BTreeMap<NodeId, u64>,
-    known: BTreeMap<NodeId, BTreeSet<Bytes>>,
+    /// Hints that were kept (true) or forgotten (false) in batches that may not be durable yet. The store
+    /// still shows the state before.
+    staged: BTreeMap<NodeId, BTreeMap<Bytes, bool>>,
     cursor: BTreeMap<NodeId, Bytes>,
     on_the_way: BTreeMap<NodeId, BTreeSet<Bytes>>,
 }
@@ -90,14 +92,11 @@ impl Shard {
             return;
         }
         let hint = key::hint(owner, item);
-        // Hints of this turn and of batches under way are not in the store yet.
-        let staged = self.handoff.known.entry(owner).or_default();
-        let fresh = !staged.contains(item) && !matches!(turn.store.head(&hint), Ok(Some(_)));
-        if fresh {
-            staged.insert(item.clone());
+        if !self.is_hinted(owner, item, turn) {
             *self.handoff.pending.entry(owner).or_default() += 1;
             self.counters.hints_stored += 1;
         }
+        self.handoff.staged.entry(owner).or_default().insert(item.clone(), true);
         // Written again also when it is there: a handoff that is ending right now would erase it.
         turn.outbox.persist(Change::Put { key: hint, head: Bytes::new(), body: Bytes::new() });
         if let Some(on_the_way) = self.handoff.on_the_way.get_mut(&owner) {
@@ -105,8 +104,19 @@ impl Shard {
         }
     }
 
+    /// Whether a hint is kept once everything that is on its way to the disk has arrived there.
+    fn is_hinted(&self, owner: NodeId, item: &Bytes, turn: &Turn) -> bool {
+        match self.handoff.staged.get(&owner).and_then(|staged| staged.get(item)) {
+            Some(kept) => *kept,
+            None => !matches!(turn.store.head(&key::hint(owner, item)), Ok(None)),
+        }
+    }
+
     /// Sends the next hinted items to every owner that can be reached.
     pub(super) fn replay_hints(&mut self, turn: &mut Turn) {
+        if turn.outbox.is_idle() {
+            self.handoff.staged.clear();
+        }
         let owners: Vec<NodeId> = self.handoff.pending().map(|(owner, _)| owner).collect();
         for owner in owners {
             if self.peers.reach(owner, &self.view, turn.now.instant) == Reach::Up {
@@ -131,7 +141,9 @@ impl Shard {
             None => self.handoff.cursor.remove(&owner),
         };
         for (hint, _) in page {
-            if let Some((owner, item)) = key::parse_hint(&hint) {
+            if let Some((owner, item)) = key::parse_hint(&hint)
+                && self.is_hinted(owner, &item, turn)
+            {
                 self.hand_over(owner, item, turn);
             }
         }
@@ -189,13 +201,14 @@ impl Shard {
 
     /// The hint goes; and with the last one the item, where this node owns nothing of it.
     fn forget_hint(&mut self, owner: NodeId, item: &Bytes, turn: &mut Turn) {
+        if !self.is_hinted(owner, item, turn) {
+            return;
+        }
         turn.outbox.persist(Change::Erase { key: key::hint(owner, item) });
         if let Some(count) = self.handoff.pending.get_mut(&owner) {
             *count = count.saturating_sub(1);
         }
-        if let Some(known) = self.handoff.known.get_mut(&owner) {
-            known.remove(item);
-        }
+        self.handoff.staged.entry(owner).or_default().insert(item.clone(), false);
         let Some(parsed) = key::parse_item(item) else { return };
         let Some(bucket) = self.buckets_by_id.get(&parsed.bucket.0) else { return };
         let n = bucket.settings.n;
@@ -203,11 +216,7 @@ impl Shard {
             return;
         }
         let list = self.view.agreement.layout.preference_list(parsed.partition, n);
-        let hinted = list.owners().filter(|other| *other != owner).any(|other| {
-            let staged = self.handoff.known.get(&other).is_some_and(|known| known.contains(item));
-            staged || !matches!(turn.store.head(&key::hint(other, item)), Ok(None))
-        });
-        if !hinted {
+        if !list.owners().any(|other| self.is_hinted(other, item, turn)) {
             self.stage(item.clone(), None, None, turn);
         }
     }

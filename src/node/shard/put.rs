@@ -85,6 +85,9 @@ impl Shard {
         partition: PartitionId,
         turn: &mut Turn,
     ) -> Result<PutWork, Error> {
+        if let Some(error) = &self.disk {
+            return Err(disk_error(error.clone()));
+        }
         if self.life != Life::Running {
             return Err(Error::Overloaded("the node is starting or stopping".into()));
         }
@@ -282,8 +285,11 @@ impl Shard {
         let me = self.view.me;
         for id in self.requests.numbers() {
             let Some(mut request) = self.requests.take(id) else { continue };
-            if matches!(request.work, Work::Put(_)) {
-                self.was_refused(id, &mut request, me, turn);
+            match &mut request.work {
+                Work::Put(_) => self.was_refused(id, &mut request, me, turn),
+                // What it waits for was in that batch, or comes after it.
+                Work::Compare(compare) => compare.failed = true,
+                _ => {}
             }
             self.go_on(id, request, turn);
         }

@@ -121,8 +121,12 @@ impl Shard {
     }
 
     /// Joins a record into this node's own, in the batch of this turn. False when the own one cannot be
-    /// read: what lies there is left alone.
+    /// read, or the disk takes no writes: what lies there is left alone.
     pub(super) fn join_here(&mut self, key: &Bytes, incoming: &Record, turn: &mut Turn) -> bool {
+        // After a refused batch nobody here knows what is still on its way for a key.
+        if self.disk.is_some() {
+            return false;
+        }
         let latest = match self.pending.latest(key, turn.store) {
             Ok(latest) => latest,
             Err(error) => {

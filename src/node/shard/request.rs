@@ -278,7 +278,8 @@ impl Shard {
             }
             Work::Get(get) => get.silent(node),
             Work::Scan(scan) => scan.tally.silent(node),
-            Work::Forward(_) | Work::Locate(_) | Work::Handoff(_) | Work::Parked { .. } => {}
+            Work::Forward(forward) => Shard::forward_silent(forward),
+            Work::Locate(_) | Work::Handoff(_) | Work::Parked { .. } => {}
             Work::Compare(compare) => compare.failed = true,
         }
     }

@@ -309,6 +309,10 @@ impl Shard {
     ) {
         let Work::Compare(compare) = &mut request.work else { return };
         let (Some(key), Some(theirs)) = (compare.fetching.take(), holding.record) else { return };
+        if self.disk.is_some() {
+            compare.failed = true;
+            return;
+        }
         let mine = match self.pending.latest(&key, turn.store) {
             Ok(mine) => mine,
             // Unreadable here: what the other one holds is written over it.

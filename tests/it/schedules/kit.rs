@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use quorate::Error;
-use quorate::message::client::{Inspect, Item, Reply, Request};
+use quorate::message::client::{Info, Inspect, Item, Reply, Request};
+use quorate::node::Timing;
 use quorate::quorum::{Consistency, QuorumRequest};
 use quorate::sim::{Cluster, Options};
 use quorate::time::Duration;
@@ -64,7 +65,10 @@ pub fn spec(name: &str) -> quorate::message::client::BucketSpec {
 pub fn inspect(cluster: &mut Cluster, number: usize, what: Inspect) -> serde_json::Value {
     match cluster.ask(number, Request::Inspect(what)) {
         Some(Reply::Json(json)) => serde_json::from_str(&json).expect("JSON"),
-        Some(Reply::Failed(Error::NotFound(_))) => serde_json::Value::Null,
+        // No such item; and a node that is not in yet.
+        Some(Reply::Failed(Error::NotFound(_) | Error::Unavailable { .. })) => {
+            serde_json::Value::Null
+        }
         other => panic!("n{number} says {other:?}"),
     }
 }
@@ -183,3 +187,113 @@ pub fn converges(cluster: &mut Cluster, key: &str, expected: &[&str]) {
     }
     panic!("{key} does not converge to {expected:?}: {last:?}");
 }
+
+/// Five nodes with the bucket `b`, and the owners and fallbacks of the key `k`. Partitions are compared
+/// every five seconds, that stories may be short.
+pub fn five(seed: u64) -> (Cluster, [usize; 3], [usize; 2]) {
+    let timing = Timing { sync: Duration::from_secs(5), ..Timing::default() };
+    five_with(seed, timing)
+}
+
+/// As [`five`]; partitions are compared once an hour, so that nothing is mended by that.
+pub fn five_without_sync(seed: u64) -> (Cluster, [usize; 3], [usize; 2]) {
+    let timing = Timing { sync: Duration::from_secs(3600), ..Timing::default() };
+    five_with(seed, timing)
+}
+
+fn five_with(seed: u64, timing: Timing) -> (Cluster, [usize; 3], [usize; 2]) {
+    let mut cluster = Cluster::new(Options { nodes: 5, seed, timing, ..Options::default() });
+    formed(&mut cluster, 5);
+    assert_eq!(cluster.ask(1, Request::CreateBucket(spec("b"))), Some(Reply::BucketReady));
+    everybody_knows(&mut cluster, 5, 1);
+    let (owners, fallbacks) = places(&mut cluster, "k");
+    let three = owners.try_into().expect("three owners");
+    (cluster, three, fallbacks.try_into().expect("two fallbacks"))
+}
+
+pub fn millis(cluster: &mut Cluster, ms: u64) {
+    cluster.run_for(Duration::from_millis(ms));
+}
+
+pub fn secs(cluster: &mut Cluster, secs: u64) {
+    cluster.run_for(Duration::from_secs(secs));
+}
+
+/// Runs until a node believes that these are not there.
+pub fn notices(cluster: &mut Cluster, by: usize, gone: &[usize]) {
+    for _ in 0..600 {
+        if gone.iter().all(|node| !sees_alive(cluster, by, *node)) {
+            return;
+        }
+        millis(cluster, 100);
+    }
+    panic!("n{by} never notices that {gone:?} are gone");
+}
+
+/// Whether `by` believes that `node` is there; a suspect still is.
+pub fn sees_alive(cluster: &mut Cluster, by: usize, node: usize) -> bool {
+    let members = inspect(cluster, by, Inspect::Members);
+    let name = format!("n{node}");
+    let members = members["members"].as_array().expect("a list");
+    let member = members.iter().find(|member| member["name"] == name.as_str());
+    member.is_some_and(|member| member["state"] == "alive" || member["state"] == "suspect")
+}
+
+/// Runs until the condition holds.
+pub fn until(cluster: &mut Cluster, what: &str, mut done: impl FnMut(&mut Cluster) -> bool) {
+    for _ in 0..1200 {
+        if done(cluster) {
+            return;
+        }
+        millis(cluster, 100);
+    }
+    panic!("not within two minutes: {what}");
+}
+
+/// The members but these.
+pub fn all_but(nodes: usize, these: &[usize]) -> Vec<usize> {
+    (1..=nodes).filter(|number| !these.contains(number)).collect()
+}
+
+/// Cuts these nodes off from all others of five.
+pub fn cut_off(cluster: &mut Cluster, these: &[usize]) {
+    cluster.network.partition(these, &all_but(5, these));
+}
+
+/// How many actors the record of a node names.
+pub fn actors(cluster: &mut Cluster, number: usize, key: &str) -> usize {
+    let record = inspect(cluster, number, Inspect::Local(item(key)));
+    record["vector"].as_object().map_or(0, |vector| vector.len())
+}
+
+pub fn metric(cluster: &mut Cluster, number: usize, name: &str) -> u64 {
+    inspect(cluster, number, Inspect::Metrics)[name].as_u64().expect("a number")
+}
+
+pub fn hints(cluster: &mut Cluster, number: usize) -> u64 {
+    metric(cluster, number, "hints_pending")
+}
+
+/// How the answer of a read or write came about.
+pub fn info(reply: &Option<Reply>) -> Info {
+    match reply {
+        Some(Reply::Got { info, .. } | Reply::Written { info, .. }) => info.clone(),
+        other => panic!("no answer: {other:?}"),
+    }
+}
+
+/// The names of nodes.
+pub fn names(numbers: &[usize]) -> Vec<String> {
+    numbers.iter().map(|number| format!("n{number}")).collect()
+}
+
+pub fn put_at(key: &str, value: &str, context: &str, quorum: QuorumRequest) -> Request {
+    put_as(key, Some(value), context, operation(), quorum)
+}
+
+pub fn quorum() -> QuorumRequest {
+    level(Consistency::Quorum)
+}
+
+/// A write that nobody answered, that failed or that was acknowledged: the schedule does not care.
+pub fn whatever(_: Option<Reply>) {}

@@ -1,4 +1,10 @@
 //! Stories in which a store of this kind loses or resurrects data, on simulated clusters of whole nodes.
 
 mod basics;
+mod causality;
+mod durability;
+mod hints;
 mod kit;
+mod quorums;
+mod random;
+mod ring;
