@@ -49,3 +49,8 @@ pub mod time;
 pub mod version;
 
 pub use error::{Error, Result};
+
+/// The README's program compiles.
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
