@@ -110,6 +110,21 @@ mod tests {
     }
 
     #[test]
+    fn golden_vectors_never_change() {
+        // Computed by the reference implementation of xxHash in C: keys are on disks under these numbers.
+        let check = |bucket: &str, key: &[u8], expected: [u16; 4]| {
+            let partitions = [1, 2, 1024, 65_536].map(|q| Partitions::new(q).expect("a power"));
+            let got = partitions.map(|q| partition_of(bucket, key, q).0);
+            assert_eq!(got, expected, "{bucket} {key:?}");
+        };
+        check("", b"", [0, 1, 797, 51_067]);
+        check("carts", b"alice", [0, 1, 923, 59_124]);
+        check("cart", b"salice", [0, 1, 848, 54_333]);
+        check("logs", b"\0\xff", [0, 1, 669, 42_847]);
+        check("b", &[b'x'; 300], [0, 1, 863, 55_243]);
+    }
+
+    #[test]
     fn lengths_keep_bucket_and_key_apart() {
         assert_ne!(token("ab", b"c"), token("a", b"bc"));
         assert_ne!(token("a", b""), token("", b"a"));
