@@ -195,7 +195,7 @@ impl Put {
     /// The owners whose slot a stand-in holds, and nobody else.
     pub fn hinted(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.slots.iter().filter_map(|slot| {
-            let own = slot.tries.iter().any(|t| *t == (slot.owner, Answer::Stored));
+            let own = slot.tries.contains(&(slot.owner, Answer::Stored));
             (slot.is_stored() && !own).then_some(slot.owner)
         })
     }

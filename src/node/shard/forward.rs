@@ -30,6 +30,10 @@ pub(super) struct ForwardWork {
 
 impl Shard {
     /// Sends a put to whoever may coordinate it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each of them is known to the caller, and none goes with another"
+    )]
     pub(super) fn forward(
         &mut self,
         origin: Origin,

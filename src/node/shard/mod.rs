@@ -244,7 +244,7 @@ impl Shard {
                 turn.outbox.send_data(to, class, partition, request, 0, &message);
             }
             Release::Control { .. } | Release::Installed { .. } => {
-                assert!(false, "the topology's releases never come here")
+                unreachable!("the topology's releases never come here")
             }
         }
     }

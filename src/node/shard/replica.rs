@@ -16,6 +16,9 @@ use bytes::Bytes;
 /// The most digests on one page.
 pub(super) const DIGESTS_PER_PAGE: u32 = 512;
 
+/// Keys, and the digest of what is held of each.
+pub(super) type Digests = Vec<(Bytes, u128)>;
+
 impl Shard {
     /// A question of an admitted node under this epoch.
     pub(super) fn serve_peer(&mut self, header: &Header, message: Data, turn: &mut Turn) {
@@ -201,7 +204,7 @@ impl Shard {
         from: &[u8],
         limit: u32,
         turn: &Turn,
-    ) -> Result<(Vec<(Bytes, u128)>, Option<Bytes>), crate::store::StoreError> {
+    ) -> Result<(Digests, Option<Bytes>), crate::store::StoreError> {
         let (first, to) = key::partition_range(partition);
         let from = if from < &first[..] { &first[..] } else { from };
         let heads = turn.store.scan(from, &to, limit as usize)?;

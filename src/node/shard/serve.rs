@@ -75,6 +75,10 @@ impl Shard {
         self.serve_in(origin, labels, deadline, request, bucket, forwarded, turn);
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each of them is known to the caller, and none goes with another"
+    )]
     fn serve_in(
         &mut self,
         origin: Origin,

@@ -313,11 +313,8 @@ impl Shard {
             compare.failed = true;
             return;
         }
-        let mine = match self.pending.latest(&key, turn.store) {
-            Ok(mine) => mine,
-            // Unreadable here: what the other one holds is written over it.
-            Err(_) => None,
-        };
+        // Unreadable here: what the other one holds is written over it.
+        let mine = self.pending.latest(&key, turn.store).unwrap_or_default();
         let digest = theirs.siblings.digest();
         let joined = match mine {
             None => crate::version::Record { local: None, ..theirs },
