@@ -186,6 +186,7 @@ impl Cluster {
         let member = &mut self.members[number - 1];
         member.node = None;
         member.life += 1;
+        member.woken = None;
         member.paused = false;
         member.sync_due = false;
         member.sync_held = false;
@@ -209,6 +210,8 @@ impl Cluster {
         let member = &mut self.members[number - 1];
         assert!(member.node.is_none(), "n{number} is up");
         member.life += 1;
+        // A timer of the process before is none of this one's.
+        member.woken = None;
         let life = member.life;
         self.push(self.now + Duration::from_micros(1), number, life, Delivery::Begin);
     }
@@ -256,6 +259,7 @@ impl Cluster {
         let member = &mut self.members[number - 1];
         member.node = None;
         member.life += 1;
+        member.woken = None;
     }
 
     /// Sends a request to a node; the answer comes with [`answer`](Cluster::answer).
