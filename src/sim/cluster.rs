@@ -1,10 +1,11 @@
 //! A cluster of simulated nodes, and the hands that break it.
 
 use super::network::Network;
+use super::options::Options;
 use crate::id::NodeId;
 use crate::message::client::{Reply, Request};
 use crate::message::{MAX_BODY_BYTES, Split, split};
-use crate::node::{Config, ConnectionId, Effect, Event, Node, Timing};
+use crate::node::{Config, ConnectionId, Effect, Event, Node};
 use crate::store::memory::Survivors;
 use crate::store::{MemoryStore, Store};
 use crate::time::{Duration, Instant, Now, WallClock};
@@ -15,33 +16,6 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The wall clock of every node when a simulation begins: some day in 2026.
 const EPOCH_MS: u64 = 1_790_000_000_000;
-
-/// What a cluster is like.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// How many nodes.
-    pub nodes: usize,
-    /// Everything random comes from here.
-    pub seed: u64,
-    /// Q.
-    pub partitions: u32,
-    /// How long a sync of a disk takes.
-    pub sync: Duration,
-    /// How long nodes wait for what.
-    pub timing: Timing,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            nodes: 3,
-            seed: 1,
-            partitions: 16,
-            sync: Duration::from_micros(300),
-            timing: Timing::default(),
-        }
-    }
-}
 
 /// A request whose answer may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -317,7 +291,7 @@ impl Cluster {
             if done(self) {
                 return true;
             }
-            if !self.heap.first_key_value().is_some_and(|((at, _), _)| *at <= end) {
+            if self.heap.first_key_value().is_none_or(|((at, _), _)| *at > end) {
                 self.now = end;
                 return done(self);
             }

@@ -10,6 +10,8 @@
 
 mod cluster;
 mod network;
+mod options;
 
-pub use cluster::{Cluster, Options, Outcome, Pending};
+pub use cluster::{Cluster, Outcome, Pending};
 pub use network::Network;
+pub use options::Options;

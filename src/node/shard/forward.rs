@@ -28,6 +28,13 @@ pub(super) struct ForwardWork {
     silent: bool,
 }
 
+impl ForwardWork {
+    /// Whoever was asked has not answered in time.
+    pub fn fell_silent(&mut self) {
+        self.silent = true;
+    }
+}
+
 impl Shard {
     /// Sends a put to whoever may coordinate it.
     #[expect(
@@ -124,10 +131,6 @@ impl Shard {
             forward.candidates.insert(0, from);
         }
         self.go_on(id, request, turn);
-    }
-
-    pub(super) fn forward_silent(forward: &mut ForwardWork) {
-        forward.silent = true;
     }
 
     pub(super) fn expire_forward(&mut self, request: &Request, turn: &mut Turn) {

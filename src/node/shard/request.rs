@@ -278,7 +278,7 @@ impl Shard {
             }
             Work::Get(get) => get.silent(node),
             Work::Scan(scan) => scan.tally.silent(node),
-            Work::Forward(forward) => Shard::forward_silent(forward),
+            Work::Forward(forward) => forward.fell_silent(),
             Work::Locate(_) | Work::Handoff(_) | Work::Parked { .. } => {}
             Work::Compare(compare) => compare.failed = true,
         }
