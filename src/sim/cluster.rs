@@ -317,7 +317,7 @@ impl Cluster {
             if done(self) {
                 return true;
             }
-            if !self.heap.first_key_value().is_some_and(|((at, _), _)| *at <= end) {
+            if self.heap.first_key_value().is_none_or(|((at, _), _)| *at > end) {
                 self.now = end;
                 return done(self);
             }
