@@ -78,8 +78,17 @@ impl Shard {
             // A refusal comes from whoever is behind or ahead, so its epoch differs by nature.
             return request.sent.iter().any(|sent| sent.to == header.sender);
         }
-        // A slow replica's answer still counts after its attempt; the tally knows whom it asked.
-        current && (header.epoch == request.epoch || matches!(answer, Data::Forwarded(_)))
+        // A slow replica's answer still counts after its attempt; the tally knows whom it asked. What has no
+        // tally counts from whoever is being asked.
+        let asked = match &request.work {
+            Work::Forward(forward) => forward.was_asked(header.sender),
+            Work::Handoff(_) | Work::Compare(_) | Work::Locate(_) => {
+                request.sent.iter().any(|sent| sent.to == header.sender)
+            }
+            Work::Put(_) | Work::Get(_) | Work::Scan(_) | Work::Parked { .. } => true,
+        };
+        let timely = header.epoch == request.epoch || matches!(answer, Data::Forwarded(_));
+        current && asked && timely
     }
 
     fn answered_no(

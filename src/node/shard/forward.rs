@@ -22,16 +22,16 @@ pub(super) struct ForwardWork {
     quorum: Quorum,
     /// Whom it may go to, in order.
     candidates: Vec<NodeId>,
-    /// It has left this node, so its outcome may be unknown.
-    left: bool,
-    /// Somebody who was asked has not answered: that one may have begun it.
-    silent: bool,
+    /// Who was asked and has not answered: each of them may have begun it.
+    asked: Vec<NodeId>,
+    /// What the last one said that could not begin it.
+    said: Option<Error>,
 }
 
 impl ForwardWork {
-    /// Whoever was asked has not answered in time.
-    pub fn fell_silent(&mut self) {
-        self.silent = true;
+    /// Whether this node's answer is waited for.
+    pub fn was_asked(&self, node: NodeId) -> bool {
+        self.asked.contains(&node)
     }
 }
 
@@ -64,8 +64,8 @@ impl Shard {
         candidates.retain(|node| seen.insert(*node));
         candidates.reverse();
         let id = self.requests.number();
-        let work =
-            ForwardWork { request, partition, quorum, candidates, left: false, silent: false };
+        let asked = Vec::with_capacity(1);
+        let work = ForwardWork { request, partition, quorum, candidates, asked, said: None };
         let mut request = self.begin(origin, labels, deadline, Work::Forward(Box::new(work)), turn);
         // The coordinator there may itself have to pass over a silent replica first.
         request.attempt = self.timing.attempt * 2;
@@ -79,24 +79,26 @@ impl Shard {
         }
         let Some(next) = forward.candidates.pop() else {
             // Whoever was asked may still answer.
-            if forward.left {
+            if !forward.asked.is_empty() {
                 return Goes::On;
             }
             let required = forward.quorum.required;
-            let error = match &self.disk {
-                Some(error) => disk_error(error.clone()),
-                None => Error::Unavailable { required, alive: 0 },
+            let error = match (forward.said.take(), &self.disk) {
+                (Some(said), _) => said,
+                (None, Some(error)) => disk_error(error.clone()),
+                (None, None) => Error::Unavailable { required, alive: 0 },
             };
             self.fail(request, error, turn);
             return Goes::Away;
         };
-        forward.left = true;
+        forward.asked.push(next);
         let (partition, message) = (forward.partition, Data::Forward(forward.request.clone()));
         self.ask(id, request, next, partition, &message, turn);
         Goes::On
     }
 
-    /// The answer to a forwarded put. One that merely failed to begin over there may begin elsewhere.
+    /// The answer to a forwarded put. One that merely failed to begin over there may begin elsewhere; and
+    /// while somebody else may have begun it, a failure is not the whole truth.
     pub(super) fn forwarded(
         &mut self,
         id: u64,
@@ -105,11 +107,17 @@ impl Shard {
         reply: Reply,
         turn: &mut Turn,
     ) {
-        let not_begun = matches!(&reply, Reply::Failed(Error::Overloaded(_) | Error::DiskFull(_)));
-        let Work::Forward(forward) = &request.work else { return };
-        if not_begun && (forward.silent || !forward.candidates.is_empty()) {
-            request.sent.retain(|sent| sent.to != from);
-            return self.go_on(id, request, turn);
+        let Work::Forward(forward) = &mut request.work else { return };
+        forward.asked.retain(|asked| *asked != from);
+        if let Reply::Failed(error) = &reply {
+            let elsewhere = matches!(error, Error::Overloaded(_) | Error::DiskFull(_));
+            let unknown = matches!(error, Error::OutcomeUnknown { .. });
+            let next = elsewhere && !forward.candidates.is_empty();
+            if next || (!unknown && !forward.asked.is_empty()) {
+                forward.said = Some(error.clone());
+                request.sent.retain(|sent| sent.to != from);
+                return self.go_on(id, request, turn);
+            }
         }
         self.drop_request(id);
         self.finish(&request, reply, turn);
@@ -124,11 +132,14 @@ impl Shard {
         refusal: Refusal,
         turn: &mut Turn,
     ) {
-        request.sent.retain(|sent| sent.to != from);
         let Work::Forward(forward) = &mut request.work else { return };
+        forward.asked.retain(|asked| *asked != from);
         if matches!(refusal, Refusal::Behind | Refusal::StaleEpoch) {
-            // It was not taken on, and will be in a moment.
+            // It was not taken on, and will be in a moment: not at once, or the two of them do nothing else.
             forward.candidates.insert(0, from);
+            Shard::ask_later(&mut request, from, turn.now.instant);
+        } else {
+            request.sent.retain(|sent| sent.to != from);
         }
         self.go_on(id, request, turn);
     }
@@ -136,9 +147,10 @@ impl Shard {
     pub(super) fn expire_forward(&mut self, request: &Request, turn: &mut Turn) {
         let Work::Forward(forward) = &request.work else { return };
         let required = forward.quorum.required;
-        let error = match forward.left {
-            true => Error::OutcomeUnknown { required, received: 0 },
-            false => Error::Unavailable { required, alive: 0 },
+        let error = match (forward.asked.is_empty(), &forward.said) {
+            (false, _) => Error::OutcomeUnknown { required, received: 0 },
+            (true, Some(said)) => said.clone(),
+            (true, None) => Error::Unavailable { required, alive: 0 },
         };
         self.fail(request, error, turn);
     }

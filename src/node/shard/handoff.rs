@@ -117,13 +117,16 @@ impl Shard {
         if turn.outbox.is_idle() {
             self.handoff.staged.clear();
         }
+        self.timers.set(turn.now.instant + TICK, Timer::Handoff);
+        if self.disk.is_some() {
+            return;
+        }
         let owners: Vec<NodeId> = self.handoff.pending().map(|(owner, _)| owner).collect();
         for owner in owners {
             if self.peers.reach(owner, &self.view, turn.now.instant) == Reach::Up {
                 self.replay_to(owner, turn);
             }
         }
-        self.timers.set(turn.now.instant + TICK, Timer::Handoff);
     }
 
     fn replay_to(&mut self, owner: NodeId, turn: &mut Turn) {
@@ -183,6 +186,10 @@ impl Shard {
         let on_the_way = self.handoff.on_the_way.entry(*owner).or_default();
         // Hinted once more while it was on its way: that hint is about something newer.
         if !on_the_way.remove(item) {
+            return;
+        }
+        // After a refused batch nobody here knows what is still on its way to the disk for an item.
+        if self.disk.is_some() {
             return;
         }
         let latest = match self.pending.latest(item, turn.store) {

@@ -108,7 +108,7 @@ impl Shard {
         timing: Timing,
         view: View,
         new_lineage: bool,
-        rng: fastrand::Rng,
+        mut rng: fastrand::Rng,
         turn: &mut Turn,
     ) -> Result<Shard, StoreError> {
         let mut incarnations = load_incarnations(turn.store)?;
@@ -125,9 +125,9 @@ impl Shard {
             incarnations,
             life: Life::Beginning,
             clock: HybridClock::default(),
+            requests: Requests::new(rng.u64(..)),
             rng,
             pending: Pending::default(),
-            requests: Requests::default(),
             timers: Timers::default(),
             peers: Peers::default(),
             handoff: Handoff::open(turn.store)?,
@@ -183,7 +183,9 @@ impl Shard {
 
     /// A frame of the data path.
     pub fn handle_data(&mut self, header: &Header, message: Data, turn: &mut Turn) {
-        self.peers.heard(header.sender, turn.now.instant);
+        if self.view.peers.contains_key(&header.sender) {
+            self.peers.heard(header.sender, turn.now.instant);
+        }
         match message {
             Data::Replicate { .. }
             | Data::Read { .. }
@@ -232,7 +234,12 @@ impl Shard {
     /// What was waiting for the disk.
     pub fn released(&mut self, release: Release, turn: &mut Turn) {
         match release {
-            Release::Stored { request: LIFE_TICKET, .. } => self.life = Life::Running,
+            Release::Stored { request: LIFE_TICKET, .. } => {
+                // It may have ended meanwhile: the node is stopping, or a later batch was refused.
+                if self.life == Life::Beginning {
+                    self.life = Life::Running;
+                }
+            }
             Release::Stored { request, epoch } => self.stored_here(request, epoch, turn),
             Release::Replicated { to, request, partition, epoch } => {
                 let now = self.view.agreement.layout.epoch;

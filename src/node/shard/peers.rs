@@ -67,6 +67,11 @@ impl Peers {
         true
     }
 
+    /// Whether anything came from `node` after that.
+    pub fn heard_since(&self, node: NodeId, then: Instant) -> bool {
+        self.heard.get(&node).is_some_and(|heard| heard.last > then)
+    }
+
     fn is_open(&self, node: NodeId) -> bool {
         self.heard.get(&node).is_some_and(|heard| heard.open)
     }
@@ -89,11 +94,16 @@ impl Shard {
         if !self.peers.is_open(node) {
             return;
         }
+        self.call(node, turn);
+        self.timers.set(turn.now.instant + self.timing.breaker, super::Timer::Breaker(node));
+    }
+
+    /// Asks a peer for a sign of life.
+    pub(super) fn call(&self, node: NodeId, turn: &mut Turn) {
         if let Some(to) = self.address(node) {
             let (class, partition) = (Class::Background, PartitionId(0));
             turn.outbox.send_data(to, class, partition, PROBE, 0, &Data::CountHints);
         }
-        self.timers.set(turn.now.instant + self.timing.breaker, super::Timer::Breaker(node));
     }
 
     /// Where `node` listens, as far as is known.

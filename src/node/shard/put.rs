@@ -8,7 +8,7 @@
 
 use super::request::{Goes, Labels, Origin, Request, Work};
 use super::{Life, Shard, Turn};
-use crate::coordinator::{Ask, Put, Verdict};
+use crate::coordinator::{Ask, Put, Replicas, Verdict};
 use crate::error::Error;
 use crate::id::{Epoch, NodeId, PartitionId};
 use crate::message::client::{Item, Reply};
@@ -35,6 +35,8 @@ pub(super) struct PutWork {
     record: peer::Record,
     context: String,
     replied: bool,
+    /// This node's disk has not refused the batch with the record in it.
+    here: bool,
 }
 
 /// What a client wants written, as it came.
@@ -57,12 +59,15 @@ impl Shard {
         put: PutRequest,
         bucket: &Bucket,
         partition: PartitionId,
+        quorum: Quorum,
+        replicas: &Replicas,
         turn: &mut Turn,
     ) {
         let op = if put.value.is_some() { "put" } else { "delete" };
         let labels = matches!(origin, Origin::Client { .. }).then(|| Labels::new(op, put.quorum));
         let id = self.requests.number();
-        let work = match self.write_here(&put, bucket, partition, turn) {
+        let (tally, asks) = Put::begin(quorum, replicas, self.view.me);
+        let work = match self.write_here(&put, bucket, partition, quorum, tally, turn) {
             Ok(work) => work,
             Err(error) => {
                 let parked = Work::Handoff(Default::default());
@@ -73,7 +78,7 @@ impl Shard {
         };
         let work = Work::Put(Box::new(work));
         let mut request = self.begin(origin, labels, deadline, work, turn);
-        self.restart_put(id, &mut request, turn);
+        self.ask_all(id, &mut request, replicas, asks, turn);
         self.go_on(id, request, turn);
     }
 
@@ -83,6 +88,8 @@ impl Shard {
         put: &PutRequest,
         bucket: &Bucket,
         partition: PartitionId,
+        quorum: Quorum,
+        tally: Put,
         turn: &mut Turn,
     ) -> Result<PutWork, Error> {
         if let Some(error) = &self.disk {
@@ -91,9 +98,6 @@ impl Shard {
         if self.life != Life::Running {
             return Err(Error::Overloaded("the node is starting or stopping".into()));
         }
-        let quorum = put.quorum.resolve(bucket.settings.n, bucket.settings.w)?;
-        let replicas = self.replicas(partition, bucket.settings.n, turn.now.instant);
-        replicas.check(quorum)?;
         let Item { key: partition_key, sort, .. } = &put.item;
         let scope = self.scope(bucket, partition_key, sort);
         let seen = match put.context.is_empty() {
@@ -127,7 +131,6 @@ impl Shard {
         if let Written::New(_) = written {
             self.stage(key.clone(), Some(record), Some(&message), turn);
         }
-        let (tally, _) = Put::begin(quorum, &replicas, self.view.me);
         Ok(PutWork {
             tally,
             key,
@@ -137,16 +140,30 @@ impl Shard {
             record: message,
             context,
             replied: false,
+            here: true,
         })
     }
 
     /// Sets the tally up, under the epoch of now, and asks everybody.
     pub(super) fn restart_put(&mut self, id: u64, request: &mut Request, turn: &mut Turn) {
         let Work::Put(put) = &mut request.work else { return };
-        let me = self.view.me;
         let replicas = self.replicas(put.partition, put.n, turn.now.instant);
-        let (tally, asks) = Put::begin(put.quorum, &replicas, me);
+        let (tally, asks) = Put::begin(put.quorum, &replicas, self.view.me);
         put.tally = tally;
+        self.ask_all(id, request, &replicas, asks, turn);
+    }
+
+    /// Asks everybody that a new tally names, and keeps hints for the owners that it does not.
+    fn ask_all(
+        &mut self,
+        id: u64,
+        request: &mut Request,
+        replicas: &Replicas,
+        asks: Vec<Ask>,
+        turn: &mut Turn,
+    ) {
+        let Work::Put(put) = &request.work else { return };
+        let me = self.view.me;
         let (key, owner) = (put.key.clone(), replicas.owners.first().map(|(owner, _)| *owner));
         if let (false, Some(owner)) = (asks.iter().any(|ask| ask.to == me), owner) {
             // No slot is this node's, and yet it has minted a dot and must remember it until an owner has.
@@ -168,8 +185,14 @@ impl Shard {
 
     /// Sends the record to one replica, or waits for this node's own disk.
     pub(super) fn ask_put(&mut self, id: u64, request: &mut Request, ask: Ask, turn: &mut Turn) {
-        let Work::Put(put) = &request.work else { return };
+        let Work::Put(put) = &mut request.work else { return };
         let (key, partition) = (put.key.clone(), put.partition);
+        if ask.to == self.view.me && !put.here {
+            if let Some(ask) = put.tally.refused(ask.to) {
+                self.ask_put(id, request, ask, turn);
+            }
+            return;
+        }
         if ask.to == self.view.me {
             if let Some(owner) = ask.hint_for {
                 self.keep_hint(owner, &key, turn);
@@ -182,16 +205,32 @@ impl Shard {
         self.ask(id, request, ask.to, partition, &message, turn);
     }
 
+    /// What the disk has refused is brought to it once more, before this node counts itself again.
+    pub(super) fn store_again(&mut self, request: &mut Request, turn: &mut Turn) {
+        let Work::Put(put) = &mut request.work else { return };
+        if put.here {
+            return;
+        }
+        let peer::Record { head, body } = &put.record;
+        if let Ok(record) = Record::decode(head, body.clone()) {
+            put.here = self.join_here(&put.key, &record, turn);
+        }
+    }
+
     /// This node's own copy is durable.
     pub(super) fn stored_here(&mut self, id: u64, epoch: Epoch, turn: &mut Turn) {
         let me = self.view.me;
         let Some(mut request) = self.requests.take(id) else { return };
-        if request.epoch == epoch
-            && let Work::Put(put) = &mut request.work
-        {
-            put.tally.stored(me);
+        if request.epoch != epoch {
+            // It has begun again since, and waits for another release.
+            self.requests.put(id, request);
+            return;
         }
         match &mut request.work {
+            Work::Put(put) => {
+                put.here = true;
+                put.tally.stored(me);
+            }
             Work::Get(get) => get.written_back(me),
             Work::Compare(_) => {
                 self.drop_request(id);
@@ -286,7 +325,10 @@ impl Shard {
         for id in self.requests.numbers() {
             let Some(mut request) = self.requests.take(id) else { continue };
             match &mut request.work {
-                Work::Put(_) => self.was_refused(id, &mut request, me, turn),
+                Work::Put(put) => {
+                    put.here = false;
+                    self.was_refused(id, &mut request, me, turn);
+                }
                 // What it waits for was in that batch, or comes after it.
                 Work::Compare(compare) => compare.failed = true,
                 _ => {}

@@ -116,14 +116,24 @@ pub(super) enum Goes {
 }
 
 /// See the module's picture.
-#[derive(Debug, Default)]
+///
+/// - A number is given out once, also across lives: the first one of a life is random, for an answer that
+///   was meant for an earlier life may still be on its way.
+#[derive(Debug)]
 pub(super) struct Requests {
     entries: BTreeMap<u64, Request>,
     last: u64,
     clients: usize,
+    parked: usize,
 }
 
 impl Requests {
+    /// None are under way; numbers go on from `first`, which is random.
+    pub fn new(first: u64) -> Requests {
+        // Half of all numbers are left: neither 0 nor the life's own ticket is ever reached.
+        Requests { entries: BTreeMap::new(), last: first >> 1, clients: 0, parked: 0 }
+    }
+
     /// A number for a new request. 0 is never given out.
     pub fn number(&mut self) -> u64 {
         self.last += 1;
@@ -133,12 +143,24 @@ impl Requests {
     pub fn take(&mut self, id: u64) -> Option<Request> {
         let request = self.entries.remove(&id)?;
         self.clients -= usize::from(request.labels.is_some());
+        self.parked -= usize::from(matches!(request.work, Work::Parked { .. }));
         Some(request)
     }
 
     pub fn put(&mut self, id: u64, request: Request) {
         self.clients += usize::from(request.labels.is_some());
+        self.parked += usize::from(matches!(request.work, Work::Parked { .. }));
         self.entries.insert(id, request);
+    }
+
+    /// Those that wait for their bucket, oldest first.
+    pub fn parked(&self) -> impl Iterator<Item = (&ClientRequest, &str)> {
+        // Most of the time there are none, and this is asked for every turn.
+        let entries = (self.parked > 0).then_some(&self.entries);
+        entries.into_iter().flat_map(BTreeMap::values).filter_map(|entry| match &entry.work {
+            Work::Parked { request, bucket, .. } => Some((&**request, &**bucket)),
+            _ => None,
+        })
     }
 
     /// How many requests of clients are under way.
@@ -278,8 +300,7 @@ impl Shard {
             }
             Work::Get(get) => get.silent(node),
             Work::Scan(scan) => scan.tally.silent(node),
-            Work::Forward(forward) => forward.fell_silent(),
-            Work::Locate(_) | Work::Handoff(_) | Work::Parked { .. } => {}
+            Work::Forward(_) | Work::Locate(_) | Work::Handoff(_) | Work::Parked { .. } => {}
             Work::Compare(compare) => compare.failed = true,
         }
     }
@@ -330,6 +351,11 @@ impl Shard {
                 let (partition, question) = scan.question();
                 self.ask(id, request, node, partition, &question, turn);
             }
+            Work::Compare(compare) => {
+                // The question that was refused is not kept: the next pass asks everything again.
+                compare.failed = true;
+                request.sent.clear();
+            }
             _ => request.sent.retain(|sent| sent.to != node),
         }
         // The attempt began when it was first asked, else one that stays behind is asked for ever.
@@ -367,7 +393,10 @@ impl Shard {
             request.epoch = self.view.agreement.layout.epoch;
             request.sent.clear();
             match &request.work {
-                Work::Put(_) => self.restart_put(id, &mut request, turn),
+                Work::Put(_) => {
+                    self.store_again(&mut request, turn);
+                    self.restart_put(id, &mut request, turn);
+                }
                 Work::Get(_) => self.restart_get(&mut request, turn.now.instant),
                 Work::Scan(_) => self.restart_scan(&mut request, turn.now.instant),
                 Work::Compare(_) => {

@@ -7,7 +7,7 @@ use super::scan::ScanWork;
 use super::{Life, Shard, Turn};
 use crate::coordinator::{Get, Scan};
 use crate::error::Error;
-use crate::id::PartitionId;
+use crate::id::{NodeId, PartitionId};
 use crate::message::client::{Info, Inspect, Item, Reply, Request, SCAN_PAGE_LIMIT};
 use crate::quorum::QuorumRequest;
 use crate::ring::{Bucket, is_bucket_name, partition_of};
@@ -66,6 +66,9 @@ impl Shard {
         }
         let name = bucket_name(&request).to_owned();
         let Some(bucket) = self.view.agreement.buckets.buckets.get(&name).cloned() else {
+            if matches!(request, Request::Get { .. } | Request::Scan { .. }) {
+                self.call_owners(&name, key_of(&request), turn);
+            }
             let work = Work::Parked { request: Box::new(request), bucket: name, forwarded };
             let id = self.requests.number();
             let request = self.begin(origin, labels, deadline, work, turn);
@@ -108,7 +111,9 @@ impl Shard {
                 let able = self.life == Life::Running && self.disk.is_none();
                 if (mine && able) || (forwarded && listed) {
                     let put = put_request(item.clone(), request);
-                    return self.coordinate_put(origin, deadline, put, &bucket, partition, turn);
+                    return self.coordinate_put(
+                        origin, deadline, put, &bucket, partition, resolved, &replicas, turn,
+                    );
                 }
                 if forwarded {
                     let error = Error::Overloaded("the cluster's view is settling".into());
@@ -192,11 +197,14 @@ impl Shard {
     }
 
     fn check(&self, request: &Request) -> Result<(), Error> {
-        let (key, sort) = match request {
-            Request::Get { item, .. } | Request::Put { item, .. } => (&item.key, &item.sort),
+        let (key, sort, longest) = match request {
+            Request::Get { item, .. } | Request::Put { item, .. } => {
+                (&item.key, &item.sort, SORT_KEY_LIMIT)
+            }
             Request::Scan { key, from, to, .. } => {
                 check_length("sort key", to.len(), SORT_KEY_LIMIT)?;
-                (key, from)
+                // A page that ended with the longest of sort keys goes on right behind it.
+                (key, from, SORT_KEY_LIMIT + 1)
             }
             Request::CreateBucket(_) | Request::Inspect(_) => return Ok(()),
         };
@@ -204,7 +212,7 @@ impl Shard {
             return Err(Error::Invalid("an empty key: use 1 to 1024 bytes".into()));
         }
         check_length("key", key.len(), PARTITION_KEY_LIMIT)?;
-        check_length("sort key", sort.len(), SORT_KEY_LIMIT)?;
+        check_length("sort key", sort.len(), longest)?;
         let name = bucket_name(request);
         if !is_bucket_name(name) {
             let why = format!("bucket name {name:?}: use 1 to 64 of a-z 0-9 . _ -");
@@ -232,19 +240,44 @@ impl Shard {
 
     /// What parked requests wait for: one entry a bucket.
     pub fn wants(&self) -> Vec<Want> {
-        let mut wants: Vec<Want> = Vec::new();
-        for id in self.requests.numbers() {
-            let Some(entry) = self.requests.get(id) else { continue };
-            if let Work::Parked { request, bucket, .. } = &entry.work {
-                wants.push(match **request {
-                    Request::Put { .. } => Want::Create(bucket.clone()),
-                    _ => Want::HearOf(bucket.clone()),
-                });
-            }
-        }
+        let wants = self.requests.parked().map(|(request, bucket)| match request {
+            Request::Put { .. } => Want::Create(bucket.to_owned()),
+            _ => Want::HearOf(bucket.to_owned()),
+        });
+        let mut wants: Vec<Want> = wants.collect();
         wants.sort();
         wants.dedup();
         wants
+    }
+
+    /// Lets the would-be owners of a key speak up, so that it shows whether they are there.
+    fn call_owners(&self, bucket: &str, key: &[u8], turn: &mut Turn) {
+        let agreement = &self.view.agreement;
+        let partition = self.partition(bucket, key);
+        for owner in agreement.layout.preference_list(partition, agreement.largest_n()).owners() {
+            self.call(owner, turn);
+        }
+    }
+
+    /// Whether as many owners as the read asks for have spoken since it came. Had one of them heard of the
+    /// bucket, this node would have by now.
+    fn is_unheard_of(&self, entry: &super::request::Request) -> Result<(), Error> {
+        let Work::Parked { request, bucket, .. } = &entry.work else { return Ok(()) };
+        let (Request::Get { quorum, .. } | Request::Scan { quorum, .. }) = &**request else {
+            return Ok(());
+        };
+        let (agreement, me) = (&self.view.agreement, self.view.me);
+        let n = agreement.largest_n();
+        let required = quorum.resolve(n, None)?.required;
+        let list = agreement.layout.preference_list(self.partition(bucket, key_of(request)), n);
+        let spoke = |owner: &NodeId| match *owner == me {
+            true => self.view.witnessed,
+            false => self.peers.heard_since(*owner, entry.begun),
+        };
+        match list.owners().filter(spoke).count() {
+            received if received < required => Err(Error::QuorumNotMet { required, received }),
+            _ => Ok(()),
+        }
     }
 
     /// The topology has done what was wanted, or could not. Requests whose bucket is there go on.
@@ -276,7 +309,10 @@ impl Shard {
                 }
                 (None, Ok(())) => {
                     self.drop_request(id);
-                    let reply = nothing(&entry.work, self.info(std::iter::empty()));
+                    let reply = match self.is_unheard_of(&entry) {
+                        Ok(()) => nothing(&entry.work, self.info(std::iter::empty())),
+                        Err(error) => Reply::Failed(error),
+                    };
                     self.finish(&entry, reply, turn);
                 }
                 (Some(bucket), _) => {

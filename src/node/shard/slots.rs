@@ -22,6 +22,7 @@ struct Slot {
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     owned: BTreeMap<PartitionId, Slot>,
+    rebuilding: usize,
     /// Who has said, since the rebuilding began, that it keeps no hints for this node.
     hint_free: BTreeSet<NodeId>,
 }
@@ -41,6 +42,7 @@ impl Slots {
             };
             self.owned.insert(partition, Slot { rebuilding, merged_from });
         }
+        self.rebuilding = self.owned.values().filter(|slot| slot.rebuilding).count();
         Ok(())
     }
 
@@ -51,7 +53,7 @@ impl Slots {
 
     /// How many are not.
     pub fn rebuilding(&self) -> usize {
-        self.owned.values().filter(|slot| slot.rebuilding).count()
+        self.rebuilding
     }
 
     /// Every slot of this node, and whether it is rebuilding.
@@ -78,20 +80,29 @@ impl Slots {
 
     /// Marks what has become complete; the changes make it durable.
     ///
-    /// Enough is min(N−1, N−W+1) other owners: any W slots that acknowledged a write include one of them
-    /// or this slot's stand-in, and those keep no hints any more.
+    /// Enough is min(N−1, N−W+1) other owners, for the N and W of every bucket: any W slots that acknowledged
+    /// a write include one of them or this slot's stand-in, and those keep no hints any more.
     pub fn complete(&mut self, view: &View) -> Vec<Change> {
         let layout = &view.agreement.layout;
+        let majority = |n: u8| n / 2 + 1;
+        let buckets = view.agreement.buckets.buckets.values().map(|bucket| &bucket.settings);
+        let mut quorums: BTreeSet<(u8, u8)> =
+            buckets.map(|bucket| (bucket.n, bucket.w.unwrap_or(majority(bucket.n)))).collect();
+        quorums.insert((layout.replicas, majority(layout.replicas)));
         let mut changes = Vec::new();
         for (partition, slot) in self.owned.iter_mut().filter(|(_, slot)| slot.rebuilding) {
             let list = layout.preference_list(*partition, layout.replicas);
-            let n = list.owners().len();
-            let w = usize::from(layout.replicas) / 2 + 1;
-            let enough = n.saturating_sub(1).min((n + 1).saturating_sub(w));
-            let merged = list.owners().filter(|o| slot.merged_from.contains(o)).count();
+            let merged = quorums.iter().all(|(n, w)| {
+                let owners = layout.preference_list(*partition, *n);
+                let n = owners.owners().len();
+                let enough = n.saturating_sub(1).min((n + 1).saturating_sub(usize::from(*w)));
+                let merged = owners.owners().filter(|o| slot.merged_from.contains(o)).count();
+                merged >= enough || owners.owners().all(|owner| owner != view.me)
+            });
             let hints = list.fallbacks().all(|f| self.hint_free.contains(&f));
-            if merged >= enough && hints {
+            if merged && hints {
                 slot.rebuilding = false;
+                self.rebuilding -= 1;
                 changes.push(Change::Put {
                     key: slot_key(*partition),
                     head: Bytes::copy_from_slice(&view.lineage.0.to_le_bytes()),
@@ -115,4 +126,83 @@ fn complete_in(lineage: Lineage, store: &dyn Store) -> Result<BTreeSet<Partition
     Ok(complete
         .filter_map(|(key, _)| key.last_chunk().map(|p| PartitionId(u16::from_be_bytes(*p))))
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{BucketId, ClusterId};
+    use crate::ring::{
+        Agreement, BucketSettings, Change as Wish, Member, Partitions, Secret, Successor,
+    };
+    use crate::store::MemoryStore;
+
+    const ME: NodeId = NodeId(1);
+
+    fn member(id: u64) -> Member {
+        let name = format!("n{id}");
+        Member { id: NodeId(id), lineage: Lineage(id), name, zone: String::new(), weight: 1 }
+    }
+
+    /// Five members, up to five replicas, one bucket of `n`; n1 has come back empty.
+    fn view(n: u8, w: Option<u8>) -> View {
+        let partitions = Partitions::new(8).expect("a power of two");
+        let secret = Secret([7; 32]);
+        let mut agreement =
+            Agreement::found(ClusterId(9), secret, 5, partitions, member(1)).expect("valid");
+        let settings = BucketSettings { w, ..BucketSettings::new(n) };
+        let joins = (2..=5).map(|id| Wish::Join(member(id)));
+        let create = Wish::CreateBucket { id: BucketId(1), name: "b".into(), settings };
+        let again = Wish::Join(Member { lineage: Lineage(77), ..member(1) });
+        for wish in joins.chain([create, again]) {
+            let Ok(Successor::Next(next)) = agreement.apply(&wish) else { panic!("{wish:?}") };
+            agreement = *next;
+        }
+        View {
+            me: ME,
+            lineage: Lineage(77),
+            name: "n1".into(),
+            agreement: agreement.into(),
+            peers: BTreeMap::new(),
+            witnessed: true,
+            admitted: true,
+        }
+    }
+
+    /// How many of the other four must be merged before the slot of a partition is complete: the worst case.
+    fn needed(n: u8, w: Option<u8>) -> usize {
+        let view = view(n, w);
+        let list = |n| view.agreement.layout.preference_list(PartitionId(0), n);
+        let is_mine = |p: &PartitionId| {
+            let list = view.agreement.layout.preference_list(*p, n);
+            list.owners().any(|owner| owner == ME)
+        };
+        let partition = (0..8).map(PartitionId).find(is_mine).expect("some are mine");
+        assert_eq!(list(5).owners().len(), 5);
+        let mut slots = Slots::default();
+        slots.reload(&view, &MemoryStore::new()).expect("an empty store");
+        assert_eq!(slots.rebuilding(), 8);
+        // Those that do not share the bucket come first.
+        let list = view.agreement.layout.preference_list(partition, 5);
+        let mut others: Vec<NodeId> = list.owners().filter(|owner| *owner != ME).collect();
+        others.reverse();
+        for (merged, other) in others.into_iter().enumerate() {
+            slots.complete(&view);
+            if !slots.is_rebuilding(partition) {
+                return merged;
+            }
+            slots.merged(partition, other);
+        }
+        slots.complete(&view);
+        assert!(!slots.is_rebuilding(partition), "all others are enough");
+        assert_eq!(slots.rebuilding(), 7);
+        4
+    }
+
+    #[test]
+    fn a_slot_is_complete_when_every_bucket_has_enough_sources() {
+        assert_eq!(needed(5, None), 3, "any three others meet every three that acknowledged");
+        assert_eq!(needed(5, Some(1)), 4, "what one acknowledged may lie on any of them");
+        assert_eq!(needed(3, None), 4, "both others of the three, which come last here");
+    }
 }

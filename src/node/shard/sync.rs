@@ -167,7 +167,7 @@ impl Shard {
             return Goes::On;
         }
         let (partition, with) = (compare.partition, compare.with);
-        if let Some(todo) = compare.todo.pop_front() {
+        while let Some(todo) = compare.todo.pop_front() {
             let message = match todo {
                 Todo::Fetch(key) => {
                     compare.fetching = Some(key.clone());
@@ -179,7 +179,7 @@ impl Shard {
                         let record = crate::message::peer::Record { head, body };
                         Data::Replicate { key, record, hint_for: None }
                     }
-                    _ => return self.step_compare(id, request, turn),
+                    _ => continue,
                 },
             };
             self.ask(id, request, with, partition, &message, turn);
@@ -244,6 +244,11 @@ impl Shard {
     ) {
         let Work::Compare(compare) = &mut request.work else { return };
         compare.source_rebuilding |= rebuilding;
+        if next.as_ref().is_some_and(|next| *next <= compare.page_from) {
+            // It would never end.
+            compare.failed = true;
+            return;
+        }
         let (partition, with) = (compare.partition, compare.with);
         let end = next.clone().unwrap_or_else(|| key::partition_range(partition).1);
         let Ok(mine) = self.digests_between(partition, &compare.page_from, &end, turn) else {
@@ -313,8 +318,15 @@ impl Shard {
             compare.failed = true;
             return;
         }
-        // Unreadable here: what the other one holds is written over it.
-        let mine = self.pending.latest(&key, turn.store).unwrap_or_default();
+        let mine = match self.pending.latest(&key, turn.store) {
+            Ok(mine) => mine,
+            // Unreadable here: what the other one holds is written over it.
+            Err(StoreError::Damaged(_)) => None,
+            Err(_) => {
+                compare.failed = true;
+                return;
+            }
+        };
         let digest = theirs.siblings.digest();
         let joined = match mine {
             None => crate::version::Record { local: None, ..theirs },

@@ -385,11 +385,11 @@ fn watchdog(dir: &Path, nodes: u16) -> Child {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if let Some(mut pipe) = self.watchdog.stdin.take() {
-            if std::thread::panicking() {
-                eprintln!("the nodes' logs are kept in {}", self.dir.display());
-                let _ = pipe.write_all(b"keep\n");
-            }
+        if let Some(mut pipe) = self.watchdog.stdin.take()
+            && std::thread::panicking()
+        {
+            eprintln!("the nodes' logs are kept in {}", self.dir.display());
+            let _ = pipe.write_all(b"keep\n");
         }
         let _ = self.watchdog.wait();
     }

@@ -55,7 +55,7 @@ async fn junk_on_the_native_port_is_closed_within_five_seconds_and_harms_nobody(
     let half = request(&[0; 100]);
     let mut newer = hello(Role::Node);
     newer[2] = 99;
-    let junk: Vec<u8> = (0..4096u32).map(|n| (n * 31 >> 3) as u8).collect();
+    let junk: Vec<u8> = (0..4096u32).map(|n| ((n * 31) >> 3) as u8).collect();
     let mut large_hello = Vec::new();
     Header::new(Kind::Hello)
         .encode_into(&mut large_hello, |out| out.resize(out.len() + (1 << 20), 0x90));

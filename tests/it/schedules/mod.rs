@@ -7,4 +7,5 @@ mod hints;
 mod kit;
 mod quorums;
 mod random;
+mod review;
 mod ring;
