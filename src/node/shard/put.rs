@@ -52,6 +52,10 @@ pub(super) struct PutRequest {
 
 impl Shard {
     /// Coordinates a put here; the caller has seen that this node may.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each of them is known to the caller, and none goes with another"
+    )]
     pub(super) fn coordinate_put(
         &mut self,
         origin: Origin,

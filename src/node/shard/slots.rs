@@ -165,6 +165,7 @@ mod tests {
             agreement: agreement.into(),
             peers: BTreeMap::new(),
             witnessed: true,
+            counts: true,
             admitted: true,
         }
     }

@@ -115,5 +115,5 @@ fn a_frame_cut_by_a_broken_connection_does_not_go_on_in_the_next() {
     assert_eq!(second.frame().expect("a Hello").header.kind, Kind::Hello);
     let body: serde_bytes::ByteBuf = decode(&second.frame().expect("a frame").body).expect("whole");
     assert_eq!(body.len(), SIZE);
-    assert_eq!(node.metric("quorate_peer_buffers_dropped_total"), 1);
+    eventually("the cut one is counted", || node.metric("quorate_peer_buffers_dropped_total") > 0);
 }
