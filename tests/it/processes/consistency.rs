@@ -96,13 +96,32 @@ async fn strict_refuses_where_only_fallbacks_could_answer() {
     })
     .await;
     assert!(!seen.info.hinted.is_empty(), "somebody stood in: {:?}", seen.info);
-    let put = alive.put("strict", "k", "strict").strict(true).timeout(Duration::from_secs(2)).await;
-    let put = put.expect_err("one owner is no quorum");
-    assert_eq!(put.counts(), Some((2, 1)), "{put}");
-    let get = alive.get("strict", "k").strict(true).timeout(Duration::from_secs(2)).await;
-    let get = get.expect_err("one owner is no quorum");
-    assert_eq!(get.counts(), Some((2, 1)), "{get}");
+    // Before anybody knows why they are silent, and after.
+    let strict = async || {
+        let put =
+            alive.put("strict", "k", "strict").strict(true).timeout(Duration::from_secs(2)).await;
+        let get = alive.get("strict", "k").strict(true).timeout(Duration::from_secs(2)).await;
+        (put.expect_err("one owner is no quorum"), get.expect_err("one owner is no quorum"))
+    };
+    let (put, get) = strict().await;
+    for error in [&put, &get] {
+        assert!(matches!(error.counts(), Some((2, 0 | 1))), "{put}; {get}");
+    }
     println!("strict, two of three owners dead: put: {put}; get: {get}");
+    for dead in &owners[1..] {
+        until("the dead are known to be dead", SOON, async || {
+            match cluster.state_of(owners[0], *dead).await? {
+                state if state == "dead" => Ok(()),
+                state => Err(state),
+            }
+        })
+        .await;
+    }
+    let (put, get) = strict().await;
+    for error in [&put, &get] {
+        assert!(matches!(error.counts(), Some((2, 0 | 1))), "{put}; {get}");
+    }
+    println!("and once that is known: put: {put}; get: {get}");
     for owner in &owners[1..] {
         cluster.restart(*owner).await;
     }

@@ -81,7 +81,9 @@ async fn writes_and_syncs_are_far_fewer_than_requests() {
     );
     // One by one, a put is two writes to replicas, two acknowledgements, an answer and three batches.
     assert!(2 * (writes + batches) < requests, "one by one it would be eight a put");
-    assert_eq!(self::threads(&cluster), threads, "no thread came for them");
+    // The index brings a few of its own, once.
+    let more = self::threads(&cluster) - threads;
+    assert!(more < IN_FLIGHT, "{more} threads came for them");
 }
 
 /// The threads of all nodes.

@@ -47,6 +47,7 @@ async fn a_full_disk_refuses_clearly_the_others_go_on_and_it_comes_back_when_the
     cluster.restart(2).await;
     let client = cluster.client().await;
     client.put("full", "before", "kept").consistency(Consistency::All).await.expect("acknowledged");
+    let key = key_of(&cluster, &client).await;
     let ballast = disk.0.join("ballast");
     let free = || rustix::fs::statvfs(&disk.0).map(|s| s.f_bavail * s.f_frsize).expect("mounted");
     let bytes = usize::try_from(free() - (8 << 20)).expect("it is small");
@@ -56,18 +57,33 @@ async fn a_full_disk_refuses_clearly_the_others_go_on_and_it_comes_back_when_the
     let node = cluster.native(2).to_string();
     let alone = Client::builder().nodes([node]).profile(profile).build().await.expect("it greets");
     let large = Bytes::from(vec![7; 64 << 10]);
+    // Where nobody but the full node may write, it says so, in every interface.
+    let put = async || alone.put("only", &key, large.clone()).sort("s").strict(true).w(1).await;
+    let mut fits = 0;
     let error = until("the full node says so", SOON, async || {
-        match alone.put("full", "through-n2", large.clone()).consistency(Consistency::All).await {
+        let sort = format!("{fits}");
+        match alone.put("only", &key, large.clone()).sort(sort).strict(true).await {
             Err(error) if error.code() == "disk_full" => Ok(error),
-            other => Err(format!("{other:?}")),
+            Err(error) => Err(error.to_string()),
+            Ok(_) => {
+                fits += 1;
+                Err("it still stores".into())
+            }
         }
     })
     .await;
-    println!("a full disk: {error}");
-    let answer = cluster.ask(2, "PUT", "/v1/kv/full/http", &[], b"v").await;
+    println!("a full disk, after {fits} more writes: {error}");
+    assert_eq!(put().await.expect_err("it is full").code(), "disk_full");
+    let path = format!("/v1/kv/only/{key}?strict=true&sort=http");
+    let answer = cluster.ask(2, "PUT", &path, &[], b"v").await;
     assert_eq!((answer.status, answer.code().as_str()), (507, "disk_full"), "{}", answer.text());
     let ready = cluster.ask(2, "GET", "/readyz", &[], b"").await;
     assert_eq!(ready.status, 503, "{}", ready.text());
+    // Two of three have it, and somebody asked for all: that is neither stored nor not stored.
+    let all = alone.put("full", "all", "v").consistency(Consistency::All);
+    let error = all.timeout(Duration::from_secs(2)).await.expect_err("one of three is full");
+    let required = error.counts().map(|(required, _)| required);
+    assert_eq!((error.code(), required), ("outcome_unknown", Some(3)), "{error}");
     // Reads go on there, and writes everywhere else: through the client library without a word of it.
     let got = alone.get("full", "before").await.expect("reads need no space");
     assert_eq!(got.value().expect("one").map(|v| &v[..]), Some(&b"kept"[..]));
@@ -86,14 +102,26 @@ async fn a_full_disk_refuses_clearly_the_others_go_on_and_it_comes_back_when_the
     fs::remove_file(&ballast).expect("it was ours");
     cluster.ready(2).await;
     until("it takes writes again", SOON, async || {
-        let put = alone.put("full", "after", "v").consistency(Consistency::All).await;
-        put.map(drop).map_err(|error| error.to_string())
+        put().await.map(drop).map_err(|error| error.to_string())
     })
     .await;
     cluster.no_hints().await;
     let items = cluster.agree("full", 3).await;
-    assert!(items.len() >= 42, "{} items", items.len());
+    assert_eq!(items.len(), 62);
+    assert_eq!(cluster.dump(2, "only").await.expect("it answers").len(), fits + 2);
     cluster.kill(&[2]);
+}
+
+/// A key of a bucket without replicas that lives on the second node.
+async fn key_of(cluster: &Cluster, client: &Client) -> String {
+    client.create_bucket("only").n(1).await.expect("created");
+    for number in 0..1000 {
+        let place = cluster.json(2, &format!("/v1/locate/only/k{number}")).await;
+        if place["owners"][0] == "n2" {
+            return format!("k{number}");
+        }
+    }
+    panic!("n2 owns a third of everything");
 }
 
 #[test]

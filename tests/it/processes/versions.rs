@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, text};
 use super::http::values;
-use quorate::client::{Client, Consistency, RetryPolicy};
+use quorate::client::{Client, Consistency};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_writes_both_come_back_until_someone_resolves_them() {
@@ -74,7 +74,6 @@ async fn one_write_through_two_coordinators(cluster: &Cluster) {
             .expect("acknowledged");
     }
     assert_eq!(clients[0].get("orders", "o18").await.expect("read").siblings.len(), 1);
-    let _ = RetryPolicy::never();
 }
 
 async fn over_http_too(cluster: &Cluster) {
