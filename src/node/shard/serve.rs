@@ -271,7 +271,7 @@ impl Shard {
         let required = quorum.resolve(n, None)?.required;
         let list = agreement.layout.preference_list(self.partition(bucket, key_of(request)), n);
         let spoke = |owner: &NodeId| match *owner == me {
-            true => self.view.witnessed,
+            true => self.view.counts,
             false => self.peers.heard_since(*owner, entry.begun),
         };
         match list.owners().filter(spoke).count() {
