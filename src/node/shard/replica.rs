@@ -8,7 +8,7 @@ use crate::message::client::SCAN_PAGE_LIMIT;
 use crate::message::peer::{self, Data, Refusal};
 use crate::node::outbox::Release;
 use crate::ring::Role;
-use crate::store::key;
+use crate::store::{StoreError, key};
 use crate::time::Duration;
 use crate::version::{Head, Record};
 use bytes::Bytes;
@@ -132,11 +132,12 @@ impl Shard {
         }
         let latest = match self.pending.latest(key, turn.store) {
             Ok(latest) => latest,
-            Err(error) => {
+            // What another replica holds is better than what nobody can read; a comparison finds the rest.
+            Err(StoreError::Damaged(_)) => {
                 self.counters.reject("store", "unreadable");
-                let _ = error;
-                return false;
+                None
             }
+            Err(_) => return false,
         };
         self.clock.observe(turn.now.wall, incoming.clock);
         let Some(mut record) = latest else {
