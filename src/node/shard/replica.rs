@@ -123,8 +123,7 @@ impl Shard {
         if fits { Ok(bucket.settings.n) } else { Err(Refusal::Stranger) }
     }
 
-    /// Joins a record into this node's own, in the batch of this turn. False when the own one cannot be
-    /// read, or the disk takes no writes: what lies there is left alone.
+    /// Joins a record into this node's own, in the batch of this turn. False when the disk takes no writes.
     pub(super) fn join_here(&mut self, key: &Bytes, incoming: &Record, turn: &mut Turn) -> bool {
         // After a refused batch nobody here knows what is still on its way for a key.
         if self.disk.is_some() {
