@@ -7,7 +7,7 @@
 //! ```
 
 use crate::store::{CommitNumber, Store, StoreError};
-use crate::version::Record;
+use crate::version::{Record, RecordError};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -95,7 +95,12 @@ impl Pending {
 /// As [`Pending::latest`].
 pub(super) fn durable(key: &[u8], store: &dyn Store) -> Result<Option<Record>, StoreError> {
     let Some(entry) = store.get(key)? else { return Ok(None) };
-    Record::decode(&entry.head, entry.body)
-        .map(Some)
-        .map_err(|e| StoreError::Damaged(e.to_string()))
+    match Record::decode(&entry.head, entry.body) {
+        Ok(record) => Ok(Some(record)),
+        // A newer build wrote it: it is no damage, and must not be written over.
+        Err(error @ (RecordError::UnknownKind(_) | RecordError::UnknownVersion(_))) => {
+            Err(StoreError::Failed(error.to_string()))
+        }
+        Err(error) => Err(StoreError::Damaged(error.to_string())),
+    }
 }
