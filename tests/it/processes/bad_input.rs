@@ -100,7 +100,7 @@ impl Own {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_or_a_directory_that_is_not_ours_is_left_alone() {
-    let cluster = Cluster::start(1);
+    let cluster = Cluster::start(1).await;
     let client = cluster.client().await;
     client.put("b", "k", "kept").await.expect("acknowledged");
     let own = Own::new();
@@ -165,7 +165,10 @@ async fn a_port_or_a_directory_that_is_not_ours_is_left_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_request_is_refused_with_a_code_and_changes_nothing() {
-    let cluster = Cluster::start_with(3, &[("QUORATE_LIMITS__VALUE_BYTES", "64KiB")]);
+    let elsewhere = Cluster::start(1).await;
+    let foreign = elsewhere.ask(1, "PUT", "/v1/kv/b/k", &[], b"v").await;
+    drop(elsewhere);
+    let cluster = Cluster::start_with(3, &[("QUORATE_LIMITS__VALUE_BYTES", "64KiB")]).await;
     let client = cluster.client().await;
     let kept = cluster.ask(1, "PUT", "/v1/kv/b/k", &[], b"kept").await;
     assert_eq!(kept.status, 204);
@@ -229,8 +232,6 @@ async fn a_wrong_request_is_refused_with_a_code_and_changes_nothing() {
     // Contexts: of another key, of another bucket, of another cluster, changed on the way, no context at all.
     let other = cluster.ask(1, "PUT", "/v1/kv/b/other", &[], b"v").await;
     let bucket = cluster.ask(1, "PUT", "/v1/kv/c/k", &[], b"v").await;
-    let elsewhere = Cluster::start(1);
-    let foreign = elsewhere.ask(1, "PUT", "/v1/kv/b/k?w=1", &[], b"v").await;
     let mut changed = kept.context().to_string();
     changed.replace_range(2..6, "AAAA");
     let cut = &kept.context()[..kept.context().len() / 2];

@@ -21,6 +21,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::RwLock;
 
 /// The program under test.
 pub const QUORATE: &str = env!("CARGO_BIN_EXE_quorate");
@@ -84,6 +85,9 @@ pub fn complained(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).trim_end().to_string()
 }
 
+/// Tests that measure time have the machine to themselves; the others share it.
+static MACHINE: RwLock<()> = RwLock::const_new(());
+
 /// Nodes from 1, which end when this does.
 pub struct Cluster {
     dir: PathBuf,
@@ -91,16 +95,34 @@ pub struct Cluster {
     nodes: u16,
     settings: Vec<(String, String)>,
     watchdog: Child,
+    _machine: Box<dyn Send + Sync>,
 }
 
 impl Cluster {
-    /// So many nodes, all ready, which compare their replicas every few seconds.
-    pub fn start(nodes: u16) -> Cluster {
-        Cluster::start_with(nodes, &[("QUORATE_TIMING__SYNC", "3s")])
+    /// So many nodes, all ready and acquainted, which compare their replicas every few seconds.
+    pub async fn start(nodes: u16) -> Cluster {
+        Cluster::start_with(nodes, &[("QUORATE_TIMING__SYNC", "3s")]).await
+    }
+
+    /// The same while no other cluster runs.
+    pub async fn start_alone(nodes: u16) -> Cluster {
+        let machine = Box::new(MACHINE.write().await);
+        Cluster::begin(nodes, &[("QUORATE_TIMING__SYNC", "3s")], machine).await
     }
 
     /// The same with these settings in the nodes' environment.
-    pub fn start_with(nodes: u16, settings: &[(&str, &str)]) -> Cluster {
+    ///
+    /// One at a time: whoever holds one and waits for another may wait for a test that waits for it.
+    pub async fn start_with(nodes: u16, settings: &[(&str, &str)]) -> Cluster {
+        let machine = Box::new(MACHINE.read().await);
+        Cluster::begin(nodes, settings, machine).await
+    }
+
+    async fn begin(
+        nodes: u16,
+        settings: &[(&str, &str)],
+        machine: Box<dyn Send + Sync>,
+    ) -> Cluster {
         let mut reason = String::new();
         for _ in 0..TRIES {
             let dir = tempfile::Builder::new().prefix("quorate-it-").tempdir().expect("a folder");
@@ -108,11 +130,17 @@ impl Cluster {
             let base = free_base(nodes);
             let watchdog = watchdog(&dir, nodes);
             let settings = settings.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-            let cluster = Cluster { dir, base, nodes, settings, watchdog };
+            let _machine: Box<dyn Send + Sync> = Box::new(());
+            let mut cluster = Cluster { dir, base, nodes, settings, watchdog, _machine };
             let (count, port) = (nodes.to_string(), base.to_string());
             let started = cluster.command(&["start", "--nodes", &count, "--base-port", &port]);
             match started {
-                Ok(_) => return cluster,
+                Ok(_) => {
+                    // Ready is to be let in; that all have met takes gossip a moment more.
+                    cluster.all_alive().await;
+                    cluster._machine = machine;
+                    return cluster;
+                }
                 // Somebody was faster: take other ports.
                 Err(error) if error.contains("port_in_use") || error.contains("cannot listen") => {
                     reason = error;

@@ -43,7 +43,7 @@ impl User {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_gets_along_with_the_command_line_alone() {
-    let cluster = Cluster::start(3);
+    let cluster = Cluster::start(3).await;
     let user = User { node: cluster.native(2).to_string() };
     items(&user);
     ranges(&user);

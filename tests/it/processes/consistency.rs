@@ -16,7 +16,7 @@ async fn plain(cluster: &Cluster, numbers: &[u16]) -> Client {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_works_where_two_of_three_are_dead_and_all_says_how_many_are_missing() {
-    let cluster = Cluster::start(3);
+    let cluster = Cluster::start(3).await;
     let client = plain(&cluster, &[1]).await;
     client
         .put("levels", "k", "before")
@@ -74,7 +74,7 @@ async fn one_works_where_two_of_three_are_dead_and_all_says_how_many_are_missing
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strict_refuses_where_only_fallbacks_could_answer() {
-    let cluster = Cluster::start(5);
+    let cluster = Cluster::start(5).await;
     let client = cluster.client().await;
     client.put("strict", "k", "before").consistency(Consistency::All).await.expect("acknowledged");
     let place = cluster.json(1, "/v1/locate/strict/k").await;

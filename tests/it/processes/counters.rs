@@ -37,7 +37,7 @@ async fn work(cluster: &Cluster) -> Work {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writes_and_syncs_are_far_fewer_than_requests() {
-    let cluster = Cluster::start(3);
+    let cluster = Cluster::start(3).await;
     // One connection to each node carries all that is in flight.
     let mut clients: Vec<Client> = Vec::new();
     for number in cluster.numbers() {

@@ -18,7 +18,7 @@ const WRITERS: usize = 16;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killing_any_node_under_load_leaves_a_short_gap_and_loses_nothing() {
     let kills = times("QUORATE_KILLS", 2);
-    let cluster = Cluster::start(5);
+    let cluster = Cluster::start_alone(5).await;
     let client = cluster.client().await;
     let probe = Probe::start();
     let running = Running::start(&client, WRITERS, "kills");

@@ -8,7 +8,7 @@ use std::time::Instant;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_acknowledged_write_survives_the_death_of_all_five() {
     let rounds = times("QUORATE_ROUNDS", 2);
-    let cluster = Cluster::start(5);
+    let cluster = Cluster::start(5).await;
     let mut promises = Promises::new();
     for round in 0..rounds {
         let client = cluster.client().await;
@@ -18,10 +18,10 @@ async fn every_acknowledged_write_survives_the_death_of_all_five() {
         cluster.kill(&cluster.numbers());
         let acked = running.load.acked.load(SeqCst);
         let begin = Instant::now();
-        promises.extend(running.stop().await);
-        drop(client);
         cluster.must(&["start"]);
         let up = begin.elapsed();
+        promises.extend(running.stop().await);
+        drop(client);
         keeps(&cluster.client().await, &promises).await;
         println!(
             "round {round}: {acked} acknowledged before all died; ready again after {up:?}; {} promises kept",

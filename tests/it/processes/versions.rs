@@ -6,7 +6,7 @@ use quorate::client::{Client, Consistency};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_writes_both_come_back_until_someone_resolves_them() {
-    let cluster = Cluster::start(3);
+    let cluster = Cluster::start(3).await;
     let client = cluster.client().await;
     stale_writers_through_one_node(&cluster, &client).await;
     one_write_through_two_coordinators(&cluster).await;

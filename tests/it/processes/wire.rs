@@ -34,7 +34,7 @@ fn hello(role: Role) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn junk_on_the_native_port_is_closed_within_five_seconds_and_harms_nobody() {
-    let cluster = Cluster::start(3);
+    let cluster = Cluster::start(3).await;
     let client = cluster.client().await;
     client.put("b", "k", "kept").await.expect("acknowledged");
     let at = cluster.native(1);

@@ -8,7 +8,7 @@ use std::path::Path;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_whose_index_was_deleted_comes_back_without_loss() {
-    let cluster = Cluster::start(3);
+    let cluster = Cluster::start(3).await;
     let client = cluster.client().await;
     let running = Running::start(&client, 4, "index");
     running.acked(200).await;
@@ -28,7 +28,7 @@ async fn a_node_whose_index_was_deleted_comes_back_without_loss() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wiped_node_comes_back_under_its_name_and_nothing_is_lost() {
-    let cluster = Cluster::start(3);
+    let cluster = Cluster::start(3).await;
     let client = cluster.client().await;
     let running = Running::start(&client, 4, "wiped");
     running.acked(100).await;
@@ -64,7 +64,7 @@ async fn a_wiped_node_comes_back_under_its_name_and_nothing_is_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_copy_of_a_directory_is_noticed_and_nothing_is_lost() {
-    let cluster = Cluster::start(3);
+    let cluster = Cluster::start(3).await;
     let client = cluster.client().await;
     let running = Running::start(&client, 4, "old");
     running.acked(100).await;
