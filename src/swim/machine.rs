@@ -123,6 +123,7 @@ impl Swim {
             facts_version: 0,
             since: now,
             round_trip: None,
+            met: true,
         };
         let timers = Timers::new(&config, &mut rng, now);
         let prober = Prober::new(&mut rng);
@@ -211,6 +212,29 @@ impl Swim {
         self.try_seeds(now);
     }
 
+    /// Somebody takes part of whom we have only been told, by the layout: from now on it is probed, and
+    /// suspected and given up like everybody when it does not answer. Else one that dies before it was met
+    /// would stay unknown for ever. Nothing happens for ourselves and for whom we know.
+    pub fn introduce(&mut self, now: Instant, identity: Identity) {
+        let node = identity.id;
+        let full = self.members.len() >= wire::MAX_MEMBERS;
+        if self.members.contains_key(&node) || full || !identity.is_sound() {
+            return;
+        }
+        let member = Member {
+            identity,
+            state: State::Alive,
+            incarnation: Incarnation::default(),
+            facts: Facts::default(),
+            facts_version: 0,
+            since: now,
+            round_trip: None,
+            met: false,
+        };
+        self.members.insert(node, member);
+        self.prober.enlist(node, &mut self.rng);
+    }
+
     /// Announces what we say about ourselves, at most once in `facts_interval`; of several changes in
     /// one interval the last.
     pub fn set_facts(&mut self, now: Instant, facts: Facts) {
@@ -232,8 +256,8 @@ impl Swim {
 
     /// Whether the goodbye has been told as often as any rumor is.
     pub fn has_left(&self) -> bool {
-        let alone = self.others().all(|m| !m.state.is_live());
-        self.myself().state == State::Left && (alone || !self.rumors.tells_life_of(self.me))
+        self.myself().state == State::Left
+            && (self.is_alone() || !self.rumors.tells_life_of(self.me))
     }
 
     /// Drops a member that the layout no longer names. Echoes about it are not believed; it comes back
@@ -294,6 +318,11 @@ impl Swim {
     /// Everybody but us.
     pub(super) fn others(&self) -> impl Iterator<Item = &Member> {
         self.members.values().filter(|m| m.identity.id != self.me)
+    }
+
+    /// Whether nobody takes part but us, as far as we have met anybody.
+    pub(super) fn is_alone(&self) -> bool {
+        self.others().all(|member| !member.met || !member.state.is_live())
     }
 
     /// How many take part, ourselves too.

@@ -136,4 +136,7 @@ pub struct Member {
     pub since: Instant,
     /// How long its direct acks take, smoothed; none before the first.
     pub round_trip: Option<Duration>,
+    /// It has spoken for itself, here or to somebody who told. False: it was only
+    /// [introduced](super::Swim::introduce).
+    pub met: bool,
 }

@@ -42,7 +42,7 @@ impl Swim {
             return self.hear_of_myself(now, &claim);
         }
         let known = self.members.get(&about);
-        let admitted = match known {
+        let admitted = match known.filter(|member| member.met) {
             Some(member) => member.incarnation.admits(incarnation),
             None => incarnation <= MAX_INCARNATION,
         };
@@ -50,6 +50,11 @@ impl Swim {
             self.counters.implausible += 1;
             return;
         }
+        if known.is_some_and(|member| !member.met) && matches!(claim, Claim::Record(_)) {
+            // What it says of itself replaces what others expected of it.
+            self.drop_member(about);
+        }
+        let known = self.members.get(&about);
         let before = known.map(|member| (member.incarnation, member.state));
         match (claim, before) {
             (Claim::Record(record), None) => self.welcome(now, record),
@@ -104,6 +109,7 @@ impl Swim {
             facts_version: record.version,
             since: now,
             round_trip: None,
+            met: true,
         };
         self.members.insert(node, member);
         self.outputs.push_back(Output::Changed { member: node, from: None, to: state });

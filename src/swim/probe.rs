@@ -187,7 +187,7 @@ impl Swim {
         probe.ask_at = None;
         let (target, sequence) = (probe.target, probe.sequence);
         let asked = self.pick(self.config.indirect_probes, |m| {
-            m.state == State::Alive && m.identity.id != target
+            m.state == State::Alive && m.met && m.identity.id != target
         });
         if let Some(probe) = self.prober.probe.as_mut() {
             probe.asked = asked.len() as u32;
@@ -208,6 +208,11 @@ impl Swim {
 
     fn probe_failed(&mut self, now: Instant, probe: &Probe) {
         self.counters.probes_failed += 1;
+        let met = self.members.get(&probe.target).is_some_and(|member| member.met);
+        if !met {
+            // Who has never been there says nothing about us.
+            return self.accuse(now, probe.target);
+        }
         // Without anybody to ask, the silence may as well be our fault.
         let blame = if probe.asked == 0 { 1 } else { probe.asked.saturating_sub(probe.nacks) };
         self.health.worsen(blame);
@@ -219,9 +224,13 @@ impl Swim {
                 return;
             }
         }
-        if self.members.get(&probe.target).is_some_and(|m| m.state.is_live()) {
+        self.accuse(now, probe.target);
+    }
+
+    fn accuse(&mut self, now: Instant, target: NodeId) {
+        if self.members.get(&target).is_some_and(|member| member.state.is_live()) {
             self.counters.accusations += 1;
-            self.suspect(now, probe.target, Accusers::one(self.me), false);
+            self.suspect(now, target, Accusers::one(self.me), false);
         }
     }
 
@@ -330,7 +339,7 @@ impl Swim {
 
     /// Asks every seed, while we know nobody.
     pub(super) fn ask_seeds(&mut self) -> bool {
-        let alone = self.live() == 1 && self.myself().state == State::Alive;
+        let alone = self.is_alone() && self.myself().state == State::Alive;
         if alone {
             for seed in self.seeds.clone() {
                 self.push_pull_with(seed);

@@ -68,6 +68,7 @@ impl Swim {
             return Some(Claim::Verdict { about, incarnation, state, accusers });
         };
         match member.incarnation.cmp(&header.incarnation) {
+            _ if !member.met => Some(Claim::Stranger { about }),
             Ordering::Greater => self.record(about),
             Ordering::Equal if member.identity.address != header.address => self.record(about),
             Ordering::Equal if member.state != State::Alive => self.verdict(about),
@@ -87,7 +88,8 @@ impl Swim {
     /// Everything that we know, for one exchange over TCP.
     pub(super) fn whole_state(&self, message: Message, first: Option<Claim>) -> Vec<u8> {
         let mut packet = wire::open(&self.header(), message);
-        let records = self.members.keys().filter_map(|node| self.record(*node));
+        let met = self.members.values().filter(|member| member.met);
+        let records = met.filter_map(|member| self.record(member.identity.id));
         for claim in first.into_iter().chain(records) {
             packet.extend(wire::encode(&claim));
         }

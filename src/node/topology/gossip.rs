@@ -153,6 +153,23 @@ impl Topology {
         self.flush_fetch(now, outbox);
     }
 
+    /// Makes SWIM look for members of the agreement that it has not met, where the book knows their address.
+    pub(super) fn look_for_unmet(&mut self, now: Instant) {
+        let (Some(agreement), Some(swim)) = (&self.installed, &mut self.swim) else { return };
+        for member in &agreement.layout.members {
+            if swim.member(member.id).is_none()
+                && let Some(address) = self.book.get(&member.id)
+            {
+                let (id, lineage, address) = (member.id, member.lineage, *address);
+                let (name, zone) = (member.name.clone(), member.zone.clone());
+                swim.introduce(
+                    now,
+                    swim::Identity { id, lineage, name, zone, address, http: None },
+                );
+            }
+        }
+    }
+
     fn note_member(&mut self, node: NodeId) {
         let Some(member) = self.swim.as_ref().and_then(|swim| swim.member(node)) else { return };
         let address = member.identity.address;

@@ -46,7 +46,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// How often it is looked whether somebody gossips of a newer agreement than ours.
+/// How often it is looked whether somebody gossips of a newer agreement than ours, and whether a member has not
+/// been met.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A request to change what is agreed, until its outcome is known.
@@ -134,6 +135,7 @@ impl Topology {
         if now.instant >= self.look_at {
             self.look_at = now.instant + LOOK_INTERVAL;
             self.look_for_newer();
+            self.look_for_unmet(now.instant);
         }
         self.persist_book(outbox);
         self.flush_fetch(now, outbox);

@@ -22,7 +22,7 @@ pub struct MemberStatus {
     pub address: Option<SocketAddr>,
     /// Where it serves HTTP, if it does.
     pub http: Option<SocketAddr>,
-    /// What is believed of it; none: nobody has heard of it in this run.
+    /// What is believed of it; none: it has not been met in this run, and not been looked for in vain either.
     pub state: Option<State>,
     /// Its generation, as gossip has it; the agreed one where gossip is silent.
     pub lineage: Lineage,
@@ -121,7 +121,7 @@ impl Topology {
             zone: identity.zone.clone(),
             address: Some(identity.address),
             http: identity.http,
-            state: Some(life.state),
+            state: Some(life.state).filter(|state| life.met || *state != State::Alive),
             lineage: identity.lineage,
             incarnation: life.incarnation.0,
             round_trip: life.round_trip,

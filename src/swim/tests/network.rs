@@ -99,10 +99,15 @@ impl Network {
 
     /// One more machine, by this name.
     pub(super) fn add(&mut self, node: usize, name: &str) {
+        self.expect_node(node, name);
+        self.start(node, 0);
+    }
+
+    /// A place for one more machine, which does not run yet.
+    pub(super) fn expect_node(&mut self, node: usize, name: &str) {
         let identity = Identity { name: name.into(), ..identity(node) };
         let waiting = Vec::new();
         self.nodes.push(Node { swim: None, identity, due: None, paused: false, waiting });
-        self.start(node, 0);
     }
 
     /// As `new`, and everybody knows everybody.

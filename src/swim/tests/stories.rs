@@ -1,7 +1,7 @@
 //! What a cluster must do: find each other, see a death, forgive a pause, part and meet again.
 
 use super::super::*;
-use super::network::{Network, id};
+use super::network::{Network, id, identity};
 use crate::id::Lineage;
 use crate::time::Duration;
 
@@ -248,4 +248,43 @@ fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
     };
     assert_eq!(story(11), story(11));
     assert_ne!(story(11), story(12));
+}
+
+#[test]
+fn one_who_dies_before_it_was_met_is_given_up_and_believed_when_it_comes() {
+    for seed in 0..40 {
+        let mut network = Network::new(seed, 4);
+        network.expect_node(4, "n5");
+        network.until("all know all", 5, Network::all_alive);
+        for node in 0..4 {
+            network.act(node, |swim, now| swim.introduce(now, identity(4)));
+        }
+        assert!(network.all_see(4, State::Alive) && !network.swim(0).member(id(4)).unwrap().met);
+        network.until("given up", 15, |n| n.all_see(4, State::Dead));
+        assert!(network.deaths().iter().all(|seen| seen.member == id(4)), "seed {seed}");
+        network.start(4, 1);
+        network.until("believed", 15, Network::all_alive);
+        assert!((0..4).all(|by| network.swim(by).member(id(4)).unwrap().met), "seed {seed}");
+    }
+}
+
+/// A node that starts first, after all were down, must not take the others' absence for its own illness: it would
+/// notice deaths late for a long time after.
+#[test]
+fn who_was_never_met_does_not_make_the_prober_ill_and_does_not_stop_the_search() {
+    let mut network = Network::new(3, 1);
+    for node in 1..5 {
+        network.expect_node(node, &format!("n{}", node + 1));
+    }
+    network.act(0, |swim, now| {
+        for node in 1..5 {
+            swim.introduce(now, identity(node));
+        }
+    });
+    network.run(60_000);
+    assert_eq!(network.swim(0).local_health(), 0);
+    for node in 1..5 {
+        network.start(node, 1);
+    }
+    network.until("all know all", 5, Network::all_alive);
 }

@@ -268,3 +268,15 @@ fn a_newcomer_learns_with_the_agreement_where_the_others_are() {
         knows(1, "n3") && knows(2, "n2")
     });
 }
+
+#[test]
+fn a_member_that_nobody_has_met_in_this_run_is_given_up_like_any_other() {
+    let mut net = Network::formed(11, 5);
+    (0..5).for_each(|node| net.kill(node));
+    (0..4).for_each(|node| net.restart(node));
+    net.until("the fifth is held for dead", |net| {
+        (0..4).all(|node| net.state(node, 4) == Some(State::Dead))
+    });
+    net.restart(4);
+    net.until("it is back", |net| (0..4).all(|node| net.state(node, 4) == Some(State::Alive)));
+}
