@@ -1,5 +1,6 @@
 //! Bodies: rmp-serde, with its two traps closed. Nesting is bounded, and trailing bytes are refused.
 
+use crate::version;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -13,8 +14,8 @@ pub enum DecodeError {
     #[error("malformed body: {0}")]
     Malformed(String),
     /// A whole message and then more.
-    #[error("{0} bytes follow the body")]
-    Trailing(usize),
+    #[error("more follows the body")]
+    Trailing,
 }
 
 /// Appends a message to `out`.
@@ -30,14 +31,10 @@ pub fn encode_into<T: Serialize>(out: &mut Vec<u8>, message: &T) {
 /// # Errors
 /// [`DecodeError`]; the caller counts it and drops the frame.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    // Not `from_read_ref`: that one does not tell how far it came.
-    let mut rest = rmp_serde::decode::Deserializer::new(bytes);
+    let mut rest = rmp_serde::decode::Deserializer::from_read_ref(bytes);
     rest.set_max_depth(MAX_DEPTH);
     let message = T::deserialize(&mut rest).map_err(|e| DecodeError::Malformed(e.to_string()))?;
-    match rest.get_ref().len() {
-        0 => Ok(message),
-        more => Err(DecodeError::Trailing(more)),
-    }
+    if version::at_end(&mut rest) { Ok(message) } else { Err(DecodeError::Trailing) }
 }
 
 #[cfg(test)]
@@ -50,7 +47,7 @@ mod tests {
         encode_into(&mut bytes, &(7u8, "name"));
         assert_eq!(decode(&bytes), Ok((7u8, "name".to_string())));
         bytes.push(0);
-        assert_eq!(decode::<(u8, String)>(&bytes), Err(DecodeError::Trailing(1)));
+        assert_eq!(decode::<(u8, String)>(&bytes), Err(DecodeError::Trailing));
         assert!(matches!(decode::<(u8, String)>(&bytes[..3]), Err(DecodeError::Malformed(_))));
     }
 

@@ -106,7 +106,7 @@ impl ContextScope {
         let mut token = vec![VERSION];
         token.extend_from_slice(&self.cluster.0.to_le_bytes());
         token.extend_from_slice(&self.key_hash[..KEY_HASH]);
-        token.extend_from_slice(&wire::encode(seen));
+        wire::encode_into(&mut token, seen);
         let mac = self.mac(&token);
         token.extend_from_slice(&mac.as_bytes()[..MAC]);
         Context(URL_SAFE_NO_PAD.encode(token))

@@ -18,6 +18,11 @@ const PREFIX: usize = 3;
 /// The prefix and the checksum.
 const HEADER: usize = PREFIX + size_of::<u64>();
 
+/// About what the payload of a record without actors and siblings takes.
+const PAYLOAD_BYTES: usize = 32;
+/// About what each actor, sibling and covered operation adds.
+const ENTRY_BYTES: usize = 48;
+
 /// A dot: the place of its actor in the list, and the number.
 type Place = (u32, u64);
 
@@ -26,11 +31,11 @@ struct Payload {
     clock: HybridTime,
     local: Option<Place>,
     /// Ascending. A count of zero names an actor of which the vector knows nothing.
-    #[serde(deserialize_with = "wire::list")]
+    #[serde(deserialize_with = "wire::outer_list")]
     actors: Vec<(u64, u32, u64)>,
-    #[serde(deserialize_with = "wire::list")]
+    #[serde(deserialize_with = "wire::outer_list")]
     siblings: Vec<PayloadSibling>,
-    #[serde(deserialize_with = "wire::list")]
+    #[serde(deserialize_with = "wire::outer_list")]
     covered: Vec<PayloadCovered>,
     body_checksum: u64,
 }
@@ -96,9 +101,14 @@ pub(super) fn encode(record: &Record, body_checksum: u64) -> Bytes {
         body_checksum,
     };
     let prefix = [VERSION, record.kind as u8, record.flags];
-    let payload = wire::encode(&payload);
-    let checksum = checksum(&prefix, &payload);
-    Bytes::from([&prefix[..], &checksum.to_le_bytes(), &payload].concat())
+    let entries = payload.siblings.len() + payload.covered.len() + payload.actors.len();
+    let mut bytes = Vec::with_capacity(HEADER + PAYLOAD_BYTES + entries * ENTRY_BYTES);
+    bytes.extend_from_slice(&prefix);
+    bytes.extend_from_slice(&[0; HEADER - PREFIX]);
+    wire::encode_into(&mut bytes, &payload);
+    let checksum = checksum(&prefix, &bytes[HEADER..]);
+    bytes[PREFIX..HEADER].copy_from_slice(&checksum.to_le_bytes());
+    Bytes::from(bytes)
 }
 
 /// Decodes and verifies what [`encode`] made. The checksum speaks only of rot, so everything that the
@@ -143,7 +153,7 @@ fn open(kind: Kind, flags: u8, payload: Payload) -> Result<Head, RecordError> {
             actors.get(at as usize).ok_or(RecordError::Malformed("it names no such actor"))?;
         Ok(Dot::new(*actor, counter))
     };
-    let mut siblings = Vec::new();
+    let mut siblings = Vec::with_capacity(payload.siblings.len());
     for sibling in payload.siblings {
         siblings.push(SiblingHead {
             dot: dot(sibling.dot)?,
@@ -155,7 +165,7 @@ fn open(kind: Kind, flags: u8, payload: Payload) -> Result<Head, RecordError> {
         });
     }
     check_siblings(&siblings, &vector)?;
-    let mut covered = Vec::new();
+    let mut covered = Vec::with_capacity(payload.covered.len());
     for entry in payload.covered {
         covered.push(Covered {
             operation: entry.operation,

@@ -41,4 +41,5 @@ pub use sibling::{
 };
 pub use siblings::Siblings;
 pub use vector::{Actor, Dot, VersionVector};
+pub(crate) use wire::at_end;
 pub use write::{Room, Write, Written};

@@ -1,11 +1,14 @@
 //! Reading MessagePack that a disk or a peer hands over: bounded in depth, in allocation, in length.
 
+use rmp_serde::decode::{Error, ReadSlice};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use std::fmt;
 use std::marker::PhantomData;
 
 /// How deep a record or token may nest. Ours need five levels; the rest is room to grow.
 const MAX_DEPTH: usize = 32;
+/// Room for so many items of a list is made on its word alone.
+const TRUSTED_LENGTH: usize = 32;
 
 /// Reads a list without trusting the length that it announces: memory grows with what arrived.
 pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
@@ -13,7 +16,24 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    struct List<T>(PhantomData<T>);
+    read_list(deserializer, 0)
+}
+
+/// The same for a list that is read once in a record: for a few items there is room from the start.
+pub(super) fn outer_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    read_list(deserializer, TRUSTED_LENGTH)
+}
+
+fn read_list<'de, D, T>(deserializer: D, trusted: usize) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct List<T>(usize, PhantomData<T>);
 
     impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
         type Value = Vec<T>;
@@ -23,7 +43,8 @@ where
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
-            let mut items = Vec::new();
+            let announced = seq.size_hint().unwrap_or(0);
+            let mut items = Vec::with_capacity(announced.min(self.0));
             while let Some(item) = seq.next_element()? {
                 items.push(item);
             }
@@ -31,20 +52,47 @@ where
         }
     }
 
-    deserializer.deserialize_seq(List(PhantomData))
+    deserializer.deserialize_seq(List(trusted, PhantomData))
 }
 
 /// Decodes one value that must fill `bytes` to the end.
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    let mut reader = rmp_serde::Deserializer::new(bytes);
+    let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
     reader.set_max_depth(MAX_DEPTH);
     let value = T::deserialize(&mut reader).ok()?;
-    reader.get_ref().is_empty().then_some(value)
+    at_end(&mut reader).then_some(value)
+}
+
+/// Whether a reader has come to the end of what it reads. A reader by reference, which copies byte strings once
+/// and not twice, does not tell how far it came; so it is asked for one more value, of which at most the first
+/// byte is looked at.
+pub(crate) fn at_end<'de, R: ReadSlice<'de>>(reader: &mut rmp_serde::Deserializer<R>) -> bool {
+    struct Nothing;
+
+    impl Visitor<'_> for Nothing {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the end")
+        }
+    }
+
+    matches!(reader.deserialize_any(Nothing), Err(Error::InvalidMarkerRead(_)))
+}
+
+/// Appends one of our own values.
+pub(super) fn encode_into<T: serde::Serialize>(out: &mut Vec<u8>, value: &T) {
+    value
+        .serialize(&mut rmp_serde::Serializer::new(out))
+        .expect("numbers and lists always encode into memory");
 }
 
 /// Encodes one of our own values.
+#[cfg(test)]
 pub(super) fn encode<T: serde::Serialize>(value: &T) -> Vec<u8> {
-    rmp_serde::to_vec(value).expect("numbers and lists always encode into memory")
+    let mut bytes = Vec::new();
+    encode_into(&mut bytes, value);
+    bytes
 }
 
 #[cfg(test)]
@@ -56,7 +104,14 @@ mod tests {
     fn trailing_bytes_are_refused() {
         let mut bytes = encode(&(1u8, 2u8));
         assert_eq!(decode::<(u8, u8)>(&bytes), Some((1, 2)));
-        bytes.push(0);
+        // Whatever a byte would begin, and however little of that is there.
+        for first in 0..=u8::MAX {
+            for more in [&[first][..], &[first, 0], &[first, 0, 0, 0, 0]] {
+                let bytes = [&bytes, more].concat();
+                assert_eq!(decode::<(u8, u8)>(&bytes), None, "{more:?}");
+            }
+        }
+        bytes.pop();
         assert_eq!(decode::<(u8, u8)>(&bytes), None);
     }
 
