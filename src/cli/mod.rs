@@ -21,6 +21,7 @@ mod output;
 mod probe;
 mod progress;
 mod serve;
+mod sim;
 mod units;
 
 use args::{Cli, Command};
@@ -72,6 +73,7 @@ fn run(command: Command) -> Result<()> {
         Command::Dump(args) => alone(dump::dump(args)),
         // One thread makes the load, and leaves the other cores to the nodes.
         Command::Bench(args) => alone(bench::bench(args)),
+        Command::Sim(args) => sim::sim(&args),
     }
 }
 

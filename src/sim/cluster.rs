@@ -120,6 +120,11 @@ impl Cluster {
         self.members.len()
     }
 
+    /// How many nodes there are, up or down.
+    pub fn size(&self) -> usize {
+        self.members.len()
+    }
+
     /// The simulated time.
     pub fn now(&self) -> Instant {
         self.now
@@ -221,19 +226,23 @@ impl Cluster {
         }
     }
 
-    /// Begins an orderly stop and runs until it is done.
-    pub fn stop(&mut self, number: usize) {
+    /// Begins an orderly stop and runs until it is done. False: it does not come to its end in half a minute.
+    #[must_use]
+    pub fn stop(&mut self, number: usize) -> bool {
         let now = self.clock(number);
         if let Some(node) = &mut self.members[number - 1].node {
             node.begin_stop(now);
         }
         self.turn(number);
         let stopped = |c: &Cluster| c.node(number).is_none_or(Node::is_stopped);
-        assert!(self.run_until(Duration::from_secs(30), stopped), "n{number} does not stop");
+        if !self.run_until(Duration::from_secs(30), stopped) {
+            return false;
+        }
         let member = &mut self.members[number - 1];
         member.node = None;
         member.life += 1;
         member.woken = None;
+        true
     }
 
     /// Sends a request to a node; the answer comes with [`answer`](Cluster::answer).

@@ -9,9 +9,19 @@
 //! Same seed, same events, same trace: [`Cluster::trace`] is a running hash of everything delivered.
 
 mod cluster;
+mod faults;
+mod many;
 mod network;
 mod options;
+mod oracle;
+mod report;
+mod run;
+mod workload;
 
 pub use cluster::{Cluster, Outcome, Pending};
+pub use faults::Fault;
+pub use many::{Summary, judge, simulate_many};
 pub use network::Network;
 pub use options::Options;
+pub use report::{Counts, Report};
+pub use run::{Setup, simulate};

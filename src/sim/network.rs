@@ -68,6 +68,14 @@ impl Network {
         self.slow.clear();
     }
 
+    /// Datagrams arrive again, once and soon.
+    pub fn clear_sky(&mut self) {
+        let Network { jitter, loss_permille, duplicate_permille, .. } = Network::default();
+        self.jitter = jitter;
+        self.loss_permille = loss_permille;
+        self.duplicate_permille = duplicate_permille;
+    }
+
     /// Whether the link is cut.
     pub fn is_cut(&self, from: usize, to: usize) -> bool {
         self.cut.contains(&(from, to))

@@ -21,7 +21,7 @@ use crate::quorum::Consistency;
 use clap::{Args, Parser, Subcommand};
 use std::time::Duration;
 
-pub(in crate::cli) use process::{ClusterArgs, ClusterCommand, DemoArgs, ServeArgs};
+pub(in crate::cli) use process::{ClusterArgs, ClusterCommand, DemoArgs, ServeArgs, SimArgs};
 pub(in crate::cli) use requests::{
     BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, Conflict, DeleteArgs, DumpArgs,
     GetArgs, LocateArgs, LookArgs, PutArgs, RingArgs, ScanArgs,
@@ -69,6 +69,8 @@ pub(in crate::cli) enum Command {
     Dump(DumpArgs),
     /// Load with a latency histogram
     Bench(BenchArgs),
+    /// A whole cluster in one thread, in simulated time, broken in every way: same seed, same run
+    Sim(SimArgs),
 }
 
 /// Which nodes to talk to.

@@ -125,3 +125,19 @@ fn parse_node_number(s: &str) -> Result<u16, String> {
         _ => Err("a node's number, from 1".to_string()),
     }
 }
+
+/// `quorate sim`.
+#[derive(Clone, Debug, Args)]
+pub(in crate::cli) struct SimArgs {
+    /// The seed: everything random comes from it
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Run so many seeds from this one on, over all cores; only what failed is told
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
+    pub runs: Option<u64>,
+    /// Requests in each run
+    #[arg(long, value_name = "S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub steps: u64,
+    #[command(flatten)]
+    pub print: Print,
+}

@@ -131,7 +131,7 @@ fn an_old_copy(seed: u64, clean: bool) {
     }
     secs(&mut c, 2);
     if clean {
-        c.stop(a);
+        assert!(c.stop(a));
     }
     let copy = c.disk(a).copy();
     if clean {
@@ -178,7 +178,7 @@ fn story_07_a_dot_that_rot_took_is_never_minted_again() {
         let v6 = acked(c.ask(a, put("k", "v6", "")));
         millis(&mut c, 10);
         if clean {
-            c.stop(a);
+            assert!(c.stop(a));
         }
         let copy = c.disk(a).copy();
         if clean {

@@ -94,7 +94,7 @@ fn a_clean_stop_goes_on_with_its_actor_and_an_unclean_one_does_not() {
     let (mut c, [a, ..], _) = five(203);
     let mut context = acked(c.ask(a, put("k", "v1", "")));
     assert_eq!(actors(&mut c, a, "k"), 1);
-    c.stop(a);
+    assert!(c.stop(a));
     c.start(a);
     formed(&mut c, 5);
     context = acked(c.ask(a, put("k", "v2", &context)));
@@ -104,7 +104,7 @@ fn a_clean_stop_goes_on_with_its_actor_and_an_unclean_one_does_not() {
     formed(&mut c, 5);
     context = acked(c.ask(a, put("k", "v3", &context)));
     assert_eq!(actors(&mut c, a, "k"), 2, "it may have forgotten something");
-    c.stop(a);
+    assert!(c.stop(a));
     c.start(a);
     formed(&mut c, 5);
     acked(c.ask(a, put("k", "v4", &context)));

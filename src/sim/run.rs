@@ -1,0 +1,382 @@
+//! One seed: clients and faults for a while, then everything is mended, and the books are compared. Twice.
+//!
+//! ```text
+//!   form ─► [ requests + faults, judged all the while ─► mend ─► calm ─► compare ] × 2 ─► report
+//! ```
+
+use super::cluster::{Cluster, Pending};
+use super::faults::{Fault, Faults};
+use super::options::Options;
+use super::oracle::{Debt, Oracle, Value};
+use super::report::Report;
+use super::workload::{self, KEYS, Read, Step, Workload, Write};
+use crate::error::Error;
+use crate::message::client::{Inspect, Reply, Request};
+use crate::node::Timing;
+use crate::time::{Duration, Instant};
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How often faults are followed by healing.
+const ROUNDS: u64 = 2;
+/// How long a cluster may take to form, and to come to rest once everything works.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// How often it is looked whether it has.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long a client waits for an answer.
+const DEADLINE_MS: u32 = 3_000;
+
+/// What a run is made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Everything random comes from here.
+    pub seed: u64,
+    /// How many nodes.
+    pub nodes: usize,
+    /// How many requests, in all rounds together.
+    pub operations: u64,
+    /// Whether to tell what happened, line by line.
+    pub story: bool,
+}
+
+impl Setup {
+    /// Five nodes and six hundred requests.
+    pub fn new(seed: u64) -> Setup {
+        Setup { seed, nodes: 5, operations: 600, story: false }
+    }
+}
+
+/// What a client waits for.
+enum Asked {
+    Read(Read, Debt),
+    Write(Write),
+}
+
+struct Run {
+    setup: Setup,
+    c: Cluster,
+    rng: fastrand::Rng,
+    oracle: Oracle,
+    workload: Workload,
+    faults: Faults,
+    open: Vec<(Pending, Asked)>,
+    report: Report,
+}
+
+/// Runs one seed to its end.
+///
+/// # Panics
+/// Where a node does: that is a finding too, see [`many`](super::many).
+pub fn simulate(setup: &Setup) -> Report {
+    let timing = Timing { sync: Duration::from_secs(3), ..Timing::default() };
+    let options = Options { nodes: setup.nodes, seed: setup.seed, timing, ..Options::default() };
+    let mut run = Run {
+        setup: setup.clone(),
+        c: Cluster::new(options),
+        rng: fastrand::Rng::with_seed(setup.seed ^ 0x5eed),
+        oracle: Oracle::new((0..KEYS).map(|key| (key, workload::bucket(key).1))),
+        workload: Workload::new(),
+        faults: Faults::default(),
+        open: Vec::new(),
+        report: Report { seed: setup.seed, ..Report::default() },
+    };
+    if run.form() {
+        for _ in 0..ROUNDS {
+            run.break_things();
+            if !run.heal() {
+                break;
+            }
+            run.compare();
+        }
+    }
+    run.finish()
+}
+
+impl Run {
+    fn note(&mut self, what: impl FnOnce() -> String) {
+        if self.setup.story {
+            let at = self.c.now().0 / 1_000;
+            self.report.story.push(format!("{:>3}.{:03} s  {}", at / 1_000, at % 1_000, what()));
+        }
+    }
+
+    /// All are in, and know the buckets.
+    fn form(&mut self) -> bool {
+        if !self.wait_for("the cluster forms", Run::is_whole) {
+            return false;
+        }
+        for request in workload::create_buckets() {
+            let made = self.c.ask(1, request);
+            if made != Some(Reply::BucketReady) {
+                self.oracle.object(format!("a bucket cannot be created: {made:?}"));
+                return false;
+            }
+        }
+        true
+    }
+
+    fn wait_for(&mut self, what: &str, done: impl Fn(&mut Run) -> Result<(), String>) -> bool {
+        let end = self.c.now() + PATIENCE;
+        loop {
+            match done(self) {
+                Ok(()) => return true,
+                Err(why) if self.c.now() >= end => {
+                    self.oracle.object(format!("never: {what}: {why}"));
+                    return false;
+                }
+                Err(_) => {}
+            }
+            self.c.run_for(LOOK);
+            self.listen();
+        }
+    }
+
+    fn look(&mut self, node: usize, what: Inspect) -> Json {
+        match self.c.ask(node, Request::Inspect(what)) {
+            Some(Reply::Json(json)) => serde_json::from_str(&json).unwrap_or(Json::Null),
+            _ => Json::Null,
+        }
+    }
+
+    /// Every node is ready and sees all the others alive.
+    fn is_whole(&mut self) -> Result<(), String> {
+        for node in 1..=self.setup.nodes {
+            let ready = self.c.node(node).map(|node| node.readiness());
+            match ready {
+                Some(Ok(())) => {}
+                Some(Err(why)) => return Err(format!("n{node}: {why}")),
+                None => return Err(format!("n{node} is down")),
+            }
+            let status = self.look(node, Inspect::Status);
+            if status["nodes"]["alive"] != self.setup.nodes {
+                return Err(format!("n{node} sees {}", status["nodes"]));
+            }
+            if status["ready"] != true || status["hints_pending"] != 0 {
+                return Err(format!("n{node}: {status}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn break_things(&mut self) {
+        let share = self.setup.operations / ROUNDS;
+        let mut next_fault = self.c.now() + self.gap();
+        for _ in 0..share {
+            let at = self.c.now() + self.workload.pause(&mut self.rng);
+            loop {
+                let mend = self.faults.next_mend();
+                let due = mend.map_or(next_fault, |mend| mend.min(next_fault));
+                if due > at {
+                    break;
+                }
+                self.run_until(due);
+                if let Some(line) = self.faults.mend(&mut self.c) {
+                    self.note(|| line);
+                } else {
+                    self.strike();
+                    next_fault = self.c.now() + self.gap();
+                }
+            }
+            self.run_until(at);
+            self.request();
+        }
+        // What is still open ends while things are broken.
+        let rest = Duration::from_millis(self.rng.u64(0..5_000));
+        self.run_until(self.c.now() + rest);
+    }
+
+    fn gap(&mut self) -> Duration {
+        Duration::from_millis(self.rng.u64(200..4_000))
+    }
+
+    fn run_until(&mut self, at: Instant) {
+        self.c.run_for(at.since(self.c.now()));
+        self.listen();
+    }
+
+    fn strike(&mut self) {
+        if self.rng.u32(0..4) == 0 {
+            let node = self.rng.usize(1..=self.setup.nodes);
+            self.faults.back_up(node, &self.c);
+        }
+        let Some(fault) = self.rng.choice(Fault::EVERY) else { return };
+        if let Some(struck) = self.faults.strike(fault, &mut self.c, &mut self.rng) {
+            if struck.disk_lost {
+                self.oracle.lose_disk();
+            }
+            self.note(|| struck.line);
+        }
+    }
+
+    fn request(&mut self) {
+        let up: Vec<usize> =
+            (1..=self.setup.nodes).filter(|node| self.faults.answers(*node)).collect();
+        let Some(node) = self.rng.choice(up) else { return };
+        let step = self.workload.next(node, self.oracle.losses(), &mut self.rng);
+        let (key, request, asked) = match step {
+            Step::Read(read) => {
+                self.note(|| format!("n{node}: {}", read.describe()));
+                let debt = self.oracle.begins_read(read.key, read.strict());
+                (read.key, read.request(), Asked::Read(read, debt))
+            }
+            Step::Write(write) => {
+                self.note(|| format!("n{node}: {}", write.describe()));
+                self.oracle.sends(write.key, &write.sent);
+                (write.key, write.request(), Asked::Write(write))
+            }
+        };
+        let same = |asked: &Asked| match asked {
+            Asked::Read(read, _) => read.key == key,
+            Asked::Write(write) => write.key == key,
+        };
+        self.report.overlapped += u64::from(self.open.iter().any(|(_, asked)| same(asked)));
+        let pending = self.c.send_within(node, DEADLINE_MS, request);
+        self.open.push((pending, asked));
+    }
+
+    fn listen(&mut self) {
+        let (answered, open): (Vec<_>, Vec<_>) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|(pending, _)| self.c.answered(*pending));
+        self.open = open;
+        for (pending, asked) in answered {
+            let Some(reply) = self.c.answer(pending) else { continue };
+            let outcome = match &reply {
+                Reply::Failed(error) => error.code(),
+                _ => "ok",
+            };
+            *self.report.outcomes.entry(outcome).or_default() += 1;
+            match asked {
+                Asked::Read(read, debt) => self.heard_read(&read, &debt, reply),
+                Asked::Write(write) => self.heard_write(write, reply),
+            }
+        }
+    }
+
+    fn heard_read(&mut self, read: &Read, debt: &Debt, reply: Reply) {
+        let Reply::Got { values, context, .. } = reply else { return };
+        let values = self.values(read.key, values.iter().map(|version| &version.value[..]));
+        self.note(|| format!("k{} is {values:?}", read.key));
+        self.report.sibling_reads += u64::from(values.len() > 1);
+        self.oracle.ends_read(read.key, debt, &values, read.strict());
+        self.workload.read(read, &values, context);
+    }
+
+    fn heard_write(&mut self, write: Write, reply: Reply) {
+        match reply {
+            Reply::Written { context, .. } => {
+                self.note(|| format!("acknowledged: {}", write.describe()));
+                self.oracle.acks(write.key, &write.sent, write.promise());
+                self.workload.written(write, context);
+            }
+            Reply::Failed(error) => {
+                self.note(|| format!("{}: {error}", write.describe()));
+                if changed_nothing(&error) {
+                    self.oracle.refuses(write.key, &write.sent);
+                }
+                self.workload.unknown(write);
+            }
+            other => self.oracle.object(format!("a write is answered with {other:?}")),
+        }
+    }
+
+    /// The values in these bytes. What is none of ours is a finding.
+    fn values<'a>(&mut self, key: usize, bytes: impl Iterator<Item = &'a [u8]>) -> Vec<Value> {
+        let mut values = Vec::new();
+        for bytes in bytes {
+            match workload::value(bytes) {
+                Some(value) => values.push(value),
+                None => self.oracle.object(format!("k{key} holds {bytes:?}, which nobody wrote")),
+            }
+        }
+        values.sort_unstable();
+        values
+    }
+
+    fn heal(&mut self) -> bool {
+        self.faults.mend_all(&mut self.c);
+        self.note(|| "everything is mended".into());
+        let began = self.c.now();
+        let calm = self.wait_for("calm after everything was mended", |run| {
+            run.is_whole()?;
+            run.replicas_agree().map(|_| ())
+        });
+        self.faults.healed();
+        let took = self.c.now().since(began);
+        self.note(|| format!("calm after {took:?}"));
+        // Nobody answers these any more.
+        for (_, asked) in std::mem::take(&mut self.open) {
+            *self.report.outcomes.entry("unanswered").or_default() += 1;
+            if let Asked::Write(write) = asked {
+                self.workload.unknown(write);
+            }
+        }
+        calm
+    }
+
+    /// What all hold, by key: each item on three nodes, the same on each.
+    fn replicas_agree(&mut self) -> Result<BTreeMap<String, Json>, String> {
+        let mut held: BTreeMap<String, Vec<(usize, Json)>> = BTreeMap::new();
+        for node in 1..=self.setup.nodes {
+            let what = Inspect::Dump { bucket: None, after: Default::default(), limit: 1_000 };
+            let dump = self.look(node, what);
+            let Some(items) = dump["items"].as_array() else {
+                return Err(format!("n{node} shows no dump"));
+            };
+            for item in items {
+                let name = item["key"].as_str().unwrap_or_default().to_owned();
+                held.entry(name).or_default().push((node, item.clone()));
+            }
+        }
+        let mut items = BTreeMap::new();
+        for (name, copies) in held {
+            let nodes: Vec<usize> = copies.iter().map(|(node, _)| *node).collect();
+            if copies.len() != 3 || copies.iter().any(|(_, item)| *item != copies[0].1) {
+                return Err(format!("{name} on {nodes:?} differs: {copies:?}"));
+            }
+            items.extend(copies.into_iter().next().map(|(_, item)| (name, item)));
+        }
+        Ok(items)
+    }
+
+    fn compare(&mut self) {
+        for key in 0..KEYS {
+            let node = 1 + key % self.setup.nodes;
+            let read = workload::read_all(key);
+            let reply = self.c.ask(node, read);
+            let Some(Reply::Got { values, .. }) = reply else {
+                self.oracle.object(format!("k{key} cannot be read when all is well: {reply:?}"));
+                continue;
+            };
+            let values = self.values(key, values.iter().map(|version| &version.value[..]));
+            self.note(|| format!("finally k{key} is {values:?}"));
+            self.oracle.settles(key, &values);
+        }
+    }
+
+    fn finish(mut self) -> Report {
+        self.report.trace = self.c.trace();
+        self.report.simulated = self.c.now().since(Instant::default());
+        self.report.met = self.workload.met();
+        self.report.faults = std::mem::take(&mut self.faults.struck);
+        let mut seen = BTreeSet::new();
+        let once = self.oracle.violations().iter().filter(|line| seen.insert(line.as_str()));
+        self.report.violations = once.cloned().collect();
+        self.report
+    }
+}
+
+/// Errors that say that nothing was stored.
+fn changed_nothing(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Invalid(_)
+            | Error::NotFound(_)
+            | Error::TooManySiblings { .. }
+            | Error::TooLarge { .. }
+            | Error::Unavailable { .. }
+            | Error::Overloaded(_)
+            | Error::DiskFull(_)
+            | Error::Forbidden(_)
+    )
+}
