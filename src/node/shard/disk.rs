@@ -9,6 +9,7 @@ impl Shard {
     /// been told of its dots. So the incarnation ends.
     pub fn commit_failed(&mut self, error: StoreError, turn: &mut Turn) {
         self.pending.forget_staged();
+        self.handoff.forget_staged();
         self.life = Life::Ended;
         self.disk = Some(error);
         self.fail_local(turn);
@@ -18,8 +19,8 @@ impl Shard {
     /// is durable: until then a key's newest version is not known here.
     pub(super) fn recover_disk(&mut self, turn: &mut Turn) {
         let full = matches!(self.disk, Some(StoreError::Full(_) | StoreError::Busy(_)));
-        let settled = self.pending.is_empty() && turn.store.failed().is_none();
-        if !full || !settled || self.stopping {
+        let durable = self.pending.is_empty() && self.handoff.is_settled();
+        if !full || !durable || turn.store.failed().is_some() || self.stopping {
             return;
         }
         self.disk = None;

@@ -12,12 +12,13 @@
 use super::pending;
 use super::request::{Goes, Origin, Request, Work};
 use super::timers::Timer;
+use super::unflushed::Unflushed;
 use super::{Shard, Turn};
 use crate::coordinator::Reach;
 use crate::id::NodeId;
 use crate::message::Class;
 use crate::message::peer::{self, Data};
-use crate::store::{Change, Store, StoreError, key};
+use crate::store::{Change, CommitNumber, Store, StoreError, key};
 use crate::time::Duration;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,9 +44,8 @@ pub(super) struct HandoffWork {
 #[derive(Debug, Default)]
 pub(in crate::node) struct Handoff {
     pending: BTreeMap<NodeId, u64>,
-    /// Hints that were kept (true) or forgotten (false) in batches that may not be durable yet. The store
-    /// still shows the state before.
-    staged: BTreeMap<NodeId, BTreeMap<Bytes, bool>>,
+    /// Hints that were kept (true) or forgotten (false) in batches that are not durable yet.
+    unflushed: Unflushed<bool>,
     cursor: BTreeMap<NodeId, Bytes>,
     on_the_way: BTreeMap<NodeId, BTreeSet<Bytes>>,
 }
@@ -83,6 +83,26 @@ impl Handoff {
     pub fn total(&self) -> u64 {
         self.pending.values().sum()
     }
+
+    /// Whether the store shows everything that was kept and forgotten.
+    pub(super) fn is_settled(&self) -> bool {
+        self.unflushed.is_empty()
+    }
+
+    /// See [`Unflushed::committed`].
+    pub(super) fn committed(&mut self, number: CommitNumber) {
+        self.unflushed.committed(number);
+    }
+
+    /// See [`Unflushed::durable`].
+    pub(super) fn durable(&mut self, number: CommitNumber) {
+        self.unflushed.durable(number);
+    }
+
+    /// See [`Unflushed::forget_staged`]. The counts are wrong until the hints are counted again.
+    pub(super) fn forget_staged(&mut self) {
+        self.unflushed.forget_staged();
+    }
 }
 
 impl Shard {
@@ -96,7 +116,7 @@ impl Shard {
             *self.handoff.pending.entry(owner).or_default() += 1;
             self.counters.hints_stored += 1;
         }
-        self.handoff.staged.entry(owner).or_default().insert(item.clone(), true);
+        self.handoff.unflushed.stage(hint.clone(), true);
         // Written again also when it is there: a handoff that is ending right now would erase it.
         turn.outbox.persist(Change::Put { key: hint, head: Bytes::new(), body: Bytes::new() });
         if let Some(on_the_way) = self.handoff.on_the_way.get_mut(&owner) {
@@ -106,17 +126,15 @@ impl Shard {
 
     /// Whether a hint is kept once everything that is on its way to the disk has arrived there.
     fn is_hinted(&self, owner: NodeId, item: &Bytes, turn: &Turn) -> bool {
-        match self.handoff.staged.get(&owner).and_then(|staged| staged.get(item)) {
+        let hint = key::hint(owner, item);
+        match self.handoff.unflushed.get(&hint) {
             Some(kept) => *kept,
-            None => !matches!(turn.store.head(&key::hint(owner, item)), Ok(None)),
+            None => !matches!(turn.store.head(&hint), Ok(None)),
         }
     }
 
     /// Sends the next hinted items to every owner that can be reached.
     pub(super) fn replay_hints(&mut self, turn: &mut Turn) {
-        if turn.outbox.is_idle() {
-            self.handoff.staged.clear();
-        }
         self.timers.set(turn.now.instant + TICK, Timer::Handoff);
         if self.disk.is_some() {
             return;
@@ -211,11 +229,12 @@ impl Shard {
         if !self.is_hinted(owner, item, turn) {
             return;
         }
-        turn.outbox.persist(Change::Erase { key: key::hint(owner, item) });
+        let hint = key::hint(owner, item);
+        self.handoff.unflushed.stage(hint.clone(), false);
+        turn.outbox.persist(Change::Erase { key: hint });
         if let Some(count) = self.handoff.pending.get_mut(&owner) {
             *count = count.saturating_sub(1);
         }
-        self.handoff.staged.entry(owner).or_default().insert(item.clone(), false);
         let Some(parsed) = key::parse_item(item) else { return };
         let Some(bucket) = self.buckets_by_id.get(&parsed.bucket.0) else { return };
         let n = bucket.settings.n;
@@ -238,3 +257,7 @@ impl Shard {
         Goes::Away
     }
 }
+
+#[cfg(test)]
+#[path = "handoff_tests.rs"]
+mod tests;

@@ -23,7 +23,10 @@ mod scan;
 mod serve;
 mod slots;
 mod sync;
+#[cfg(test)]
+mod testing;
 mod timers;
+mod unflushed;
 
 use super::config::{Limits, Timing};
 use super::counters::Counters;
@@ -259,11 +262,13 @@ impl Shard {
     /// The batch of this turn has this number.
     pub fn committed(&mut self, number: CommitNumber) {
         self.pending.committed(number);
+        self.handoff.committed(number);
     }
 
     /// Everything up to here is durable: readers see it in the store.
     pub fn durable(&mut self, number: CommitNumber) {
         self.pending.durable(number);
+        self.handoff.durable(number);
     }
 
     /// Due timers.
