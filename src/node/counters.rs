@@ -64,6 +64,8 @@ pub struct Counters {
     pub hints_stored: u64,
     /// Hints whose owner confirmed that it has the item durably.
     pub hints_replayed: u64,
+    /// Hints whose owner owned the item no longer, and that went to its present owners.
+    pub hints_retargeted: u64,
     /// Hints kept now.
     pub hints_pending: u64,
     /// Partitions of this node that are rebuilding now.

@@ -238,6 +238,7 @@ impl<S: Store> Node<S> {
             "read_repairs": counters.read_repairs,
             "hints_stored": counters.hints_stored,
             "hints_replayed": counters.hints_replayed,
+            "hints_retargeted": counters.hints_retargeted,
             "hints_pending": counters.hints_pending,
             "partitions_rebuilding": counters.partitions_rebuilding,
             "sync_rounds": counters.sync_rounds,

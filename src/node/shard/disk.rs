@@ -41,6 +41,7 @@ impl Shard {
 
     fn recount_hints(&mut self, turn: &mut Turn) -> Result<(), StoreError> {
         self.handoff = super::Handoff::open(turn.store)?;
+        self.review_hints(turn);
         Ok(())
     }
 }

@@ -7,10 +7,11 @@
 //! ```
 //!
 //! A hint names an item, not a version: the owner always gets the newest. It goes only if the item is still
-//! what was handed over, else the newer version follows. (DeCandia et al., "Dynamo", 2007, §4.6.)
+//! what was handed over, else the newer version follows. Where the owner has left, see `retarget`. (DeCandia et al., "Dynamo", 2007, §4.6.)
 
 use super::pending;
 use super::request::{Goes, Origin, Request, Work};
+use super::retarget::Review;
 use super::timers::Timer;
 use super::unflushed::Unflushed;
 use super::{Shard, Turn};
@@ -47,6 +48,7 @@ pub(in crate::node) struct Handoff {
     /// Hints that were kept (true) or forgotten (false) in batches that are not durable yet.
     unflushed: Unflushed<bool>,
     cursor: BTreeMap<NodeId, Bytes>,
+    pub(super) review: Review,
     on_the_way: BTreeMap<NodeId, BTreeSet<Bytes>>,
 }
 
@@ -82,6 +84,12 @@ impl Handoff {
     /// How many items wait at all.
     pub fn total(&self) -> u64 {
         self.pending.values().sum()
+    }
+
+    /// The hints that are kept and that the store does not show yet.
+    pub(super) fn unflushed_hints(&self) -> Vec<Bytes> {
+        let kept = self.unflushed.iter().filter(|(_, kept)| **kept);
+        kept.map(|(hint, _)| hint.clone()).collect()
     }
 
     /// Whether the store shows everything that was kept and forgotten.
@@ -125,7 +133,7 @@ impl Shard {
     }
 
     /// Whether a hint is kept once everything that is on its way to the disk has arrived there.
-    fn is_hinted(&self, owner: NodeId, item: &Bytes, turn: &Turn) -> bool {
+    pub(super) fn is_hinted(&self, owner: NodeId, item: &Bytes, turn: &Turn) -> bool {
         let hint = key::hint(owner, item);
         match self.handoff.unflushed.get(&hint) {
             Some(kept) => *kept,
@@ -139,6 +147,7 @@ impl Shard {
         if self.disk.is_some() {
             return;
         }
+        self.go_on_reviewing(turn);
         let owners: Vec<NodeId> = self.handoff.pending().map(|(owner, _)| owner).collect();
         for owner in owners {
             if self.peers.reach(owner, &self.view, turn.now.instant) == Reach::Up {
@@ -225,7 +234,7 @@ impl Shard {
     }
 
     /// The hint goes; and with the last one the item, where this node owns nothing of it.
-    fn forget_hint(&mut self, owner: NodeId, item: &Bytes, turn: &mut Turn) {
+    pub(super) fn forget_hint(&mut self, owner: NodeId, item: &Bytes, turn: &mut Turn) {
         if !self.is_hinted(owner, item, turn) {
             return;
         }

@@ -19,6 +19,7 @@ mod pending;
 mod put;
 mod replica;
 mod request;
+mod retarget;
 mod scan;
 mod serve;
 mod slots;
@@ -145,6 +146,7 @@ impl Shard {
         let view = shard.view.clone();
         shard.slots.reload(&view, turn.store)?;
         shard.adopt(&view);
+        shard.review_hints(turn);
         Ok(shard)
     }
 
@@ -175,6 +177,7 @@ impl Shard {
             self.sync.hurry(turn.now.instant);
         }
         if epoch_changed {
+            self.review_hints(turn);
             self.restart_requests(turn);
         }
     }

@@ -89,14 +89,22 @@ impl Lone {
     }
 
     pub fn open_with(view: View, limits: Limits) -> Lone {
+        Lone::start(view, limits, MemoryStore::new())
+    }
+
+    /// Another process on the same disk.
+    pub fn again(self, view: View) -> Lone {
+        Lone::start(view, self.shard.limits, self.disk)
+    }
+
+    fn start(view: View, limits: Limits, disk: MemoryStore) -> Lone {
         let now = Now { instant: Instant(1), wall: WallClock(1_790_000_000_000) };
-        let disk = MemoryStore::new();
         let mut outbox = Outbox::default();
         stamp(&mut outbox, &view);
         let turn = &mut Turn { now, store: &disk, outbox: &mut outbox };
         let rng = fastrand::Rng::with_seed(1);
         let shard = Shard::open(limits, Timing::default(), view, false, rng, turn);
-        let shard = shard.expect("an empty disk");
+        let shard = shard.expect("a healthy disk");
         let mut lone = Lone { shard, disk, sent: Vec::new(), outbox, now };
         lone.settle();
         lone
