@@ -52,12 +52,14 @@ pub enum Step {
         /// Nobody but a rebuilding replica could be asked: something may be missing.
         rebuilding: bool,
     },
-    /// Under `strict`: let `need` of `to` store this first, then answer.
+    /// Under `strict`: let `need` owners store this first, then answer.
     WriteBack {
         /// The joined record.
         record: Record,
         /// Owners that hold less.
-        to: Vec<NodeId>,
+        stale: Vec<NodeId>,
+        /// Owners of whom nobody knows what they hold.
+        spares: Vec<NodeId>,
         /// How many of them must confirm it.
         need: usize,
     },
@@ -306,7 +308,9 @@ impl Get {
         // Enough that every later read of as many slots meets one of them.
         let enough = (self.quorum.n / 2 + 1).max(self.quorum.n + 1 - self.quorum.required);
         if self.quorum.strict && differ && holders < enough {
-            return Step::WriteBack { record, to: stale, need: enough - holders };
+            let silent = |owner: &&NodeId| self.replied().all(|node| node != **owner);
+            let spares = self.owners.iter().filter(silent).copied().collect();
+            return Step::WriteBack { record, stale, spares, need: enough - holders };
         }
         Step::Answer { record: Some(record), stale, rebuilding }
     }

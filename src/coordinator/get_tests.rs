@@ -164,8 +164,22 @@ fn strict_asks_everybody_about_a_difference_and_writes_back_before_it_answers() 
     get.holds(B, Holding::default());
     assert_eq!(asks(get.step()), [(C, false)]);
     get.holds(C, Holding::default());
-    let Step::WriteBack { record: got, to, need } = get.step() else { panic!("no write-back") };
-    assert_eq!((got, to, need), (record(7), vec![B, C], 1));
+    let Step::WriteBack { record: got, stale, spares, need } = get.step() else {
+        panic!("no write-back")
+    };
+    assert_eq!((got, stale, spares, need), (record(7), vec![B, C], vec![], 1));
+}
+
+#[test]
+fn an_owner_that_did_not_answer_the_read_may_still_be_written_back_to() {
+    let mut get = Get::begin(quorum(2, true), &five([Up; 5]), A);
+    get.step();
+    get.holds(A, whole(&record(7)));
+    get.holds(B, Holding::default());
+    get.step();
+    get.silent(C);
+    let Step::WriteBack { stale, spares, need, .. } = get.step() else { panic!("no write-back") };
+    assert_eq!((stale, spares, need), (vec![B], vec![C], 1));
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod sync;
 mod testing;
 mod timers;
 mod unflushed;
+mod write_back;
 
 use super::config::{Limits, Timing};
 use super::counters::Counters;
@@ -52,6 +53,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use sync::Sync;
 use timers::{Timer, Timers};
+use write_back::WriteBacks;
 
 /// One turn's surroundings: the time, the disk, and where things leave.
 pub(super) struct Turn<'a> {
@@ -93,6 +95,7 @@ pub(super) struct Shard {
     peers: Peers,
     handoff: Handoff,
     slots: Slots,
+    write_backs: WriteBacks,
     sync: Sync,
     disk: Option<StoreError>,
     stopping: bool,
@@ -124,6 +127,7 @@ impl Shard {
             limits,
             timing,
             slots: Slots::default(),
+            write_backs: WriteBacks::new(),
             view: Arc::new(view),
             buckets_by_id: BTreeMap::new(),
             incarnations,

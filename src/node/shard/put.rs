@@ -235,7 +235,10 @@ impl Shard {
                 put.here = true;
                 put.tally.stored(me);
             }
-            Work::Get(get) => get.written_back(me),
+            Work::Get(get) => {
+                get.written_back(me);
+                request.sent.retain(|sent| sent.to != me);
+            }
             Work::Compare(_) => {
                 self.drop_request(id);
                 return self.compare_stored(&request, turn);
@@ -331,6 +334,9 @@ impl Shard {
             match &mut request.work {
                 Work::Put(put) => {
                     put.here = false;
+                    self.was_refused(id, &mut request, me, turn);
+                }
+                Work::Get(get) if get.waits_for(me) => {
                     self.was_refused(id, &mut request, me, turn);
                 }
                 // What it waits for was in that batch, or comes after it.

@@ -298,6 +298,9 @@ impl Shard {
                     self.ask_put(id, request, ask, turn);
                 }
             }
+            Work::Get(get) if get.write_back.is_some() => {
+                self.write_back_failed(id, request, node, true, turn);
+            }
             Work::Get(get) => get.silent(node),
             Work::Scan(scan) => scan.tally.silent(node),
             Work::Forward(_) | Work::Locate(_) | Work::Handoff(_) | Work::Parked { .. } => {}
@@ -319,6 +322,9 @@ impl Shard {
                 if let Some(ask) = put.tally.refused(node) {
                     self.ask_put(id, request, ask, turn);
                 }
+            }
+            Work::Get(get) if get.write_back.is_some() => {
+                self.write_back_failed(id, request, node, false, turn);
             }
             Work::Get(get) => get.refused(node),
             Work::Scan(scan) => scan.tally.refused(node),
@@ -388,6 +394,7 @@ impl Shard {
 
     /// Everything under way begins again under the epoch that was just installed.
     pub(super) fn restart_requests(&mut self, turn: &mut Turn) {
+        self.write_backs.clear();
         for id in self.requests.numbers() {
             let Some(mut request) = self.requests.take(id) else { continue };
             request.epoch = self.view.agreement.layout.epoch;

@@ -9,3 +9,4 @@ mod quorums;
 mod random;
 mod review;
 mod ring;
+mod write_backs;
