@@ -216,7 +216,8 @@ impl Get {
             let Some(node) = self.candidates.pop_front() else { break };
             // The first is asked for the record; and so is whoever comes after nobody who has it.
             let have = self.asked.iter().any(|a| a.whole && !matches!(a.state, State::Refused));
-            let whole = !have;
+            // Who cannot read the values may still have their digest; `all` is about the values.
+            let whole = !have || (self.quorum.strict && self.quorum.required == self.owners.len());
             self.asked.push(Asked { node, whole, state: State::Open });
             asks.push(AskRead { to: node, whole });
         }

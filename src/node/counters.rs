@@ -70,6 +70,8 @@ pub struct Counters {
     pub hints_pending: u64,
     /// Partitions of this node that are rebuilding now.
     pub partitions_rebuilding: u64,
+    /// Records here that cannot be read, or were written over unread and not merged yet.
+    pub records_unreadable: u64,
     /// Comparisons of a partition with another owner that were completed.
     pub sync_rounds: u64,
     /// Items that such a comparison brought here.

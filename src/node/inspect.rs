@@ -68,6 +68,7 @@ impl<S: Store> Node<S> {
         let hints = self.shard.as_ref().map_or(0, |shard| shard.hints().total());
         let rebuilding = self.shard.as_ref().map_or(0, Shard::rebuilding);
         let owned = self.shard.as_ref().map_or(0, Shard::owned);
+        let unreadable = self.shard.as_ref().map_or(0, Shard::unreadable);
         let readiness = self.readiness();
         let under = self.under_replicated(&members);
         let mut troubles = Vec::new();
@@ -76,6 +77,10 @@ impl<S: Store> Node<S> {
         }
         if rebuilding > 0 {
             troubles.push(format!("{rebuilding} of {owned} slots here are rebuilding"));
+        }
+        if unreadable > 0 {
+            troubles
+                .push(format!("{unreadable} records here cannot be read and are being fetched"));
         }
         if hints > 0 {
             troubles.push(format!("{hints} hints wait here for their owners"));
@@ -109,6 +114,7 @@ impl<S: Store> Node<S> {
                 "rebuilding": rebuilding,
                 "under_replicated": under,
             },
+            "records_unreadable": unreadable,
             "hints_pending": hints,
             "buckets": agreement.map_or(0, |a| a.buckets.buckets.len()),
         })
@@ -241,6 +247,7 @@ impl<S: Store> Node<S> {
             "hints_retargeted": counters.hints_retargeted,
             "hints_pending": counters.hints_pending,
             "partitions_rebuilding": counters.partitions_rebuilding,
+            "records_unreadable": counters.records_unreadable,
             "sync_rounds": counters.sync_rounds,
             "sync_items": counters.sync_items,
             "attempts_timed_out": counters.attempts_timed_out,

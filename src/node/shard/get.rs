@@ -150,17 +150,21 @@ impl Shard {
 
     /// What this node holds durably of an item.
     pub(super) fn holding(
-        &self,
-        key: &[u8],
+        &mut self,
+        key: &Bytes,
         partition: PartitionId,
         n: u8,
         whole: bool,
-        turn: &Turn,
+        turn: &mut Turn,
     ) -> Result<Holding, StoreError> {
         let damaged = |e: crate::version::RecordError| StoreError::Damaged(e.to_string());
         let (digest, record) = match whole {
             true => {
-                let record = pending::durable(key, turn.store)?;
+                let record = pending::durable(key, turn.store).inspect_err(|error| {
+                    if matches!(error, StoreError::Damaged(_)) {
+                        self.cannot_read(key, turn);
+                    }
+                })?;
                 (record.as_ref().map(|record| record.siblings.digest()), record)
             }
             false => {
@@ -178,7 +182,8 @@ impl Shard {
                 }
             }
         }
-        let rebuilding = !self.view.counts || self.slots.is_rebuilding(partition);
+        let complete = self.view.counts && !self.slots.is_rebuilding(partition);
+        let rebuilding = !complete || self.doubts.contains(key);
         Ok(Holding { digest, record, rebuilding, stands_in_for })
     }
 

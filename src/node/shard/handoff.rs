@@ -180,8 +180,7 @@ impl Shard {
     }
 
     fn hand_over(&mut self, owner: NodeId, item: Bytes, turn: &mut Turn) {
-        let on_the_way = self.handoff.on_the_way.entry(owner).or_default();
-        if on_the_way.contains(&item) {
+        if self.handoff.on_the_way.get(&owner).is_some_and(|items| items.contains(&item)) {
             return;
         }
         let Some(partition) = key::partition_of_item(&item) else { return };
@@ -191,9 +190,13 @@ impl Shard {
             Ok(None) if !self.pending.contains(&item) => {
                 return self.forget_hint(owner, &item, turn);
             }
+            Err(StoreError::Damaged(_)) => {
+                self.cannot_read(&item, turn);
+                return;
+            }
             Ok(None) | Err(_) => return,
         };
-        on_the_way.insert(item.clone());
+        self.handoff.on_the_way.entry(owner).or_default().insert(item.clone());
         let digest = record.siblings.digest();
         let (head, body) = record.encode();
         let work = Work::Handoff(HandoffWork { owner, item: item.clone(), digest });

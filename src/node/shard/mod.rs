@@ -9,6 +9,7 @@
 
 mod answer;
 mod disk;
+mod doubts;
 mod forward;
 mod get;
 mod handoff;
@@ -43,6 +44,7 @@ use crate::store::key::{self, Space};
 use crate::store::{Change, CommitNumber, Store, StoreError};
 use crate::time::{HybridClock, Instant, Now};
 use crate::version::{ContextScope, Incarnations};
+use doubts::Doubts;
 use handoff::Handoff;
 use peers::Peers;
 use pending::Pending;
@@ -95,6 +97,7 @@ pub(super) struct Shard {
     peers: Peers,
     handoff: Handoff,
     slots: Slots,
+    doubts: Doubts,
     write_backs: WriteBacks,
     sync: Sync,
     disk: Option<StoreError>,
@@ -127,6 +130,7 @@ impl Shard {
             limits,
             timing,
             slots: Slots::default(),
+            doubts: Doubts::open(turn.store)?,
             write_backs: WriteBacks::new(),
             view: Arc::new(view),
             buckets_by_id: BTreeMap::new(),
@@ -298,6 +302,11 @@ impl Shard {
     /// Whether the node may be asked: all its slots are complete.
     pub fn rebuilding(&self) -> usize {
         self.slots.rebuilding()
+    }
+
+    /// How many records here cannot be read, or were written over unread and not merged yet.
+    pub fn unreadable(&self) -> usize {
+        self.doubts.len()
     }
 
     /// How many hints this node keeps.

@@ -113,7 +113,11 @@ impl Shard {
         };
         let key = key::item(partition, bucket.id, partition_key, sort);
         let conflict = bucket.settings.conflict;
-        let latest = self.pending.latest(&key, turn.store).map_err(disk_error)?;
+        let latest = match self.pending.latest(&key, turn.store) {
+            // As if there were none: a fresh actor, for nobody knows what the old one did.
+            Err(StoreError::Damaged(_)) if self.cannot_read(&key, turn) => None,
+            latest => latest.map_err(disk_error)?,
+        };
         let mut record = latest.unwrap_or_else(|| Record::new(Kind::from(conflict)));
         if let Room::Full(count) = record.siblings.room(&seen, put.operation, conflict) {
             assert!(count >= SIBLINGS_CAP, "only a key at its cap is full");

@@ -384,7 +384,7 @@ impl Shard {
             Work::Handoff(_) => {
                 self.handoff_failed(&request);
             }
-            Work::Compare(_) => self.compare_failed(&request, turn.now.instant),
+            Work::Compare(_) => self.compare_failed(),
             Work::Parked { bucket, .. } => {
                 let why = format!("bucket {bucket} could not be agreed on in time; try again");
                 self.fail(&request, Error::Overloaded(why), turn);
@@ -407,7 +407,7 @@ impl Shard {
                 Work::Get(_) => self.restart_get(&mut request, turn.now.instant),
                 Work::Scan(_) => self.restart_scan(&mut request, turn.now.instant),
                 Work::Compare(_) => {
-                    self.compare_failed(&request, turn.now.instant);
+                    self.compare_failed();
                     self.drop_request(id);
                     continue;
                 }

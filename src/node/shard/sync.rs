@@ -16,8 +16,8 @@ use super::timers::Timer;
 use super::{Shard, Turn};
 use crate::coordinator::{Holding, Reach};
 use crate::id::{NodeId, PartitionId};
+use crate::message::Class;
 use crate::message::peer::Data;
-use crate::message::{Class, Header};
 use crate::node::outbox::Release;
 use crate::ring::Role;
 use crate::store::{StoreError, key};
@@ -42,11 +42,19 @@ pub(super) struct Sync {
     queue: VecDeque<(PartitionId, NodeId)>,
     running: usize,
     next_pass: Instant,
+    /// When complete slots are compared again, too.
+    next_full: Instant,
 }
 
 impl Sync {
     /// Something has changed: the next pass begins in a moment.
     pub fn hurry(&mut self, now: Instant) {
+        self.next_full = self.next_full.min(now + REBUILD_PAUSE);
+        self.look(now);
+    }
+
+    /// Something cannot be read: it is fetched in a moment.
+    pub fn look(&mut self, now: Instant) {
         self.next_pass = self.next_pass.min(now + REBUILD_PAUSE);
     }
 }
@@ -68,6 +76,8 @@ pub(super) struct CompareWork {
     page_from: Bytes,
     todo: VecDeque<Todo>,
     fetching: Option<Bytes>,
+    /// Items in doubt that the other one has given, and whether that is all it ever had of them.
+    merged: Vec<(Bytes, bool)>,
     source_rebuilding: bool,
     asked_hints: bool,
     waiting_for_disk: bool,
@@ -98,9 +108,14 @@ impl Shard {
     }
 
     fn begin_pass(&mut self, turn: &mut Turn) {
+        let now = turn.now.instant;
         let rebuilding = self.slots.rebuilding() > 0;
-        let pause = if rebuilding { REBUILD_PAUSE } else { self.timing.sync };
-        self.sync.next_pass = turn.now.instant + pause;
+        let full = !rebuilding && now >= self.sync.next_full;
+        if full {
+            self.sync.next_full = now + self.timing.sync;
+        }
+        let urgent = rebuilding || !self.doubts.is_empty();
+        self.sync.next_pass = if urgent { now + REBUILD_PAUSE } else { self.sync.next_full };
         let (me, view) = (self.view.me, self.view.clone());
         let layout = &view.agreement.layout;
         let mut hint_keepers: BTreeMap<NodeId, PartitionId> = BTreeMap::new();
@@ -110,7 +125,7 @@ impl Shard {
                 let needed = match slot_rebuilding {
                     true => !self.slots.has_merged(partition, other),
                     // One of two complete owners is enough to compare them both ways.
-                    false => !rebuilding && me < other,
+                    false => full && me < other || self.doubts.wants(partition, other),
                 };
                 if needed {
                     self.sync.queue.push_back((partition, other));
@@ -142,6 +157,7 @@ impl Shard {
                 page_from: Bytes::new(),
                 todo: VecDeque::new(),
                 fetching: None,
+                merged: Vec::new(),
                 source_rebuilding: false,
                 asked_hints: owner,
                 waiting_for_disk: false,
@@ -160,7 +176,7 @@ impl Shard {
     pub(super) fn step_compare(&mut self, id: u64, request: &mut Request, turn: &mut Turn) -> Goes {
         let Work::Compare(compare) = &mut request.work else { return Goes::Away };
         if compare.failed {
-            self.compare_failed(request, turn.now.instant);
+            self.compare_failed();
             return Goes::Away;
         }
         if !request.sent.is_empty() || compare.waiting_for_disk {
@@ -174,6 +190,10 @@ impl Shard {
                     Data::Read { key, whole: true }
                 }
                 Todo::Push(key) => match pending::durable(&key, turn.store) {
+                    Err(StoreError::Damaged(_)) => {
+                        self.cannot_read(&key, turn);
+                        continue;
+                    }
                     Ok(Some(record)) => {
                         let (head, body) = record.encode();
                         let record = crate::message::peer::Record { head, body };
@@ -205,6 +225,7 @@ impl Shard {
     /// Everything that a comparison brought is durable: it is over.
     pub(super) fn compare_stored(&mut self, request: &Request, turn: &mut Turn) {
         let Work::Compare(compare) = &request.work else { return };
+        self.doubts_merged(&compare.merged, compare.with, turn);
         self.sync.running = self.sync.running.saturating_sub(1);
         match compare.hints {
             Some(0) => self.slots.hint_free(compare.with),
@@ -229,7 +250,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn compare_failed(&mut self, _request: &Request, _now: Instant) {
+    pub(super) fn compare_failed(&mut self) {
         self.sync.running = self.sync.running.saturating_sub(1);
     }
 
@@ -256,8 +277,18 @@ impl Shard {
             return;
         };
         let theirs: BTreeMap<Bytes, u128> = theirs.into_iter().collect();
+        for key in self.doubts.between(&compare.page_from, &end) {
+            match theirs.get(key) {
+                // It has never had it, or has lost that with all else.
+                None => compare.merged.push((key.clone(), !rebuilding)),
+                Some(0) => compare.merged.push((key.clone(), false)),
+                Some(_) => {}
+            }
+        }
+        let mut lost = Vec::new();
         for (key, digest) in theirs.iter().filter(|(key, _)| self.is_shared(key, partition, with)) {
             if *digest == 0 {
+                lost.push(key.clone());
                 compare.todo.push_back(Todo::Push(key.clone()));
             } else if mine.get(key) != Some(digest) {
                 compare.todo.push_back(Todo::Fetch(key.clone()));
@@ -269,6 +300,26 @@ impl Shard {
             }
         }
         compare.from = next;
+        if self.slots.is_rebuilding(partition) {
+            // All else of the slot may be complete before these are.
+            for key in lost.iter().filter(|key| !self.doubts.contains(key)).collect::<Vec<_>>() {
+                self.doubt(key, turn);
+            }
+        }
+    }
+
+    /// The other owner cannot read the item that it was asked for: it goes on with the rest.
+    pub(super) fn cannot_fetch(&mut self, request: &mut Request, from: NodeId, turn: &mut Turn) {
+        request.sent.retain(|sent| sent.to != from);
+        let Work::Compare(compare) = &mut request.work else { return };
+        let Some(key) = compare.fetching.take() else {
+            compare.failed = true;
+            return;
+        };
+        compare.merged.push((key.clone(), false));
+        if self.slots.is_rebuilding(compare.partition) && !self.doubts.contains(&key) {
+            self.doubt(&key, turn);
+        }
     }
 
     fn digests_between(
@@ -305,23 +356,21 @@ impl Shard {
     }
 
     /// An item that differs: joined here, and pushed back where the other one lacks something.
-    pub(super) fn fetched(
-        &mut self,
-        request: &mut Request,
-        _header: &Header,
-        holding: Holding,
-        turn: &mut Turn,
-    ) {
+    pub(super) fn fetched(&mut self, request: &mut Request, holding: Holding, turn: &mut Turn) {
         let Work::Compare(compare) = &mut request.work else { return };
-        let (Some(key), Some(theirs)) = (compare.fetching.take(), holding.record) else { return };
+        let Some(key) = compare.fetching.take() else { return };
+        if self.doubts.contains(&key) {
+            compare.merged.push((key.clone(), !holding.rebuilding));
+        }
+        let Some(theirs) = holding.record else { return };
         if self.disk.is_some() {
             compare.failed = true;
             return;
         }
         let mine = match self.pending.latest(&key, turn.store) {
             Ok(mine) => mine,
-            // Unreadable here: what the other one holds is written over it.
-            Err(StoreError::Damaged(_)) => None,
+            // What the other one holds is written over it.
+            Err(StoreError::Damaged(_)) if self.cannot_read(&key, turn) => None,
             Err(_) => {
                 compare.failed = true;
                 return;

@@ -215,13 +215,3 @@ fn a_damaged_value_is_not_shown_and_not_counted() {
         assert_eq!(got(c.ask(through, get("k", quorum()))).0, ["w"]);
     }
 }
-
-fn rot(c: &mut quorate::sim::Cluster, number: usize, key: &str) {
-    use quorate::store::{Store, key as store_key};
-    let disk = c.disk(number);
-    let (from, to) = store_key::data_range();
-    let all = disk.scan(&from, &to, usize::MAX).expect("a healthy disk");
-    let named = |full: &[u8]| store_key::parse_item(full).is_some_and(|i| i.key == key.as_bytes());
-    let full = all.iter().map(|(full, _)| full).find(|full| named(full)).expect("it is there");
-    disk.rot(full);
-}

@@ -9,4 +9,5 @@ mod quorums;
 mod random;
 mod review;
 mod ring;
+mod rot;
 mod write_backs;
