@@ -27,7 +27,8 @@ pub enum Verdict {
     Met,
     /// Not yet, but it can still come.
     Waiting,
-    /// Everybody who could be asked has said no. `stored` slots hold it all the same.
+    /// It cannot come any more, and everybody who was asked has answered or let an attempt pass. `stored`
+    /// slots hold it all the same.
     Missed {
         /// How many slots confirmed it.
         stored: usize,
@@ -170,14 +171,20 @@ impl Put {
     /// Has the quorum been met?
     pub fn verdict(&self) -> Verdict {
         let stored = self.received();
-        let coming = self.slots.iter().filter(|s| !s.is_stored() && s.can_still_come()).count();
         if stored >= self.quorum.required {
             Verdict::Met
-        } else if stored + coming >= self.quorum.required {
-            Verdict::Waiting
-        } else {
+        } else if self.is_hopeless() && self.is_settled() {
             Verdict::Missed { stored }
+        } else {
+            Verdict::Waiting
         }
+    }
+
+    /// Whether too few are left who have it or may still store it. Those who are open will nevertheless be
+    /// heard before the verdict: the client is to be told how many hold what it wrote.
+    pub fn is_hopeless(&self) -> bool {
+        let hopeful = |slot: &&Slot| slot.is_stored() || slot.can_still_come();
+        self.slots.iter().filter(hopeful).count() < self.quorum.required
     }
 
     /// Whether nobody is left to be waited for.
@@ -283,7 +290,22 @@ mod tests {
         assert_eq!(put.refused(D), Some(Ask { to: E, hint_for: Some(B) }));
         assert_eq!(put.verdict(), Verdict::Waiting);
         assert_eq!(put.refused(E), None);
-        assert_eq!(put.verdict(), Verdict::Missed { stored: 0 });
+        put.stored(A);
+        put.stored(C);
+        assert_eq!(put.verdict(), Verdict::Missed { stored: 2 });
+    }
+
+    #[test]
+    fn a_miss_is_declared_when_all_who_were_asked_have_had_their_attempt() {
+        let (mut put, _) = Put::begin(quorum(3, true), &five([Up; 5]), A);
+        assert_eq!(put.refused(B), None);
+        assert!(put.is_hopeless());
+        assert_eq!(put.verdict(), Verdict::Waiting, "A and C may store it in a moment");
+        put.stored(C);
+        assert_eq!(put.silent(A), None);
+        assert_eq!(put.verdict(), Verdict::Missed { stored: 1 });
+        put.stored(A);
+        assert_eq!(put.verdict(), Verdict::Missed { stored: 2 });
     }
 
     #[test]

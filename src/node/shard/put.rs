@@ -6,7 +6,7 @@
 //!   W slots ─► reply …  the rest settles behind it; who stayed silent gets a hint
 //! ```
 
-use super::request::{Goes, Labels, Origin, Request, Work};
+use super::request::{Goes, Labels, Origin, Request, Sent, Work};
 use super::{Life, Shard, Turn};
 use crate::coordinator::{Ask, Put, Replicas, Verdict};
 use crate::error::Error;
@@ -234,15 +234,13 @@ impl Shard {
             self.requests.put(id, request);
             return;
         }
+        request.sent.retain(|sent| sent.to != me);
         match &mut request.work {
             Work::Put(put) => {
                 put.here = true;
                 put.tally.stored(me);
             }
-            Work::Get(get) => {
-                get.written_back(me);
-                request.sent.retain(|sent| sent.to != me);
-            }
+            Work::Get(get) => get.written_back(me),
             Work::Compare(_) => {
                 self.drop_request(id);
                 return self.compare_stored(&request, turn);
@@ -267,7 +265,10 @@ impl Shard {
         let verdict = put.tally.verdict();
         if !put.replied {
             let reply = match verdict {
-                Verdict::Waiting => return Goes::On,
+                Verdict::Waiting => {
+                    self.hurry_disk(request, turn);
+                    return Goes::On;
+                }
                 Verdict::Met => {
                     let mut info = self.info(put.tally.confirmed_by());
                     info.hinted = put.tally.hinted().map(|owner| self.name_of(owner)).collect();
@@ -287,6 +288,16 @@ impl Shard {
         }
         self.hint_unconfirmed(request, turn);
         Goes::Away
+    }
+
+    /// Of a put that misses its quorum anyway, this node's own disk gets one more attempt to say that it has
+    /// stored it: a replica's attempt ends by itself, and the disk's with the deadline only.
+    fn hurry_disk(&self, request: &mut Request, turn: &Turn) {
+        let (me, Work::Put(put)) = (self.view.me, &request.work) else { return };
+        let waits = put.tally.is_hopeless() && put.tally.open().any(|ask| ask.to == me);
+        if waits && request.sent.iter().all(|sent| sent.to != me) {
+            request.sent.push(Sent { to: me, at: turn.now.instant, again: None });
+        }
     }
 
     pub(super) fn expire_put(&mut self, request: &mut Request, turn: &mut Turn) {

@@ -5,6 +5,7 @@ mod causality;
 mod durability;
 mod hints;
 mod kit;
+mod misses;
 mod quorums;
 mod random;
 mod review;
