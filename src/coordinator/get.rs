@@ -183,6 +183,12 @@ impl Get {
         self.holdings().map(|(node, _)| node)
     }
 
+    /// How many bytes of values it holds.
+    pub fn bytes(&self) -> usize {
+        let records = self.holdings().filter_map(|(_, holding)| holding.record.as_ref());
+        records.map(Record::value_bytes).sum()
+    }
+
     fn holdings(&self) -> impl Iterator<Item = (NodeId, &Holding)> {
         self.asked.iter().filter_map(|asked| match &asked.state {
             State::Holds(holding) => Some((asked.node, holding)),

@@ -147,9 +147,14 @@ impl Record {
         self.siblings.join(&other.siblings, self.kind.conflict())
     }
 
+    /// How many bytes its values have.
+    pub fn value_bytes(&self) -> usize {
+        self.siblings.values().map(|(_, value)| value.len()).sum()
+    }
+
     /// The head, and the body of values.
     pub fn encode(&self) -> (Bytes, Bytes) {
-        let mut body = Vec::with_capacity(self.siblings.values().map(|(_, v)| v.len()).sum());
+        let mut body = Vec::with_capacity(self.value_bytes());
         self.siblings.values().for_each(|(_, value)| body.extend_from_slice(value));
         (super::head::encode(self, xxh3_64(&body)), Bytes::from(body))
     }

@@ -41,6 +41,12 @@ impl GetWork {
         GetWork { tally, item, bucket, quorum, key, partition, write_back: None }
     }
 
+    /// How many bytes of values it holds.
+    pub fn bytes(&self) -> usize {
+        let written = self.write_back.as_ref().map_or(0, |w| w.wanted().record.value_bytes());
+        self.tally.bytes() + written
+    }
+
     pub fn silent(&mut self, node: NodeId) {
         if self.write_back.is_none() {
             self.tally.silent(node);

@@ -32,7 +32,7 @@ pub(super) struct PutWork {
     pub partition: PartitionId,
     n: u8,
     quorum: Quorum,
-    record: peer::Record,
+    pub record: peer::Record,
     context: String,
     replied: bool,
     /// This node's disk has not refused the batch with the record in it.

@@ -88,6 +88,8 @@ pub(super) struct Request {
     pub class: Class,
     pub sent: Vec<Sent>,
     pub work: Work,
+    /// How many bytes of values it held when it was last put away.
+    bytes: usize,
 }
 
 /// What it is.
@@ -108,6 +110,28 @@ pub(super) enum Work {
     },
 }
 
+impl Work {
+    /// How many bytes of values it holds on behalf of a client.
+    fn bytes(&self) -> usize {
+        match self {
+            Work::Put(put) => put.record.body.len(),
+            Work::Get(get) => get.bytes(),
+            Work::Scan(scan) => scan.tally.bytes(),
+            Work::Forward(forward) => forward.bytes(),
+            Work::Parked { request, .. } => value_bytes(request),
+            Work::Locate(_) | Work::Handoff(_) | Work::Compare(_) => 0,
+        }
+    }
+}
+
+/// The bytes of a value that a client wants stored.
+pub(super) fn value_bytes(request: &ClientRequest) -> usize {
+    match request {
+        ClientRequest::Put { value: Some(value), .. } => value.len(),
+        _ => 0,
+    }
+}
+
 /// Whether a request goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goes {
@@ -125,13 +149,14 @@ pub(super) struct Requests {
     last: u64,
     clients: usize,
     parked: usize,
+    bytes: usize,
 }
 
 impl Requests {
     /// None are under way; numbers go on from `first`, which is random.
     pub fn new(first: u64) -> Requests {
         // Half of all numbers are left: neither 0 nor the life's own ticket is ever reached.
-        Requests { entries: BTreeMap::new(), last: first >> 1, clients: 0, parked: 0 }
+        Requests { entries: BTreeMap::new(), last: first >> 1, clients: 0, parked: 0, bytes: 0 }
     }
 
     /// A number for a new request. 0 is never given out.
@@ -142,12 +167,15 @@ impl Requests {
 
     pub fn take(&mut self, id: u64) -> Option<Request> {
         let request = self.entries.remove(&id)?;
+        self.bytes -= request.bytes;
         self.clients -= usize::from(request.labels.is_some());
         self.parked -= usize::from(matches!(request.work, Work::Parked { .. }));
         Some(request)
     }
 
-    pub fn put(&mut self, id: u64, request: Request) {
+    pub fn put(&mut self, id: u64, mut request: Request) {
+        request.bytes = request.work.bytes();
+        self.bytes += request.bytes;
         self.clients += usize::from(request.labels.is_some());
         self.parked += usize::from(matches!(request.work, Work::Parked { .. }));
         self.entries.insert(id, request);
@@ -166,6 +194,11 @@ impl Requests {
     /// How many requests of clients are under way.
     pub fn clients(&self) -> usize {
         self.clients
+    }
+
+    /// How many bytes of values all requests under way hold.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub fn is_empty(&self) -> bool {
@@ -202,6 +235,7 @@ impl Shard {
             class: Class::Foreground,
             sent: Vec::with_capacity(3),
             work,
+            bytes: 0,
         }
     }
 
@@ -303,7 +337,10 @@ impl Shard {
             }
             Work::Get(get) => get.silent(node),
             Work::Scan(scan) => scan.tally.silent(node),
-            Work::Forward(_) | Work::Locate(_) | Work::Handoff(_) | Work::Parked { .. } => {}
+            Work::Forward(_)
+            | Work::Locate(_)
+            | Work::Handoff(_)
+            | Work::Parked { .. } => {}
             Work::Compare(compare) => compare.failed = true,
         }
     }
@@ -328,7 +365,10 @@ impl Shard {
             }
             Work::Get(get) => get.refused(node),
             Work::Scan(scan) => scan.tally.refused(node),
-            Work::Forward(_) | Work::Locate(_) | Work::Handoff(_) | Work::Parked { .. } => {}
+            Work::Forward(_)
+            | Work::Locate(_)
+            | Work::Handoff(_)
+            | Work::Parked { .. } => {}
             Work::Compare(compare) => compare.failed = true,
         }
     }
@@ -411,7 +451,10 @@ impl Shard {
                     self.drop_request(id);
                     continue;
                 }
-                Work::Forward(_) | Work::Locate(_) | Work::Handoff(_) | Work::Parked { .. } => {}
+                Work::Forward(_)
+                | Work::Locate(_)
+                    | Work::Handoff(_)
+                | Work::Parked { .. } => {}
             }
             self.go_on(id, request, turn);
         }

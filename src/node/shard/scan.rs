@@ -127,7 +127,7 @@ impl Shard {
             match super::pending::durable(&key, turn.store) {
                 Ok(None) => {}
                 Ok(Some(record)) => {
-                    bytes += record.siblings.values().map(|(_, value)| value.len()).sum::<usize>();
+                    bytes += record.value_bytes();
                     items.push((key, record));
                 }
                 // The others have it; that this page lacks it is known by the doubt.

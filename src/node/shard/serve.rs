@@ -2,7 +2,7 @@
 
 use super::get::GetWork;
 use super::put::PutRequest;
-use super::request::{Labels, Origin, Work};
+use super::request::{Labels, Origin, Work, value_bytes};
 use super::scan::ScanWork;
 use super::{Life, Shard, Turn};
 use crate::coordinator::{Get, Scan};
@@ -232,6 +232,11 @@ impl Shard {
             let why = format!("{} requests are under way", self.requests.clients());
             return Err(Error::Overloaded(why));
         }
+        let (held, more) = (self.requests.bytes(), value_bytes(request));
+        // One always has room, however large it may be.
+        if held > 0 && held + more > self.limits.bytes_in_flight() {
+            return Err(Error::Overloaded(format!("{held} bytes of values are under way")));
+        }
         if !self.view.admitted {
             return Err(Error::Unavailable { required: 1, alive: 0 });
         }
@@ -388,3 +393,7 @@ fn labels(request: &Request) -> Labels {
         _ => Labels::new("other", QuorumRequest::default()),
     }
 }
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;

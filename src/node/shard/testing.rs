@@ -3,6 +3,7 @@
 
 use super::{Shard, Turn};
 use crate::id::{BucketId, ClusterId, Epoch, Lineage, NodeId, PartitionId};
+use crate::message::client::Reply;
 use crate::message::peer::Data;
 use crate::message::{Frame, Header, Kind, Split, decode, split};
 use crate::node::config::{Limits, Timing};
@@ -79,6 +80,7 @@ pub(super) struct Lone {
     pub shard: Shard,
     pub disk: MemoryStore,
     pub sent: Vec<(NodeId, Header, Data)>,
+    pub replies: Vec<Reply>,
     outbox: Outbox,
     now: Now,
 }
@@ -105,7 +107,7 @@ impl Lone {
         let rng = fastrand::Rng::with_seed(1);
         let shard = Shard::open(limits, Timing::default(), view, false, rng, turn);
         let shard = shard.expect("a healthy disk");
-        let mut lone = Lone { shard, disk, sent: Vec::new(), outbox, now };
+        let mut lone = Lone { shard, disk, sent: Vec::new(), replies: Vec::new(), outbox, now };
         lone.settle();
         lone
     }
@@ -125,7 +127,14 @@ impl Lone {
         self.shard.handle_timeout(turn);
         self.commit();
         while let Some(effect) = self.outbox.poll_effect() {
-            let Effect::Send { to, bytes } = effect else { continue };
+            let (to, bytes) = match effect {
+                Effect::Send { to, bytes } => (to, bytes),
+                Effect::Reply { reply, .. } => {
+                    self.replies.push(reply);
+                    continue;
+                }
+                _ => continue,
+            };
             let mut bytes = BytesMut::from(&bytes[..]);
             while let Ok(Split::Frame(Frame { header, body })) = split(&mut bytes, usize::MAX) {
                 let message = decode(&body).expect("a message of ours");
