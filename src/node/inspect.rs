@@ -29,7 +29,13 @@ impl<S: Store> Node<S> {
             Inspect::Dump { bucket, after, limit } => self.with_turn(now, |shard, turn| {
                 shard.dump_json(bucket.as_deref(), &after, limit, turn)
             }),
-            Inspect::Partitions => self.with_turn(now, |shard, turn| shard.partitions_json(turn)),
+            Inspect::Partitions => match &mut self.shard {
+                Some(shard) => {
+                    let turn = &mut Turn { now, store: &self.store, outbox };
+                    return shard.count_items(connection, id, turn);
+                }
+                None => Err(no_cluster()),
+            },
             Inspect::Locate(item) => match &mut self.shard {
                 Some(shard) => {
                     let turn = &mut Turn { now, store: &self.store, outbox };

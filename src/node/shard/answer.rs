@@ -86,6 +86,7 @@ impl Shard {
                 request.sent.iter().any(|sent| sent.to == header.sender)
             }
             Work::Put(_) | Work::Get(_) | Work::Scan(_) | Work::Parked { .. } => true,
+            Work::Count(_) => false,
         };
         let timely = header.epoch == request.epoch || matches!(answer, Data::Forwarded(_));
         current && asked && timely

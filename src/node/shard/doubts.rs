@@ -52,6 +52,12 @@ impl Doubts {
         self.items.len()
     }
 
+    /// How many there are of a partition.
+    pub fn count(&self, partition: PartitionId) -> usize {
+        let (from, to) = key::partition_range(partition);
+        self.between(&from, &to).count()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()

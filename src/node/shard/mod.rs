@@ -8,6 +8,7 @@
 //! ```
 
 mod answer;
+mod count;
 mod disk;
 mod doubts;
 mod forward;

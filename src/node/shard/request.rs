@@ -1,5 +1,6 @@
 //! What is under way: one entry for each request that this node coordinates, forwards or makes itself.
 
+use super::count::CountWork;
 use super::forward::ForwardWork;
 use super::get::GetWork;
 use super::handoff::HandoffWork;
@@ -100,6 +101,7 @@ pub(super) enum Work {
     Scan(Box<ScanWork>),
     Forward(Box<ForwardWork>),
     Locate(Box<LocateWork>),
+    Count(Box<CountWork>),
     Handoff(HandoffWork),
     Compare(Box<CompareWork>),
     /// It waits for its bucket to be created or heard of.
@@ -119,7 +121,7 @@ impl Work {
             Work::Scan(scan) => scan.tally.bytes(),
             Work::Forward(forward) => forward.bytes(),
             Work::Parked { request, .. } => value_bytes(request),
-            Work::Locate(_) | Work::Handoff(_) | Work::Compare(_) => 0,
+            Work::Locate(_) | Work::Count(_) | Work::Handoff(_) | Work::Compare(_) => 0,
         }
     }
 }
@@ -312,6 +314,7 @@ impl Shard {
             Work::Scan(_) => self.step_scan(id, &mut request, turn),
             Work::Forward(_) => self.step_forward(id, &mut request, turn),
             Work::Locate(_) => self.step_locate(id, &mut request, turn),
+            Work::Count(_) => self.step_count(&mut request, turn),
             Work::Handoff(_) => match request.sent.is_empty() {
                 true => self.handoff_failed(&request),
                 false => Goes::On,
@@ -339,6 +342,7 @@ impl Shard {
             Work::Scan(scan) => scan.tally.silent(node),
             Work::Forward(_)
             | Work::Locate(_)
+            | Work::Count(_)
             | Work::Handoff(_)
             | Work::Parked { .. } => {}
             Work::Compare(compare) => compare.failed = true,
@@ -367,6 +371,7 @@ impl Shard {
             Work::Scan(scan) => scan.tally.refused(node),
             Work::Forward(_)
             | Work::Locate(_)
+            | Work::Count(_)
             | Work::Handoff(_)
             | Work::Parked { .. } => {}
             Work::Compare(compare) => compare.failed = true,
@@ -421,6 +426,7 @@ impl Shard {
             }
             Work::Forward(_) => self.expire_forward(&request, turn),
             Work::Locate(_) => self.expire_locate(&mut request, turn),
+            Work::Count(_) => self.expire_count(&mut request, turn),
             Work::Handoff(_) => {
                 self.handoff_failed(&request);
             }
@@ -453,7 +459,8 @@ impl Shard {
                 }
                 Work::Forward(_)
                 | Work::Locate(_)
-                    | Work::Handoff(_)
+                | Work::Count(_)
+                | Work::Handoff(_)
                 | Work::Parked { .. } => {}
             }
             self.go_on(id, request, turn);
