@@ -1,25 +1,12 @@
 //! A get's tally, step by step.
 
+use super::super::testing::{A, B, C, D, E, five, quorum};
 use super::*;
 use crate::time::HybridTime;
 use crate::version::{Actor, Content, Incarnations, Kind, OperationId, Write};
-
-const A: NodeId = NodeId(1);
-const B: NodeId = NodeId(2);
-const C: NodeId = NodeId(3);
-const D: NodeId = NodeId(4);
-const E: NodeId = NodeId(5);
+use bytes::Bytes;
 
 use Reach::{Down, Up};
-
-fn five(reach: [Reach; 5]) -> Replicas {
-    let nodes = [A, B, C, D, E].into_iter().zip(reach).collect::<Vec<_>>();
-    Replicas { owners: nodes[..3].to_vec(), fallbacks: nodes[3..].to_vec() }
-}
-
-fn quorum(required: usize, strict: bool) -> Quorum {
-    Quorum { n: 3, required, strict }
-}
 
 /// A record written once by the incarnation `by`.
 fn record(by: u64) -> Record {
@@ -36,8 +23,6 @@ fn record(by: u64) -> Record {
     assert!(record.local.is_some_and(|l| l.actor == Actor { incarnation: by, mint: 0 }));
     record
 }
-
-use bytes::Bytes;
 
 fn whole(record: &Record) -> Holding {
     Holding {

@@ -13,6 +13,8 @@
 mod get;
 mod put;
 mod scan;
+#[cfg(test)]
+mod testing;
 mod write_back;
 
 pub use get::{AskRead, Get, Holding, Step};

@@ -100,11 +100,8 @@ impl WriteBack {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{A, B, C};
     use super::*;
-
-    const A: NodeId = NodeId(1);
-    const B: NodeId = NodeId(2);
-    const C: NodeId = NodeId(3);
 
     #[test]
     fn a_silent_one_costs_an_attempt_and_then_another_owner_is_asked() {

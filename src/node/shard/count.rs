@@ -1,6 +1,6 @@
 //! This node's slots and how many items lie in each: counted a page a turn, for a node may hold millions.
 
-use super::put::disk_error;
+use super::disk::disk_error;
 use super::request::{Goes, Origin, Request, Sent, Work};
 use super::{Shard, Turn};
 use crate::id::PartitionId;
@@ -114,7 +114,7 @@ mod tests {
     fn items_are_counted_a_page_a_turn() {
         let mut lone = Lone::open(view(agreement(&[1, 2, 3], 3, BucketSettings::new(3))));
         let put = |n: usize| Change::Put {
-            key: item(if n % 3 == 0 { 5 } else { 2 }, &format!("{n:06}")),
+            key: item(if n.is_multiple_of(3) { 5 } else { 2 }, &format!("{n:06}")),
             head: Bytes::new(),
             body: Bytes::new(),
         };

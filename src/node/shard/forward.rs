@@ -3,7 +3,7 @@
 //! A forward that stays unanswered goes to the next node with the same operation id, so a put that was
 //! done twice is still one write.
 
-use super::put::disk_error;
+use super::disk::disk_error;
 use super::request::{Goes, Labels, Origin, Request, Work, value_bytes};
 use super::{Shard, Turn};
 use crate::coordinator::{Reach, Replicas};

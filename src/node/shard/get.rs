@@ -13,16 +13,16 @@ use crate::message::peer::{self, Data};
 use crate::quorum::Quorum;
 use crate::ring::{Bucket, Role};
 use crate::store::{StoreError, key};
-use crate::time::Instant;
 use crate::version::{Head, Record};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// A get under way.
 #[derive(Debug)]
 pub(super) struct GetWork {
     pub tally: Get,
     item: Item,
-    bucket: Bucket,
+    bucket: Arc<Bucket>,
     quorum: Quorum,
     pub key: Bytes,
     pub partition: PartitionId,
@@ -33,7 +33,7 @@ impl GetWork {
     pub fn new(
         tally: Get,
         item: Item,
-        bucket: Bucket,
+        bucket: Arc<Bucket>,
         quorum: Quorum,
         partition: PartitionId,
     ) -> Self {
@@ -96,9 +96,9 @@ impl GetWork {
 }
 
 impl Shard {
-    pub(super) fn restart_get(&mut self, request: &mut Request, now: Instant) {
+    pub(super) fn restart_get(&mut self, request: &mut Request) {
         let Work::Get(get) = &mut request.work else { return };
-        let replicas = self.replicas(get.partition, get.bucket.settings.n, now);
+        let replicas = self.replicas(get.partition, get.bucket.settings.n);
         get.tally = Get::begin(get.quorum, &replicas, self.view.me);
         get.write_back = None;
     }

@@ -34,7 +34,7 @@ const ATTEMPT: Duration = Duration::from_secs(2);
 const PAGE: usize = 1024;
 
 /// One item on its way to its owner.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct HandoffWork {
     owner: NodeId,
     item: Bytes,
@@ -150,7 +150,7 @@ impl Shard {
         self.go_on_reviewing(turn);
         let owners: Vec<NodeId> = self.handoff.pending().map(|(owner, _)| owner).collect();
         for owner in owners {
-            if self.peers.reach(owner, &self.view, turn.now.instant) == Reach::Up {
+            if self.peers.reach(owner, &self.view) == Reach::Up {
                 self.replay_to(owner, turn);
             }
         }

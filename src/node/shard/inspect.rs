@@ -1,8 +1,8 @@
 //! This node's own records and slots, as JSON; no coordination, no repair.
 
+use super::disk::disk_error;
 use super::get::dot_name;
 use super::pending;
-use super::put::disk_error;
 use super::{Shard, Turn};
 use crate::error::Error;
 use crate::message::client::{Item, SCAN_PAGE_LIMIT};

@@ -8,23 +8,29 @@
 //! ```
 
 mod answer;
+mod compare;
 mod count;
 mod disk;
 mod doubts;
+mod fence;
+mod finish;
 mod forward;
 mod get;
 mod handoff;
 mod inspect;
 mod locate;
+mod parking;
 mod peers;
 mod pending;
 mod put;
 mod replica;
 mod request;
+mod requests;
 mod retarget;
 mod scan;
 mod serve;
 mod slots;
+mod steps;
 mod sync;
 #[cfg(test)]
 mod testing;
@@ -38,7 +44,6 @@ use super::outbox::{Outbox, Release};
 use super::view::View;
 use crate::coordinator::Replicas;
 use crate::id::{NodeId, PartitionId};
-use crate::message::Header;
 use crate::message::peer::{Data, Refusal};
 use crate::ring::{Bucket, Role};
 use crate::store::key::{self, Space};
@@ -47,10 +52,10 @@ use crate::time::{HybridClock, Instant, Now};
 use crate::version::{ContextScope, Incarnations};
 use doubts::Doubts;
 use handoff::Handoff;
+pub(super) use parking::Want;
 use peers::Peers;
 use pending::Pending;
-use request::Requests;
-pub(super) use serve::Want;
+use requests::Requests;
 use slots::Slots;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,7 +92,8 @@ pub(super) struct Shard {
     limits: Limits,
     timing: Timing,
     view: Arc<View>,
-    buckets_by_id: BTreeMap<u64, Bucket>,
+    buckets: BTreeMap<String, Arc<Bucket>>,
+    buckets_by_id: BTreeMap<u64, Arc<Bucket>>,
     incarnations: Incarnations,
     life: Life,
     clock: HybridClock,
@@ -134,6 +140,7 @@ impl Shard {
             doubts: Doubts::open(turn.store)?,
             write_backs: WriteBacks::new(),
             view: Arc::new(view),
+            buckets: BTreeMap::new(),
             buckets_by_id: BTreeMap::new(),
             incarnations,
             life: Life::Beginning,
@@ -192,58 +199,11 @@ impl Shard {
     }
 
     fn adopt(&mut self, view: &View) {
-        let buckets = view.agreement.buckets.buckets.values();
-        self.buckets_by_id = buckets.map(|bucket| (bucket.id.0, bucket.clone())).collect();
-    }
-
-    /// A frame of the data path.
-    pub fn handle_data(&mut self, header: &Header, message: Data, turn: &mut Turn) {
-        if self.view.peers.contains_key(&header.sender) {
-            self.peers.heard(header.sender, turn.now.instant);
-        }
-        match message {
-            Data::Replicate { .. }
-            | Data::Read { .. }
-            | Data::ScanRange { .. }
-            | Data::Digests { .. }
-            | Data::CountHints
-            | Data::Forward(_) => match self.admits(header) {
-                Ok(()) => self.serve_peer(header, message, turn),
-                Err(refusal) => self.refuse(header, refusal, turn),
-            },
-            answer => self.handle_answer(header, answer, turn),
-        }
-    }
-
-    /// Fencing: whether a question of this sender under this epoch may be answered here.
-    fn admits(&self, header: &Header) -> Result<(), Refusal> {
-        let layout = &self.view.agreement.layout;
-        if header.epoch > layout.epoch || !self.view.admitted {
-            return Err(Refusal::Behind);
-        }
-        let member = layout.member(header.sender);
-        if member.is_none_or(|member| member.lineage != header.lineage) {
-            return Err(Refusal::Fenced);
-        }
-        if header.epoch < layout.epoch {
-            return Err(Refusal::StaleEpoch);
-        }
-        Ok(())
-    }
-
-    fn refuse(&mut self, header: &Header, refusal: Refusal, turn: &mut Turn) {
-        let reason = match refusal {
-            Refusal::StaleEpoch => "stale_epoch",
-            Refusal::Behind => "behind",
-            Refusal::Fenced => "fenced",
-            Refusal::Stranger => "stranger",
-            Refusal::Overloaded => "overloaded",
-            Refusal::Disk => "disk",
-            Refusal::Unreadable => "unreadable",
-            Refusal::UnknownBucket => "unknown_bucket",
-        };
-        self.counters.reject("peer", reason);
-        self.answer_peer(header, &Data::Refused(refusal), turn);
+        let buckets = &view.agreement.buckets.buckets;
+        let shared = buckets.iter().map(|(name, bucket)| (name.clone(), Arc::new(bucket.clone())));
+        self.buckets = shared.collect();
+        let by_id = self.buckets.values().map(|bucket| (bucket.id.0, bucket.clone()));
+        self.buckets_by_id = by_id.collect();
     }
 
     /// What was waiting for the disk.
@@ -336,9 +296,9 @@ impl Shard {
     }
 
     /// Who may be asked about a partition, as things look now.
-    fn replicas(&self, partition: PartitionId, n: u8, now: Instant) -> Replicas {
+    fn replicas(&self, partition: PartitionId, n: u8) -> Replicas {
         let list = self.view.agreement.layout.preference_list(partition, n);
-        let reach = |node: NodeId| (node, self.peers.reach(node, &self.view, now));
+        let reach = |node: NodeId| (node, self.peers.reach(node, &self.view));
         Replicas {
             owners: list.owners().map(reach).collect(),
             fallbacks: list.fallbacks().map(reach).collect(),

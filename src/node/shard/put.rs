@@ -6,6 +6,7 @@
 //!   W slots ─► reply …  the rest settles behind it; who stayed silent gets a hint
 //! ```
 
+use super::disk::disk_error;
 use super::request::{Goes, Labels, Origin, Request, Sent, Work};
 use super::{Life, Shard, Turn};
 use crate::coordinator::{Ask, Put, Replicas, Verdict};
@@ -16,7 +17,7 @@ use crate::message::peer::{self, Data};
 use crate::node::outbox::Release;
 use crate::quorum::{Quorum, QuorumRequest};
 use crate::ring::Bucket;
-use crate::store::{Change, StoreError, key};
+use crate::store::{StoreError, key};
 use crate::time::{Duration, WallClock};
 use crate::version::{
     Content, Context, ContextError, Kind, OperationId, Record, Room, SIBLINGS_CAP, Seen, Write,
@@ -36,7 +37,7 @@ pub(super) struct PutWork {
     context: String,
     replied: bool,
     /// This node's disk has not refused the batch with the record in it.
-    here: bool,
+    pub here: bool,
 }
 
 /// What a client wants written, as it came.
@@ -73,12 +74,7 @@ impl Shard {
         let (tally, asks) = Put::begin(quorum, replicas, self.view.me);
         let work = match self.write_here(&put, bucket, partition, quorum, tally, turn) {
             Ok(work) => work,
-            Err(error) => {
-                let parked = Work::Handoff(Default::default());
-                let request = self.begin(origin, labels, deadline, parked, turn);
-                self.fail(&request, error, turn);
-                return;
-            }
+            Err(error) => return self.turn_away(origin, labels, error, turn),
         };
         let work = Work::Put(Box::new(work));
         let mut request = self.begin(origin, labels, deadline, work, turn);
@@ -155,7 +151,7 @@ impl Shard {
     /// Sets the tally up, under the epoch of now, and asks everybody.
     pub(super) fn restart_put(&mut self, id: u64, request: &mut Request, turn: &mut Turn) {
         let Work::Put(put) = &mut request.work else { return };
-        let replicas = self.replicas(put.partition, put.n, turn.now.instant);
+        let replicas = self.replicas(put.partition, put.n);
         let (tally, asks) = Put::begin(put.quorum, &replicas, self.view.me);
         put.tally = tally;
         self.ask_all(id, request, &replicas, asks, turn);
@@ -211,18 +207,6 @@ impl Shard {
         let record = put.record.clone();
         let message = Data::Replicate { key, record, hint_for: ask.hint_for };
         self.ask(id, request, ask.to, partition, &message, turn);
-    }
-
-    /// What the disk has refused is brought to it once more, before this node counts itself again.
-    pub(super) fn store_again(&mut self, request: &mut Request, turn: &mut Turn) {
-        let Work::Put(put) = &mut request.work else { return };
-        if put.here {
-            return;
-        }
-        let peer::Record { head, body } = &put.record;
-        if let Ok(record) = Record::decode(head, body.clone()) {
-            put.here = self.join_here(&put.key, &record, turn);
-        }
     }
 
     /// This node's own copy is durable.
@@ -318,60 +302,8 @@ impl Shard {
             self.keep_hint(owner, &put.key, turn);
         }
     }
-
-    /// Puts a record, or its erasure, into the batch of this turn.
-    pub(super) fn stage(
-        &mut self,
-        key: Bytes,
-        record: Option<Record>,
-        encoded: Option<&peer::Record>,
-        turn: &mut Turn,
-    ) {
-        let change = match (&record, encoded) {
-            (Some(_), Some(peer::Record { head, body })) => {
-                Change::Put { key: key.clone(), head: head.clone(), body: body.clone() }
-            }
-            (Some(record), None) => {
-                let (head, body) = record.encode();
-                Change::Put { key: key.clone(), head, body }
-            }
-            (None, _) => Change::Erase { key: key.clone() },
-        };
-        turn.outbox.persist(change);
-        self.pending.stage(key, record);
-    }
-
-    /// The disk has refused a batch: no put of this node can count on its own copy any more.
-    pub(super) fn fail_local(&mut self, turn: &mut Turn) {
-        let me = self.view.me;
-        for id in self.requests.numbers() {
-            let Some(mut request) = self.requests.take(id) else { continue };
-            match &mut request.work {
-                Work::Put(put) => {
-                    put.here = false;
-                    self.was_refused(id, &mut request, me, turn);
-                }
-                Work::Get(get) if get.waits_for(me) => {
-                    self.was_refused(id, &mut request, me, turn);
-                }
-                // What it waits for was in that batch, or comes after it.
-                Work::Compare(compare) => compare.failed = true,
-                _ => {}
-            }
-            self.go_on(id, request, turn);
-        }
-    }
 }
 
 fn refused_context(error: ContextError) -> Error {
     Error::Invalid(format!("context: {error}; read the key again and use the context of that read"))
-}
-
-/// What a caller hears of the store.
-pub(super) fn disk_error(error: StoreError) -> Error {
-    match error {
-        StoreError::Full(why) => Error::DiskFull(why),
-        StoreError::Busy(why) => Error::Overloaded(why),
-        StoreError::Failed(why) | StoreError::Damaged(why) => Error::Internal(why),
-    }
 }

@@ -11,9 +11,9 @@ use crate::message::peer::Data;
 use crate::quorum::Quorum;
 use crate::ring::Bucket;
 use crate::store::{StoreError, key};
-use crate::time::Instant;
 use crate::version::Record;
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// The most bytes of records on one replica's page.
 const PAGE_BYTES: usize = 4 << 20;
@@ -22,7 +22,7 @@ const PAGE_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub(super) struct ScanWork {
     pub tally: Scan,
-    pub bucket: Bucket,
+    pub bucket: Arc<Bucket>,
     pub partition: PartitionId,
     pub partition_key: Bytes,
     pub quorum: Quorum,
@@ -40,9 +40,9 @@ impl ScanWork {
 }
 
 impl Shard {
-    pub(super) fn restart_scan(&mut self, request: &mut Request, now: Instant) {
+    pub(super) fn restart_scan(&mut self, request: &mut Request) {
         let Work::Scan(scan) = &mut request.work else { return };
-        let replicas = self.replicas(scan.partition, scan.bucket.settings.n, now);
+        let replicas = self.replicas(scan.partition, scan.bucket.settings.n);
         scan.tally = Scan::begin(scan.quorum, &replicas, self.view.me);
     }
 

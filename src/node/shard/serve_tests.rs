@@ -2,6 +2,7 @@
 
 use super::super::testing::{Lone, agreement, view};
 use super::*;
+use crate::message::client::Reply;
 use crate::node::{ConnectionId, Limits};
 use crate::ring::BucketSettings;
 use crate::version::OperationId;

@@ -187,7 +187,7 @@ impl Shard {
                 }
                 _ => {
                     request.sent.clear();
-                    self.restart_get(&mut request, turn.now.instant);
+                    self.restart_get(&mut request);
                     self.go_on(id, request, turn);
                 }
             }
