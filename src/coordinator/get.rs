@@ -52,12 +52,14 @@ pub enum Step {
         /// Nobody but a rebuilding replica could be asked: something may be missing.
         rebuilding: bool,
     },
-    /// Under `strict`: let `need` of `to` store this first, then answer.
+    /// Under `strict`: let `need` owners store this first, then answer.
     WriteBack {
         /// The joined record.
         record: Record,
         /// Owners that hold less.
-        to: Vec<NodeId>,
+        stale: Vec<NodeId>,
+        /// Owners of whom nobody knows what they hold.
+        spares: Vec<NodeId>,
         /// How many of them must confirm it.
         need: usize,
     },
@@ -181,6 +183,12 @@ impl Get {
         self.holdings().map(|(node, _)| node)
     }
 
+    /// How many bytes of values it holds.
+    pub fn bytes(&self) -> usize {
+        let records = self.holdings().filter_map(|(_, holding)| holding.record.as_ref());
+        records.map(Record::value_bytes).sum()
+    }
+
     fn holdings(&self) -> impl Iterator<Item = (NodeId, &Holding)> {
         self.asked.iter().filter_map(|asked| match &asked.state {
             State::Holds(holding) => Some((asked.node, holding)),
@@ -214,7 +222,8 @@ impl Get {
             let Some(node) = self.candidates.pop_front() else { break };
             // The first is asked for the record; and so is whoever comes after nobody who has it.
             let have = self.asked.iter().any(|a| a.whole && !matches!(a.state, State::Refused));
-            let whole = !have;
+            // Who cannot read the values may still have their digest; `all` is about the values.
+            let whole = !have || (self.quorum.strict && self.quorum.required == self.owners.len());
             self.asked.push(Asked { node, whole, state: State::Open });
             asks.push(AskRead { to: node, whole });
         }
@@ -306,7 +315,9 @@ impl Get {
         // Enough that every later read of as many slots meets one of them.
         let enough = (self.quorum.n / 2 + 1).max(self.quorum.n + 1 - self.quorum.required);
         if self.quorum.strict && differ && holders < enough {
-            return Step::WriteBack { record, to: stale, need: enough - holders };
+            let silent = |owner: &&NodeId| self.replied().all(|node| node != **owner);
+            let spares = self.owners.iter().filter(silent).copied().collect();
+            return Step::WriteBack { record, stale, spares, need: enough - holders };
         }
         Step::Answer { record: Some(record), stale, rebuilding }
     }

@@ -1,25 +1,12 @@
 //! A get's tally, step by step.
 
+use super::super::testing::{A, B, C, D, E, five, quorum};
 use super::*;
 use crate::time::HybridTime;
 use crate::version::{Actor, Content, Incarnations, Kind, OperationId, Write};
-
-const A: NodeId = NodeId(1);
-const B: NodeId = NodeId(2);
-const C: NodeId = NodeId(3);
-const D: NodeId = NodeId(4);
-const E: NodeId = NodeId(5);
+use bytes::Bytes;
 
 use Reach::{Down, Up};
-
-fn five(reach: [Reach; 5]) -> Replicas {
-    let nodes = [A, B, C, D, E].into_iter().zip(reach).collect::<Vec<_>>();
-    Replicas { owners: nodes[..3].to_vec(), fallbacks: nodes[3..].to_vec() }
-}
-
-fn quorum(required: usize, strict: bool) -> Quorum {
-    Quorum { n: 3, required, strict }
-}
 
 /// A record written once by the incarnation `by`.
 fn record(by: u64) -> Record {
@@ -36,8 +23,6 @@ fn record(by: u64) -> Record {
     assert!(record.local.is_some_and(|l| l.actor == Actor { incarnation: by, mint: 0 }));
     record
 }
-
-use bytes::Bytes;
 
 fn whole(record: &Record) -> Holding {
     Holding {
@@ -164,8 +149,22 @@ fn strict_asks_everybody_about_a_difference_and_writes_back_before_it_answers() 
     get.holds(B, Holding::default());
     assert_eq!(asks(get.step()), [(C, false)]);
     get.holds(C, Holding::default());
-    let Step::WriteBack { record: got, to, need } = get.step() else { panic!("no write-back") };
-    assert_eq!((got, to, need), (record(7), vec![B, C], 1));
+    let Step::WriteBack { record: got, stale, spares, need } = get.step() else {
+        panic!("no write-back")
+    };
+    assert_eq!((got, stale, spares, need), (record(7), vec![B, C], vec![], 1));
+}
+
+#[test]
+fn an_owner_that_did_not_answer_the_read_may_still_be_written_back_to() {
+    let mut get = Get::begin(quorum(2, true), &five([Up; 5]), A);
+    get.step();
+    get.holds(A, whole(&record(7)));
+    get.holds(B, Holding::default());
+    get.step();
+    get.silent(C);
+    let Step::WriteBack { stale, spares, need, .. } = get.step() else { panic!("no write-back") };
+    assert_eq!((stale, spares, need), (vec![B], vec![C], 1));
 }
 
 #[test]

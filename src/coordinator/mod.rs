@@ -13,10 +13,14 @@
 mod get;
 mod put;
 mod scan;
+#[cfg(test)]
+mod testing;
+mod write_back;
 
 pub use get::{AskRead, Get, Holding, Step};
 pub use put::{Ask, Put, Verdict};
 pub use scan::{Page, Scan, ScanStep};
+pub use write_back::{WriteBack, WroteBack};
 
 use crate::error::Error;
 use crate::id::NodeId;

@@ -27,7 +27,8 @@ pub enum Verdict {
     Met,
     /// Not yet, but it can still come.
     Waiting,
-    /// Everybody who could be asked has said no. `stored` slots hold it all the same.
+    /// It cannot come any more, and everybody who was asked has answered or let an attempt pass. `stored`
+    /// slots hold it all the same.
     Missed {
         /// How many slots confirmed it.
         stored: usize,
@@ -170,14 +171,20 @@ impl Put {
     /// Has the quorum been met?
     pub fn verdict(&self) -> Verdict {
         let stored = self.received();
-        let coming = self.slots.iter().filter(|s| !s.is_stored() && s.can_still_come()).count();
         if stored >= self.quorum.required {
             Verdict::Met
-        } else if stored + coming >= self.quorum.required {
-            Verdict::Waiting
-        } else {
+        } else if self.is_hopeless() && self.is_settled() {
             Verdict::Missed { stored }
+        } else {
+            Verdict::Waiting
         }
+    }
+
+    /// Whether too few are left who have it or may still store it. Those who are open will nevertheless be
+    /// heard before the verdict: the client is to be told how many hold what it wrote.
+    pub fn is_hopeless(&self) -> bool {
+        let hopeful = |slot: &&Slot| slot.is_stored() || slot.can_still_come();
+        self.slots.iter().filter(hopeful).count() < self.quorum.required
     }
 
     /// Whether nobody is left to be waited for.
@@ -208,107 +215,5 @@ impl Put {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const A: NodeId = NodeId(1);
-    const B: NodeId = NodeId(2);
-    const C: NodeId = NodeId(3);
-    const D: NodeId = NodeId(4);
-    const E: NodeId = NodeId(5);
-
-    fn five(reach: [Reach; 5]) -> Replicas {
-        let nodes = [A, B, C, D, E].into_iter().zip(reach).collect::<Vec<_>>();
-        Replicas { owners: nodes[..3].to_vec(), fallbacks: nodes[3..].to_vec() }
-    }
-
-    fn quorum(required: usize, strict: bool) -> Quorum {
-        Quorum { n: 3, required, strict }
-    }
-
-    use Reach::{Doubtful, Down, Up};
-
-    #[test]
-    fn owners_are_asked_and_two_of_three_suffice() {
-        let (mut put, asks) = Put::begin(quorum(2, false), &five([Up; 5]), A);
-        assert_eq!(asks.iter().map(|a| a.to).collect::<Vec<_>>(), [A, B, C]);
-        put.stored(A);
-        assert_eq!(put.verdict(), Verdict::Waiting);
-        put.stored(A);
-        assert_eq!(put.verdict(), Verdict::Waiting, "one slot counts once");
-        put.stored(C);
-        assert_eq!(put.verdict(), Verdict::Met);
-        assert!(!put.is_settled());
-    }
-
-    #[test]
-    fn story_13_an_owner_and_its_stand_in_are_one_slot() {
-        let (mut put, _) = Put::begin(quorum(2, false), &five([Up, Up, Up, Up, Up]), A);
-        assert_eq!(put.silent(B), Some(Ask { to: D, hint_for: Some(B) }));
-        put.stored(D);
-        put.stored(B);
-        assert_eq!(put.verdict(), Verdict::Waiting, "B and its stand-in D are one slot");
-        put.stored(A);
-        assert_eq!(put.verdict(), Verdict::Met);
-    }
-
-    #[test]
-    fn a_stand_in_serves_one_slot_only() {
-        let (put, asks) = Put::begin(quorum(2, false), &five([Down, Down, Up, Up, Down]), C);
-        let hints: Vec<_> = asks.iter().filter(|a| a.hint_for.is_some()).collect();
-        assert_eq!(hints, [&Ask { to: D, hint_for: Some(A) }]);
-        assert_eq!(put.unconfirmed().collect::<Vec<_>>(), [A, B, C]);
-    }
-
-    #[test]
-    fn a_doubtful_owner_is_asked_beside_its_stand_in() {
-        let (_, asks) = Put::begin(quorum(2, false), &five([Up, Doubtful, Up, Up, Up]), A);
-        assert!(asks.contains(&Ask { to: B, hint_for: None }));
-        assert!(asks.contains(&Ask { to: D, hint_for: Some(B) }));
-    }
-
-    #[test]
-    fn strict_asks_no_stand_ins_and_misses_when_owners_refuse() {
-        let (mut put, asks) = Put::begin(quorum(2, true), &five([Up, Down, Up, Up, Up]), A);
-        assert_eq!(asks.iter().map(|a| a.to).collect::<Vec<_>>(), [A, C]);
-        put.stored(A);
-        assert_eq!(put.refused(C), None);
-        assert_eq!(put.verdict(), Verdict::Missed { stored: 1 });
-    }
-
-    #[test]
-    fn a_refusal_finds_the_next_spare_until_there_is_none() {
-        let (mut put, _) = Put::begin(quorum(3, false), &five([Up; 5]), A);
-        assert_eq!(put.refused(B), Some(Ask { to: D, hint_for: Some(B) }));
-        assert_eq!(put.refused(D), Some(Ask { to: E, hint_for: Some(B) }));
-        assert_eq!(put.verdict(), Verdict::Waiting);
-        assert_eq!(put.refused(E), None);
-        assert_eq!(put.verdict(), Verdict::Missed { stored: 0 });
-    }
-
-    #[test]
-    fn what_cannot_succeed_is_refused_before_anything_is_stored() {
-        let check = |reach, required, strict, fine| {
-            assert_eq!(five(reach).check(quorum(required, strict)).is_ok(), fine);
-        };
-        check([Up, Down, Down, Down, Down], 1, true, true);
-        check([Up, Down, Down, Up, Down], 2, false, true);
-        check([Up, Down, Down, Up, Up], 2, true, false);
-        check([Up, Doubtful, Down, Down, Down], 2, true, true);
-        check([Down, Down, Down, Up, Up], 3, false, false);
-    }
-
-    #[test]
-    fn puts_are_coordinated_by_owners_first() {
-        let check = |reach, me, strict, expected: Option<NodeId>| {
-            assert_eq!(five(reach).coordinator(me, strict), expected);
-        };
-        check([Up; 5], B, false, Some(B));
-        check([Up; 5], E, false, Some(A));
-        check([Down, Doubtful, Up, Up, Up], E, false, Some(C));
-        check([Down, Down, Down, Up, Up], E, false, Some(D));
-        check([Down, Down, Down, Up, Up], D, false, Some(D));
-        check([Down, Doubtful, Down, Down, Down], NodeId(9), false, Some(B));
-        check([Down, Down, Down, Up, Up], E, true, None);
-    }
-}
+#[path = "put_tests.rs"]
+mod tests;

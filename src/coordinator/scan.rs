@@ -119,6 +119,12 @@ impl Scan {
         self.pages().filter(|(node, page)| self.owners.contains(node) && !page.rebuilding).count()
     }
 
+    /// How many bytes of values it holds.
+    pub fn bytes(&self) -> usize {
+        let records = self.pages().flat_map(|(_, page)| &page.items);
+        records.map(|(_, record)| record.value_bytes()).sum()
+    }
+
     fn pages(&self) -> impl Iterator<Item = (NodeId, &Page)> {
         self.asked.iter().filter_map(|(node, state)| match state {
             State::Shows(page) => Some((*node, page)),

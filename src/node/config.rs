@@ -40,6 +40,19 @@ pub struct Limits {
     pub requests_in_flight: usize,
 }
 
+/// How many of the largest values may be under way at a time.
+const VALUES_IN_FLIGHT: usize = 256;
+/// What counts as a large value at least, in bytes.
+const LARGE_VALUE_BYTES: usize = 64 << 10;
+
+impl Limits {
+    /// How many bytes of values the requests that one node coordinates may hold; what would be above is
+    /// `overloaded`. 256 MiB, as long as a value has at most 1 MiB.
+    pub fn bytes_in_flight(&self) -> usize {
+        self.value_bytes.max(LARGE_VALUE_BYTES).saturating_mul(VALUES_IN_FLIGHT)
+    }
+}
+
 /// How long a node waits, and how often it looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {

@@ -64,10 +64,14 @@ pub struct Counters {
     pub hints_stored: u64,
     /// Hints whose owner confirmed that it has the item durably.
     pub hints_replayed: u64,
+    /// Hints whose owner owned the item no longer, and that went to its present owners.
+    pub hints_retargeted: u64,
     /// Hints kept now.
     pub hints_pending: u64,
     /// Partitions of this node that are rebuilding now.
     pub partitions_rebuilding: u64,
+    /// Records here that cannot be read, or were written over unread and not merged yet.
+    pub records_unreadable: u64,
     /// Comparisons of a partition with another owner that were completed.
     pub sync_rounds: u64,
     /// Items that such a comparison brought here.

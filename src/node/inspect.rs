@@ -29,7 +29,13 @@ impl<S: Store> Node<S> {
             Inspect::Dump { bucket, after, limit } => self.with_turn(now, |shard, turn| {
                 shard.dump_json(bucket.as_deref(), &after, limit, turn)
             }),
-            Inspect::Partitions => self.with_turn(now, |shard, turn| shard.partitions_json(turn)),
+            Inspect::Partitions => match &mut self.shard {
+                Some(shard) => {
+                    let turn = &mut Turn { now, store: &self.store, outbox };
+                    return shard.count_items(connection, id, turn);
+                }
+                None => Err(no_cluster()),
+            },
             Inspect::Locate(item) => match &mut self.shard {
                 Some(shard) => {
                     let turn = &mut Turn { now, store: &self.store, outbox };
@@ -68,6 +74,7 @@ impl<S: Store> Node<S> {
         let hints = self.shard.as_ref().map_or(0, |shard| shard.hints().total());
         let rebuilding = self.shard.as_ref().map_or(0, Shard::rebuilding);
         let owned = self.shard.as_ref().map_or(0, Shard::owned);
+        let unreadable = self.shard.as_ref().map_or(0, Shard::unreadable);
         let readiness = self.readiness();
         let under = self.under_replicated(&members);
         let mut troubles = Vec::new();
@@ -76,6 +83,10 @@ impl<S: Store> Node<S> {
         }
         if rebuilding > 0 {
             troubles.push(format!("{rebuilding} of {owned} slots here are rebuilding"));
+        }
+        if unreadable > 0 {
+            troubles
+                .push(format!("{unreadable} records here cannot be read and are being fetched"));
         }
         if hints > 0 {
             troubles.push(format!("{hints} hints wait here for their owners"));
@@ -109,6 +120,7 @@ impl<S: Store> Node<S> {
                 "rebuilding": rebuilding,
                 "under_replicated": under,
             },
+            "records_unreadable": unreadable,
             "hints_pending": hints,
             "buckets": agreement.map_or(0, |a| a.buckets.buckets.len()),
         })
@@ -238,8 +250,10 @@ impl<S: Store> Node<S> {
             "read_repairs": counters.read_repairs,
             "hints_stored": counters.hints_stored,
             "hints_replayed": counters.hints_replayed,
+            "hints_retargeted": counters.hints_retargeted,
             "hints_pending": counters.hints_pending,
             "partitions_rebuilding": counters.partitions_rebuilding,
+            "records_unreadable": counters.records_unreadable,
             "sync_rounds": counters.sync_rounds,
             "sync_items": counters.sync_items,
             "attempts_timed_out": counters.attempts_timed_out,

@@ -402,6 +402,7 @@ impl<S: Store> Node<S> {
         if let Some(shard) = &self.shard {
             counters.hints_pending = shard.hints().total();
             counters.partitions_rebuilding = shard.rebuilding() as u64;
+            counters.records_unreadable = shard.unreadable() as u64;
         }
         counters
     }

@@ -184,11 +184,6 @@ impl Outbox {
         !self.held.is_empty() || !self.holding.is_empty()
     }
 
-    /// Whether everything handed over is durable, and this turn has brought nothing new.
-    pub fn is_idle(&self) -> bool {
-        self.batch.changes.is_empty() && !self.is_waiting()
-    }
-
     /// Takes out one effect; the frames of a peer come as one.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         if let Some(effect) = self.effects.pop_front() {

@@ -23,18 +23,18 @@ use crate::id::Conflict;
 /// What a join brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// Both knew the same. Nothing to store.
+    /// Both knew the same.
     Equal,
     /// The result is what came in: store it.
     Newer,
-    /// The result is what was here. Nothing to store; the sender is behind.
+    /// The result is what was here; the sender is behind.
     Stale,
     /// The result is neither: store it; the sender is behind.
     Concurrent,
 }
 
 impl Applied {
-    /// Whether there is something new to store.
+    /// Whether the versions here are others now.
     pub fn changed(self) -> bool {
         matches!(self, Applied::Newer | Applied::Concurrent)
     }

@@ -142,14 +142,21 @@ impl Record {
     }
 
     /// Takes in what another node holds of the key. The sender's `local` is its own affair.
-    pub fn join(&mut self, other: &Record) -> Applied {
+    pub fn join(&mut self, other: &Record) -> Joined {
+        let (clock, covered) = (self.clock, self.siblings.covered.clone());
         self.clock = self.clock.max(other.clock);
-        self.siblings.join(&other.siblings, self.kind.conflict())
+        let versions = self.siblings.join(&other.siblings, self.kind.conflict());
+        Joined { versions, learned: clock != self.clock || covered != self.siblings.covered }
+    }
+
+    /// How many bytes its values have.
+    pub fn value_bytes(&self) -> usize {
+        self.siblings.values().map(|(_, value)| value.len()).sum()
     }
 
     /// The head, and the body of values.
     pub fn encode(&self) -> (Bytes, Bytes) {
-        let mut body = Vec::with_capacity(self.siblings.values().map(|(_, v)| v.len()).sum());
+        let mut body = Vec::with_capacity(self.value_bytes());
         self.siblings.values().for_each(|(_, value)| body.extend_from_slice(value));
         (super::head::encode(self, xxh3_64(&body)), Bytes::from(body))
     }
@@ -157,6 +164,24 @@ impl Record {
     /// Reads both parts. The values are slices of `body`.
     pub fn decode(head: &[u8], body: Bytes) -> Result<Record, RecordError> {
         Head::decode(head)?.with_body(body)
+    }
+}
+
+/// What a join of records brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// What it did to the versions.
+    pub versions: Applied,
+    /// Whether more is known now of the key's past: of an operation that is covered, or of a later stamp.
+    pub learned: bool,
+}
+
+impl Joined {
+    /// Whether there is something new to store. What was learned is, also where no version changed: a
+    /// write that came here with a context may have covered an operation of which nobody here had heard,
+    /// and a stale copy is then the first that names it. Forget that, and its retry brings the value back.
+    pub fn changed(self) -> bool {
+        self.versions.changed() || self.learned
     }
 }
 

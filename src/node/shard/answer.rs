@@ -39,7 +39,7 @@ impl Shard {
                 match &mut request.work {
                     Work::Get(get) => get.holds(from, holding),
                     Work::Locate(locate) => locate.holds(from, holding),
-                    Work::Compare(_) => self.fetched(&mut request, header, holding, turn),
+                    Work::Compare(_) => self.fetched(&mut request, holding, turn),
                     _ => {}
                 }
             }
@@ -86,6 +86,7 @@ impl Shard {
                 request.sent.iter().any(|sent| sent.to == header.sender)
             }
             Work::Put(_) | Work::Get(_) | Work::Scan(_) | Work::Parked { .. } => true,
+            Work::Count(_) => false,
         };
         let timely = header.epoch == request.epoch || matches!(answer, Data::Forwarded(_));
         current && asked && timely
@@ -103,6 +104,9 @@ impl Shard {
             return self.forward_refused(id, request, from, refusal, turn);
         }
         match refusal {
+            Refusal::Unreadable if matches!(request.work, Work::Compare(_)) => {
+                self.cannot_fetch(&mut request, from, turn);
+            }
             Refusal::StaleEpoch | Refusal::Behind | Refusal::UnknownBucket => {
                 Shard::ask_later(&mut request, from, turn.now.instant);
             }

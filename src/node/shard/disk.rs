@@ -1,14 +1,20 @@
 //! What the shard does when its disk says no, and when it says yes again.
 
+use super::request::{Request, Work};
 use super::{Life, Shard, Turn};
+use crate::error::Error;
+use crate::message::peer;
 use crate::node::outbox::Release;
-use crate::store::StoreError;
+use crate::store::{Change, StoreError};
+use crate::version::Record;
+use bytes::Bytes;
 
 impl Shard {
     /// The batch of this turn was refused: none of it is stored here, though other replicas may have
     /// been told of its dots. So the incarnation ends.
     pub fn commit_failed(&mut self, error: StoreError, turn: &mut Turn) {
         self.pending.forget_staged();
+        self.handoff.forget_staged();
         self.life = Life::Ended;
         self.disk = Some(error);
         self.fail_local(turn);
@@ -18,8 +24,8 @@ impl Shard {
     /// is durable: until then a key's newest version is not known here.
     pub(super) fn recover_disk(&mut self, turn: &mut Turn) {
         let full = matches!(self.disk, Some(StoreError::Full(_) | StoreError::Busy(_)));
-        let settled = self.pending.is_empty() && turn.store.failed().is_none();
-        if !full || !settled || self.stopping {
+        let durable = self.pending.is_empty() && self.handoff.is_settled();
+        if !full || !durable || turn.store.failed().is_some() || self.stopping {
             return;
         }
         self.disk = None;
@@ -40,6 +46,71 @@ impl Shard {
 
     fn recount_hints(&mut self, turn: &mut Turn) -> Result<(), StoreError> {
         self.handoff = super::Handoff::open(turn.store)?;
+        self.review_hints(turn);
         Ok(())
+    }
+
+    /// Puts a record, or its erasure, into the batch of this turn.
+    pub(super) fn stage(
+        &mut self,
+        key: Bytes,
+        record: Option<Record>,
+        encoded: Option<&peer::Record>,
+        turn: &mut Turn,
+    ) {
+        let change = match (&record, encoded) {
+            (Some(_), Some(peer::Record { head, body })) => {
+                Change::Put { key: key.clone(), head: head.clone(), body: body.clone() }
+            }
+            (Some(record), None) => {
+                let (head, body) = record.encode();
+                Change::Put { key: key.clone(), head, body }
+            }
+            (None, _) => Change::Erase { key: key.clone() },
+        };
+        turn.outbox.persist(change);
+        self.pending.stage(key, record);
+    }
+
+    /// What the disk has refused is brought to it once more, before this node counts itself again.
+    pub(super) fn store_again(&mut self, request: &mut Request, turn: &mut Turn) {
+        let Work::Put(put) = &mut request.work else { return };
+        if put.here {
+            return;
+        }
+        let peer::Record { head, body } = &put.record;
+        if let Ok(record) = Record::decode(head, body.clone()) {
+            put.here = self.join_here(&put.key, &record, turn);
+        }
+    }
+
+    /// The disk has refused a batch: no put of this node can count on its own copy any more.
+    pub(super) fn fail_local(&mut self, turn: &mut Turn) {
+        let me = self.view.me;
+        for id in self.requests.numbers() {
+            let Some(mut request) = self.requests.take(id) else { continue };
+            match &mut request.work {
+                Work::Put(put) => {
+                    put.here = false;
+                    self.was_refused(id, &mut request, me, turn);
+                }
+                Work::Get(get) if get.waits_for(me) => {
+                    self.was_refused(id, &mut request, me, turn);
+                }
+                // What it waits for was in that batch, or comes after it.
+                Work::Compare(compare) => compare.failed = true,
+                _ => {}
+            }
+            self.go_on(id, request, turn);
+        }
+    }
+}
+
+/// What a caller hears of the store.
+pub(super) fn disk_error(error: StoreError) -> Error {
+    match error {
+        StoreError::Full(why) => Error::DiskFull(why),
+        StoreError::Busy(why) => Error::Overloaded(why),
+        StoreError::Failed(why) | StoreError::Damaged(why) => Error::Internal(why),
     }
 }

@@ -3,8 +3,8 @@
 //! A forward that stays unanswered goes to the next node with the same operation id, so a put that was
 //! done twice is still one write.
 
-use super::put::disk_error;
-use super::request::{Goes, Labels, Origin, Request, Work};
+use super::disk::disk_error;
+use super::request::{Goes, Labels, Origin, Request, Work, value_bytes};
 use super::{Shard, Turn};
 use crate::coordinator::{Reach, Replicas};
 use crate::error::Error;
@@ -29,6 +29,11 @@ pub(super) struct ForwardWork {
 }
 
 impl ForwardWork {
+    /// How many bytes the value has.
+    pub fn bytes(&self) -> usize {
+        value_bytes(&self.request)
+    }
+
     /// Whether this node's answer is waited for.
     pub fn was_asked(&self, node: NodeId) -> bool {
         self.asked.contains(&node)

@@ -2,6 +2,7 @@
 
 use super::pending;
 use super::request::{Goes, Request, Work};
+use super::write_back::{Wanted, WritingBack};
 use super::{Shard, Turn};
 use crate::coordinator::{AskRead, Get, Holding, Step};
 use crate::error::Error;
@@ -9,45 +10,41 @@ use crate::id::{NodeId, PartitionId};
 use crate::message::Class;
 use crate::message::client::{Info, Item, Reply, Version};
 use crate::message::peer::{self, Data};
-use crate::node::outbox::Release;
 use crate::quorum::Quorum;
 use crate::ring::{Bucket, Role};
 use crate::store::{StoreError, key};
-use crate::time::Instant;
 use crate::version::{Head, Record};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// A get under way.
 #[derive(Debug)]
 pub(super) struct GetWork {
-    tally: Get,
+    pub tally: Get,
     item: Item,
-    bucket: Bucket,
+    bucket: Arc<Bucket>,
     quorum: Quorum,
-    key: Bytes,
-    partition: PartitionId,
-    write_back: Option<WriteBack>,
-}
-
-/// What a strict read stores before it answers.
-#[derive(Debug)]
-struct WriteBack {
-    record: Record,
-    open: Vec<NodeId>,
-    stale: usize,
-    need: usize,
+    pub key: Bytes,
+    pub partition: PartitionId,
+    pub write_back: Option<WritingBack>,
 }
 
 impl GetWork {
     pub fn new(
         tally: Get,
         item: Item,
-        bucket: Bucket,
+        bucket: Arc<Bucket>,
         quorum: Quorum,
         partition: PartitionId,
     ) -> Self {
         let key = key::item(partition, bucket.id, &item.key, &item.sort);
         GetWork { tally, item, bucket, quorum, key, partition, write_back: None }
+    }
+
+    /// How many bytes of values it holds.
+    pub fn bytes(&self) -> usize {
+        let written = self.write_back.as_ref().map_or(0, |w| w.wanted().record.value_bytes());
+        self.tally.bytes() + written
     }
 
     pub fn silent(&mut self, node: NodeId) {
@@ -57,20 +54,21 @@ impl GetWork {
     }
 
     pub fn refused(&mut self, node: NodeId) {
-        match &mut self.write_back {
-            Some(write_back) => write_back.open.retain(|open| *open != node),
-            None => self.tally.refused(node),
+        if self.write_back.is_none() {
+            self.tally.refused(node);
         }
     }
 
     /// A replica confirmed what a strict read wrote back.
     pub fn written_back(&mut self, by: NodeId) {
-        if let Some(write_back) = &mut self.write_back
-            && let Some(at) = write_back.open.iter().position(|open| *open == by)
-        {
-            write_back.open.swap_remove(at);
-            write_back.need = write_back.need.saturating_sub(1);
+        if let Some(WritingBack::Leads(tally, _)) = &mut self.write_back {
+            tally.stored(by);
         }
+    }
+
+    /// Whether a write-back waits for this node's disk.
+    pub fn waits_for(&self, me: NodeId) -> bool {
+        matches!(&self.write_back, Some(WritingBack::Leads(tally, _)) if tally.is_open(me))
     }
 
     /// A replica says what it holds.
@@ -84,7 +82,7 @@ impl GetWork {
     pub fn question(&self, node: NodeId) -> Option<(PartitionId, Data)> {
         let message = match &self.write_back {
             Some(write_back) => {
-                let (head, body) = write_back.record.encode();
+                let (head, body) = write_back.wanted().record.encode();
                 let record = peer::Record { head, body };
                 Data::Replicate { key: self.key.clone(), record, hint_for: None }
             }
@@ -98,9 +96,9 @@ impl GetWork {
 }
 
 impl Shard {
-    pub(super) fn restart_get(&mut self, request: &mut Request, now: Instant) {
+    pub(super) fn restart_get(&mut self, request: &mut Request) {
         let Work::Get(get) = &mut request.work else { return };
-        let replicas = self.replicas(get.partition, get.bucket.settings.n, now);
+        let replicas = self.replicas(get.partition, get.bucket.settings.n);
         get.tally = Get::begin(get.quorum, &replicas, self.view.me);
         get.write_back = None;
     }
@@ -126,8 +124,9 @@ impl Shard {
                     self.answer_get(request, record, stale.len(), rebuilding, turn);
                     return Goes::Away;
                 }
-                Step::WriteBack { record, to, need } => {
-                    self.begin_write_back(id, request, record, to, need, turn);
+                Step::WriteBack { record, stale, spares, need } => {
+                    let wanted = Wanted { record, stale: stale.len(), need };
+                    self.begin_write_back(id, request, wanted, &stale, &spares, turn);
                 }
                 Step::Missed => {
                     self.miss_get(request, turn);
@@ -157,17 +156,21 @@ impl Shard {
 
     /// What this node holds durably of an item.
     pub(super) fn holding(
-        &self,
-        key: &[u8],
+        &mut self,
+        key: &Bytes,
         partition: PartitionId,
         n: u8,
         whole: bool,
-        turn: &Turn,
+        turn: &mut Turn,
     ) -> Result<Holding, StoreError> {
         let damaged = |e: crate::version::RecordError| StoreError::Damaged(e.to_string());
         let (digest, record) = match whole {
             true => {
-                let record = pending::durable(key, turn.store)?;
+                let record = pending::durable(key, turn.store).inspect_err(|error| {
+                    if matches!(error, StoreError::Damaged(_)) {
+                        self.cannot_read(key, turn);
+                    }
+                })?;
                 (record.as_ref().map(|record| record.siblings.digest()), record)
             }
             false => {
@@ -185,7 +188,8 @@ impl Shard {
                 }
             }
         }
-        let rebuilding = !self.view.counts || self.slots.is_rebuilding(partition);
+        let complete = self.view.counts && !self.slots.is_rebuilding(partition);
+        let rebuilding = !complete || self.doubts.contains(key);
         Ok(Holding { digest, record, rebuilding, stands_in_for })
     }
 
@@ -217,73 +221,21 @@ impl Shard {
         }
     }
 
-    fn begin_write_back(
-        &mut self,
-        id: u64,
-        request: &mut Request,
-        record: Record,
-        to: Vec<NodeId>,
-        need: usize,
-        turn: &mut Turn,
-    ) {
-        let me = self.view.me;
-        self.counters.read_repairs += to.len() as u64;
-        let Work::Get(get) = &mut request.work else { return };
-        let (key, partition) = (get.key.clone(), get.partition);
-        let (head, body) = record.encode();
-        let joined = record.clone();
-        get.write_back = Some(WriteBack { record, open: to.clone(), stale: to.len(), need });
-        for node in to {
-            if node == me {
-                if self.join_here(&key, &joined, turn) {
-                    turn.outbox.when_durable(Release::Stored { request: id, epoch: request.epoch });
-                } else if let Work::Get(get) = &mut request.work {
-                    get.refused(me);
-                }
-                continue;
-            }
-            let sent = peer::Record { head: head.clone(), body: body.clone() };
-            let message = Data::Replicate { key: key.clone(), record: sent, hint_for: None };
-            self.ask(id, request, node, partition, &message, turn);
-        }
-    }
-
-    fn step_write_back(&mut self, request: &mut Request, turn: &mut Turn) -> Goes {
-        let Work::Get(get) = &mut request.work else { return Goes::Away };
-        let Some(write_back) = &get.write_back else { return Goes::On };
-        if write_back.need == 0 {
-            let (record, stale) = (write_back.record.clone(), write_back.stale);
-            self.answer_get(request, Some(record), stale, false, turn);
-            return Goes::Away;
-        }
-        if write_back.open.len() < write_back.need {
-            self.miss_get(request, turn);
-            return Goes::Away;
-        }
-        Goes::On
-    }
-
     fn miss_get(&mut self, request: &Request, turn: &mut Turn) {
         let Work::Get(get) = &request.work else { return };
-        let required = get.tally.required();
-        // A strict read that could not write back has heard enough replicas, but too few hold it.
-        let received = match &get.write_back {
-            Some(write_back) => required.saturating_sub(write_back.need),
-            None => get.tally.received(),
-        };
+        let (required, received) = (get.tally.required(), get.tally.received());
         self.fail(request, Error::QuorumNotMet { required, received }, turn);
     }
 
     pub(super) fn expire_get(&mut self, request: &mut Request, turn: &mut Turn) {
         let Work::Get(get) = &request.work else { return };
-        if get.write_back.is_some() {
-            return self.miss_get(request, turn);
+        match &get.write_back {
+            Some(_) => self.expire_write_back(request, turn),
+            None => self.miss_get(request, turn),
         }
-        let (required, received) = (get.tally.required(), get.tally.received());
-        self.fail(request, Error::QuorumNotMet { required, received }, turn);
     }
 
-    fn answer_get(
+    pub(super) fn answer_get(
         &mut self,
         request: &Request,
         record: Option<Record>,

@@ -7,17 +7,19 @@
 //! ```
 //!
 //! A hint names an item, not a version: the owner always gets the newest. It goes only if the item is still
-//! what was handed over, else the newer version follows. (DeCandia et al., "Dynamo", 2007, §4.6.)
+//! what was handed over, else the newer version follows. Where the owner has left, see `retarget`. (DeCandia et al., "Dynamo", 2007, §4.6.)
 
 use super::pending;
 use super::request::{Goes, Origin, Request, Work};
+use super::retarget::Review;
 use super::timers::Timer;
+use super::unflushed::Unflushed;
 use super::{Shard, Turn};
 use crate::coordinator::Reach;
 use crate::id::NodeId;
 use crate::message::Class;
 use crate::message::peer::{self, Data};
-use crate::store::{Change, Store, StoreError, key};
+use crate::store::{Change, CommitNumber, Store, StoreError, key};
 use crate::time::Duration;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +34,7 @@ const ATTEMPT: Duration = Duration::from_secs(2);
 const PAGE: usize = 1024;
 
 /// One item on its way to its owner.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct HandoffWork {
     owner: NodeId,
     item: Bytes,
@@ -43,10 +45,10 @@ pub(super) struct HandoffWork {
 #[derive(Debug, Default)]
 pub(in crate::node) struct Handoff {
     pending: BTreeMap<NodeId, u64>,
-    /// Hints that were kept (true) or forgotten (false) in batches that may not be durable yet. The store
-    /// still shows the state before.
-    staged: BTreeMap<NodeId, BTreeMap<Bytes, bool>>,
+    /// Hints that were kept (true) or forgotten (false) in batches that are not durable yet.
+    unflushed: Unflushed<bool>,
     cursor: BTreeMap<NodeId, Bytes>,
+    pub(super) review: Review,
     on_the_way: BTreeMap<NodeId, BTreeSet<Bytes>>,
 }
 
@@ -83,6 +85,32 @@ impl Handoff {
     pub fn total(&self) -> u64 {
         self.pending.values().sum()
     }
+
+    /// The hints that are kept and that the store does not show yet.
+    pub(super) fn unflushed_hints(&self) -> Vec<Bytes> {
+        let kept = self.unflushed.iter().filter(|(_, kept)| **kept);
+        kept.map(|(hint, _)| hint.clone()).collect()
+    }
+
+    /// Whether the store shows everything that was kept and forgotten.
+    pub(super) fn is_settled(&self) -> bool {
+        self.unflushed.is_empty()
+    }
+
+    /// See [`Unflushed::committed`].
+    pub(super) fn committed(&mut self, number: CommitNumber) {
+        self.unflushed.committed(number);
+    }
+
+    /// See [`Unflushed::durable`].
+    pub(super) fn durable(&mut self, number: CommitNumber) {
+        self.unflushed.durable(number);
+    }
+
+    /// See [`Unflushed::forget_staged`]. The counts are wrong until the hints are counted again.
+    pub(super) fn forget_staged(&mut self) {
+        self.unflushed.forget_staged();
+    }
 }
 
 impl Shard {
@@ -96,7 +124,7 @@ impl Shard {
             *self.handoff.pending.entry(owner).or_default() += 1;
             self.counters.hints_stored += 1;
         }
-        self.handoff.staged.entry(owner).or_default().insert(item.clone(), true);
+        self.handoff.unflushed.stage(hint.clone(), true);
         // Written again also when it is there: a handoff that is ending right now would erase it.
         turn.outbox.persist(Change::Put { key: hint, head: Bytes::new(), body: Bytes::new() });
         if let Some(on_the_way) = self.handoff.on_the_way.get_mut(&owner) {
@@ -105,25 +133,24 @@ impl Shard {
     }
 
     /// Whether a hint is kept once everything that is on its way to the disk has arrived there.
-    fn is_hinted(&self, owner: NodeId, item: &Bytes, turn: &Turn) -> bool {
-        match self.handoff.staged.get(&owner).and_then(|staged| staged.get(item)) {
+    pub(super) fn is_hinted(&self, owner: NodeId, item: &Bytes, turn: &Turn) -> bool {
+        let hint = key::hint(owner, item);
+        match self.handoff.unflushed.get(&hint) {
             Some(kept) => *kept,
-            None => !matches!(turn.store.head(&key::hint(owner, item)), Ok(None)),
+            None => !matches!(turn.store.head(&hint), Ok(None)),
         }
     }
 
     /// Sends the next hinted items to every owner that can be reached.
     pub(super) fn replay_hints(&mut self, turn: &mut Turn) {
-        if turn.outbox.is_idle() {
-            self.handoff.staged.clear();
-        }
         self.timers.set(turn.now.instant + TICK, Timer::Handoff);
         if self.disk.is_some() {
             return;
         }
+        self.go_on_reviewing(turn);
         let owners: Vec<NodeId> = self.handoff.pending().map(|(owner, _)| owner).collect();
         for owner in owners {
-            if self.peers.reach(owner, &self.view, turn.now.instant) == Reach::Up {
+            if self.peers.reach(owner, &self.view) == Reach::Up {
                 self.replay_to(owner, turn);
             }
         }
@@ -153,8 +180,7 @@ impl Shard {
     }
 
     fn hand_over(&mut self, owner: NodeId, item: Bytes, turn: &mut Turn) {
-        let on_the_way = self.handoff.on_the_way.entry(owner).or_default();
-        if on_the_way.contains(&item) {
+        if self.handoff.on_the_way.get(&owner).is_some_and(|items| items.contains(&item)) {
             return;
         }
         let Some(partition) = key::partition_of_item(&item) else { return };
@@ -164,9 +190,13 @@ impl Shard {
             Ok(None) if !self.pending.contains(&item) => {
                 return self.forget_hint(owner, &item, turn);
             }
+            Err(StoreError::Damaged(_)) => {
+                self.cannot_read(&item, turn);
+                return;
+            }
             Ok(None) | Err(_) => return,
         };
-        on_the_way.insert(item.clone());
+        self.handoff.on_the_way.entry(owner).or_default().insert(item.clone());
         let digest = record.siblings.digest();
         let (head, body) = record.encode();
         let work = Work::Handoff(HandoffWork { owner, item: item.clone(), digest });
@@ -207,15 +237,16 @@ impl Shard {
     }
 
     /// The hint goes; and with the last one the item, where this node owns nothing of it.
-    fn forget_hint(&mut self, owner: NodeId, item: &Bytes, turn: &mut Turn) {
+    pub(super) fn forget_hint(&mut self, owner: NodeId, item: &Bytes, turn: &mut Turn) {
         if !self.is_hinted(owner, item, turn) {
             return;
         }
-        turn.outbox.persist(Change::Erase { key: key::hint(owner, item) });
+        let hint = key::hint(owner, item);
+        self.handoff.unflushed.stage(hint.clone(), false);
+        turn.outbox.persist(Change::Erase { key: hint });
         if let Some(count) = self.handoff.pending.get_mut(&owner) {
             *count = count.saturating_sub(1);
         }
-        self.handoff.staged.entry(owner).or_default().insert(item.clone(), false);
         let Some(parsed) = key::parse_item(item) else { return };
         let Some(bucket) = self.buckets_by_id.get(&parsed.bucket.0) else { return };
         let n = bucket.settings.n;
@@ -238,3 +269,7 @@ impl Shard {
         Goes::Away
     }
 }
+
+#[cfg(test)]
+#[path = "handoff_tests.rs"]
+mod tests;

@@ -1,8 +1,8 @@
 //! This node's own records and slots, as JSON; no coordination, no repair.
 
+use super::disk::disk_error;
 use super::get::dot_name;
 use super::pending;
-use super::put::disk_error;
 use super::{Shard, Turn};
 use crate::error::Error;
 use crate::message::client::{Item, SCAN_PAGE_LIMIT};
@@ -69,7 +69,7 @@ impl Shard {
                 continue;
             }
             if let Some(record) = pending::durable(&key, turn.store).map_err(disk_error)? {
-                bytes += record.siblings.values().map(|(_, value)| value.len()).sum::<usize>();
+                bytes += record.value_bytes();
                 items.push(self.record_json(&key, &record));
             }
         }
@@ -110,21 +110,5 @@ impl Shard {
             "siblings": siblings,
             "vector": vector,
         })
-    }
-
-    /// This node's slots.
-    pub fn partitions_json(&self, turn: &Turn) -> Result<Value, Error> {
-        let mut partitions = Vec::new();
-        for (partition, rebuilding) in self.slots.owned() {
-            let (from, to) = key::partition_range(partition);
-            let items = turn.store.scan(&from, &to, usize::MAX).map_err(disk_error)?.len();
-            partitions.push(json!({
-                "partition": partition.0,
-                "owned": true,
-                "rebuilding": rebuilding,
-                "items": items,
-            }));
-        }
-        Ok(json!({ "partitions": partitions }))
     }
 }

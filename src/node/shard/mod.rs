@@ -8,22 +8,35 @@
 //! ```
 
 mod answer;
+mod compare;
+mod count;
 mod disk;
+mod doubts;
+mod fence;
+mod finish;
 mod forward;
 mod get;
 mod handoff;
 mod inspect;
 mod locate;
+mod parking;
 mod peers;
 mod pending;
 mod put;
 mod replica;
 mod request;
+mod requests;
+mod retarget;
 mod scan;
 mod serve;
 mod slots;
+mod steps;
 mod sync;
+#[cfg(test)]
+mod testing;
 mod timers;
+mod unflushed;
+mod write_back;
 
 use super::config::{Limits, Timing};
 use super::counters::Counters;
@@ -31,23 +44,24 @@ use super::outbox::{Outbox, Release};
 use super::view::View;
 use crate::coordinator::Replicas;
 use crate::id::{NodeId, PartitionId};
-use crate::message::Header;
 use crate::message::peer::{Data, Refusal};
 use crate::ring::{Bucket, Role};
 use crate::store::key::{self, Space};
 use crate::store::{Change, CommitNumber, Store, StoreError};
 use crate::time::{HybridClock, Instant, Now};
 use crate::version::{ContextScope, Incarnations};
+use doubts::Doubts;
 use handoff::Handoff;
+pub(super) use parking::Want;
 use peers::Peers;
 use pending::Pending;
-use request::Requests;
-pub(super) use serve::Want;
+use requests::Requests;
 use slots::Slots;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use sync::Sync;
 use timers::{Timer, Timers};
+use write_back::WriteBacks;
 
 /// One turn's surroundings: the time, the disk, and where things leave.
 pub(super) struct Turn<'a> {
@@ -78,7 +92,8 @@ pub(super) struct Shard {
     limits: Limits,
     timing: Timing,
     view: Arc<View>,
-    buckets_by_id: BTreeMap<u64, Bucket>,
+    buckets: BTreeMap<String, Arc<Bucket>>,
+    buckets_by_id: BTreeMap<u64, Arc<Bucket>>,
     incarnations: Incarnations,
     life: Life,
     clock: HybridClock,
@@ -89,6 +104,8 @@ pub(super) struct Shard {
     peers: Peers,
     handoff: Handoff,
     slots: Slots,
+    doubts: Doubts,
+    write_backs: WriteBacks,
     sync: Sync,
     disk: Option<StoreError>,
     stopping: bool,
@@ -120,7 +137,10 @@ impl Shard {
             limits,
             timing,
             slots: Slots::default(),
+            doubts: Doubts::open(turn.store)?,
+            write_backs: WriteBacks::new(),
             view: Arc::new(view),
+            buckets: BTreeMap::new(),
             buckets_by_id: BTreeMap::new(),
             incarnations,
             life: Life::Beginning,
@@ -142,6 +162,7 @@ impl Shard {
         let view = shard.view.clone();
         shard.slots.reload(&view, turn.store)?;
         shard.adopt(&view);
+        shard.review_hints(turn);
         Ok(shard)
     }
 
@@ -172,63 +193,17 @@ impl Shard {
             self.sync.hurry(turn.now.instant);
         }
         if epoch_changed {
+            self.review_hints(turn);
             self.restart_requests(turn);
         }
     }
 
     fn adopt(&mut self, view: &View) {
-        let buckets = view.agreement.buckets.buckets.values();
-        self.buckets_by_id = buckets.map(|bucket| (bucket.id.0, bucket.clone())).collect();
-    }
-
-    /// A frame of the data path.
-    pub fn handle_data(&mut self, header: &Header, message: Data, turn: &mut Turn) {
-        if self.view.peers.contains_key(&header.sender) {
-            self.peers.heard(header.sender, turn.now.instant);
-        }
-        match message {
-            Data::Replicate { .. }
-            | Data::Read { .. }
-            | Data::ScanRange { .. }
-            | Data::Digests { .. }
-            | Data::CountHints
-            | Data::Forward(_) => match self.admits(header) {
-                Ok(()) => self.serve_peer(header, message, turn),
-                Err(refusal) => self.refuse(header, refusal, turn),
-            },
-            answer => self.handle_answer(header, answer, turn),
-        }
-    }
-
-    /// Fencing: whether a question of this sender under this epoch may be answered here.
-    fn admits(&self, header: &Header) -> Result<(), Refusal> {
-        let layout = &self.view.agreement.layout;
-        if header.epoch > layout.epoch || !self.view.admitted {
-            return Err(Refusal::Behind);
-        }
-        let member = layout.member(header.sender);
-        if member.is_none_or(|member| member.lineage != header.lineage) {
-            return Err(Refusal::Fenced);
-        }
-        if header.epoch < layout.epoch {
-            return Err(Refusal::StaleEpoch);
-        }
-        Ok(())
-    }
-
-    fn refuse(&mut self, header: &Header, refusal: Refusal, turn: &mut Turn) {
-        let reason = match refusal {
-            Refusal::StaleEpoch => "stale_epoch",
-            Refusal::Behind => "behind",
-            Refusal::Fenced => "fenced",
-            Refusal::Stranger => "stranger",
-            Refusal::Overloaded => "overloaded",
-            Refusal::Disk => "disk",
-            Refusal::Unreadable => "unreadable",
-            Refusal::UnknownBucket => "unknown_bucket",
-        };
-        self.counters.reject("peer", reason);
-        self.answer_peer(header, &Data::Refused(refusal), turn);
+        let buckets = &view.agreement.buckets.buckets;
+        let shared = buckets.iter().map(|(name, bucket)| (name.clone(), Arc::new(bucket.clone())));
+        self.buckets = shared.collect();
+        let by_id = self.buckets.values().map(|bucket| (bucket.id.0, bucket.clone()));
+        self.buckets_by_id = by_id.collect();
     }
 
     /// What was waiting for the disk.
@@ -259,11 +234,13 @@ impl Shard {
     /// The batch of this turn has this number.
     pub fn committed(&mut self, number: CommitNumber) {
         self.pending.committed(number);
+        self.handoff.committed(number);
     }
 
     /// Everything up to here is durable: readers see it in the store.
     pub fn durable(&mut self, number: CommitNumber) {
         self.pending.durable(number);
+        self.handoff.durable(number);
     }
 
     /// Due timers.
@@ -286,6 +263,11 @@ impl Shard {
     /// Whether the node may be asked: all its slots are complete.
     pub fn rebuilding(&self) -> usize {
         self.slots.rebuilding()
+    }
+
+    /// How many records here cannot be read, or were written over unread and not merged yet.
+    pub fn unreadable(&self) -> usize {
+        self.doubts.len()
     }
 
     /// How many hints this node keeps.
@@ -314,9 +296,9 @@ impl Shard {
     }
 
     /// Who may be asked about a partition, as things look now.
-    fn replicas(&self, partition: PartitionId, n: u8, now: Instant) -> Replicas {
+    fn replicas(&self, partition: PartitionId, n: u8) -> Replicas {
         let list = self.view.agreement.layout.preference_list(partition, n);
-        let reach = |node: NodeId| (node, self.peers.reach(node, &self.view, now));
+        let reach = |node: NodeId| (node, self.peers.reach(node, &self.view));
         Replicas {
             owners: list.owners().map(reach).collect(),
             fallbacks: list.fallbacks().map(reach).collect(),

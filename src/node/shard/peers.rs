@@ -42,7 +42,7 @@ impl Peers {
     }
 
     /// Whether it is worth asking `node`.
-    pub fn reach(&self, node: NodeId, view: &View, _now: Instant) -> Reach {
+    pub fn reach(&self, node: NodeId, view: &View) -> Reach {
         if node == view.me {
             return Reach::Up;
         }

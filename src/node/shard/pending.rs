@@ -6,25 +6,15 @@
 //!            get k      the store: what was durable before v1
 //! ```
 
+use super::unflushed::Unflushed;
 use crate::store::{CommitNumber, Store, StoreError};
 use crate::version::{Record, RecordError};
 use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
 
-#[derive(Clone, Debug)]
-struct Unflushed {
-    /// `None`: it is being erased.
-    record: Option<Record>,
-    /// `None`: staged in the turn that is under way.
-    number: Option<CommitNumber>,
-}
-
-/// See the module's picture.
+/// See the module's picture. `None` in it: the record is being erased.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    records: BTreeMap<Bytes, Unflushed>,
-    staged: Vec<Bytes>,
-    committed: VecDeque<(CommitNumber, Vec<Bytes>)>,
+    records: Unflushed<Option<Record>>,
 }
 
 impl Pending {
@@ -34,58 +24,39 @@ impl Pending {
     /// The store's; and a record that cannot be read is [`StoreError::Damaged`].
     pub fn latest(&self, key: &[u8], store: &dyn Store) -> Result<Option<Record>, StoreError> {
         match self.records.get(key) {
-            Some(unflushed) => Ok(unflushed.record.clone()),
+            Some(record) => Ok(record.clone()),
             None => durable(key, store),
         }
     }
 
     /// Whether something newer than what readers see is on its way.
     pub fn contains(&self, key: &[u8]) -> bool {
-        self.records.contains_key(key)
+        self.records.get(key).is_some()
     }
 
     /// Whether nothing is on its way.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.committed.is_empty()
+        self.records.is_empty()
     }
 
     /// The newest record of a key from now on; the caller has put the change into the batch.
     pub fn stage(&mut self, key: Bytes, record: Option<Record>) {
-        self.records.insert(key.clone(), Unflushed { record, number: None });
-        self.staged.push(key);
+        self.records.stage(key, record);
     }
 
-    /// What was staged is in this batch.
+    /// See [`Unflushed::committed`].
     pub fn committed(&mut self, number: CommitNumber) {
-        let staged = std::mem::take(&mut self.staged);
-        for key in &staged {
-            if let Some(unflushed) = self.records.get_mut(key) {
-                unflushed.number = Some(number);
-            }
-        }
-        if !staged.is_empty() {
-            self.committed.push_back((number, staged));
-        }
+        self.records.committed(number);
     }
 
-    /// The store shows everything up to here.
+    /// See [`Unflushed::durable`].
     pub fn durable(&mut self, number: CommitNumber) {
-        while self.committed.front().is_some_and(|(at, _)| *at <= number) {
-            let Some((at, keys)) = self.committed.pop_front() else { break };
-            for key in keys {
-                if self.records.get(&key).is_some_and(|unflushed| unflushed.number == Some(at)) {
-                    self.records.remove(&key);
-                }
-            }
-        }
+        self.records.durable(number);
     }
 
-    /// The batch under way was refused. What an earlier batch is still bringing to the disk for the same
-    /// keys cannot be named here any more: the caller stores nothing until all of those are durable.
+    /// See [`Unflushed::forget_staged`].
     pub fn forget_staged(&mut self) {
-        for key in std::mem::take(&mut self.staged) {
-            self.records.remove(&key);
-        }
+        self.records.forget_staged();
     }
 }
 

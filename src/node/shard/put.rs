@@ -6,7 +6,8 @@
 //!   W slots ─► reply …  the rest settles behind it; who stayed silent gets a hint
 //! ```
 
-use super::request::{Goes, Labels, Origin, Request, Work};
+use super::disk::disk_error;
+use super::request::{Goes, Labels, Origin, Request, Sent, Work};
 use super::{Life, Shard, Turn};
 use crate::coordinator::{Ask, Put, Replicas, Verdict};
 use crate::error::Error;
@@ -16,7 +17,7 @@ use crate::message::peer::{self, Data};
 use crate::node::outbox::Release;
 use crate::quorum::{Quorum, QuorumRequest};
 use crate::ring::Bucket;
-use crate::store::{Change, StoreError, key};
+use crate::store::{StoreError, key};
 use crate::time::{Duration, WallClock};
 use crate::version::{
     Content, Context, ContextError, Kind, OperationId, Record, Room, SIBLINGS_CAP, Seen, Write,
@@ -32,11 +33,11 @@ pub(super) struct PutWork {
     pub partition: PartitionId,
     n: u8,
     quorum: Quorum,
-    record: peer::Record,
+    pub record: peer::Record,
     context: String,
     replied: bool,
     /// This node's disk has not refused the batch with the record in it.
-    here: bool,
+    pub here: bool,
 }
 
 /// What a client wants written, as it came.
@@ -73,12 +74,7 @@ impl Shard {
         let (tally, asks) = Put::begin(quorum, replicas, self.view.me);
         let work = match self.write_here(&put, bucket, partition, quorum, tally, turn) {
             Ok(work) => work,
-            Err(error) => {
-                let parked = Work::Handoff(Default::default());
-                let request = self.begin(origin, labels, deadline, parked, turn);
-                self.fail(&request, error, turn);
-                return;
-            }
+            Err(error) => return self.turn_away(origin, labels, error, turn),
         };
         let work = Work::Put(Box::new(work));
         let mut request = self.begin(origin, labels, deadline, work, turn);
@@ -113,7 +109,11 @@ impl Shard {
         };
         let key = key::item(partition, bucket.id, partition_key, sort);
         let conflict = bucket.settings.conflict;
-        let latest = self.pending.latest(&key, turn.store).map_err(disk_error)?;
+        let latest = match self.pending.latest(&key, turn.store) {
+            // As if there were none: a fresh actor, for nobody knows what the old one did.
+            Err(StoreError::Damaged(_)) if self.cannot_read(&key, turn) => None,
+            latest => latest.map_err(disk_error)?,
+        };
         let mut record = latest.unwrap_or_else(|| Record::new(Kind::from(conflict)));
         if let Room::Full(count) = record.siblings.room(&seen, put.operation, conflict) {
             assert!(count >= SIBLINGS_CAP, "only a key at its cap is full");
@@ -151,7 +151,7 @@ impl Shard {
     /// Sets the tally up, under the epoch of now, and asks everybody.
     pub(super) fn restart_put(&mut self, id: u64, request: &mut Request, turn: &mut Turn) {
         let Work::Put(put) = &mut request.work else { return };
-        let replicas = self.replicas(put.partition, put.n, turn.now.instant);
+        let replicas = self.replicas(put.partition, put.n);
         let (tally, asks) = Put::begin(put.quorum, &replicas, self.view.me);
         put.tally = tally;
         self.ask_all(id, request, &replicas, asks, turn);
@@ -209,18 +209,6 @@ impl Shard {
         self.ask(id, request, ask.to, partition, &message, turn);
     }
 
-    /// What the disk has refused is brought to it once more, before this node counts itself again.
-    pub(super) fn store_again(&mut self, request: &mut Request, turn: &mut Turn) {
-        let Work::Put(put) = &mut request.work else { return };
-        if put.here {
-            return;
-        }
-        let peer::Record { head, body } = &put.record;
-        if let Ok(record) = Record::decode(head, body.clone()) {
-            put.here = self.join_here(&put.key, &record, turn);
-        }
-    }
-
     /// This node's own copy is durable.
     pub(super) fn stored_here(&mut self, id: u64, epoch: Epoch, turn: &mut Turn) {
         let me = self.view.me;
@@ -230,6 +218,7 @@ impl Shard {
             self.requests.put(id, request);
             return;
         }
+        request.sent.retain(|sent| sent.to != me);
         match &mut request.work {
             Work::Put(put) => {
                 put.here = true;
@@ -260,7 +249,10 @@ impl Shard {
         let verdict = put.tally.verdict();
         if !put.replied {
             let reply = match verdict {
-                Verdict::Waiting => return Goes::On,
+                Verdict::Waiting => {
+                    self.hurry_disk(request, turn);
+                    return Goes::On;
+                }
                 Verdict::Met => {
                     let mut info = self.info(put.tally.confirmed_by());
                     info.hinted = put.tally.hinted().map(|owner| self.name_of(owner)).collect();
@@ -282,6 +274,16 @@ impl Shard {
         Goes::Away
     }
 
+    /// Of a put that misses its quorum anyway, this node's own disk gets one more attempt to say that it has
+    /// stored it: a replica's attempt ends by itself, and the disk's with the deadline only.
+    fn hurry_disk(&self, request: &mut Request, turn: &Turn) {
+        let (me, Work::Put(put)) = (self.view.me, &request.work) else { return };
+        let waits = put.tally.is_hopeless() && put.tally.open().any(|ask| ask.to == me);
+        if waits && request.sent.iter().all(|sent| sent.to != me) {
+            request.sent.push(Sent { to: me, at: turn.now.instant, again: None });
+        }
+    }
+
     pub(super) fn expire_put(&mut self, request: &mut Request, turn: &mut Turn) {
         let Work::Put(put) = &request.work else { return };
         if !put.replied {
@@ -300,57 +302,8 @@ impl Shard {
             self.keep_hint(owner, &put.key, turn);
         }
     }
-
-    /// Puts a record, or its erasure, into the batch of this turn.
-    pub(super) fn stage(
-        &mut self,
-        key: Bytes,
-        record: Option<Record>,
-        encoded: Option<&peer::Record>,
-        turn: &mut Turn,
-    ) {
-        let change = match (&record, encoded) {
-            (Some(_), Some(peer::Record { head, body })) => {
-                Change::Put { key: key.clone(), head: head.clone(), body: body.clone() }
-            }
-            (Some(record), None) => {
-                let (head, body) = record.encode();
-                Change::Put { key: key.clone(), head, body }
-            }
-            (None, _) => Change::Erase { key: key.clone() },
-        };
-        turn.outbox.persist(change);
-        self.pending.stage(key, record);
-    }
-
-    /// The disk has refused a batch: no put of this node can count on its own copy any more.
-    pub(super) fn fail_local(&mut self, turn: &mut Turn) {
-        let me = self.view.me;
-        for id in self.requests.numbers() {
-            let Some(mut request) = self.requests.take(id) else { continue };
-            match &mut request.work {
-                Work::Put(put) => {
-                    put.here = false;
-                    self.was_refused(id, &mut request, me, turn);
-                }
-                // What it waits for was in that batch, or comes after it.
-                Work::Compare(compare) => compare.failed = true,
-                _ => {}
-            }
-            self.go_on(id, request, turn);
-        }
-    }
 }
 
 fn refused_context(error: ContextError) -> Error {
     Error::Invalid(format!("context: {error}; read the key again and use the context of that read"))
-}
-
-/// What a caller hears of the store.
-pub(super) fn disk_error(error: StoreError) -> Error {
-    match error {
-        StoreError::Full(why) => Error::DiskFull(why),
-        StoreError::Busy(why) => Error::Overloaded(why),
-        StoreError::Failed(why) | StoreError::Damaged(why) => Error::Internal(why),
-    }
 }

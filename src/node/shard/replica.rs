@@ -132,10 +132,10 @@ impl Shard {
         let latest = match self.pending.latest(key, turn.store) {
             Ok(latest) => latest,
             // What another replica holds is better than what nobody can read; a comparison finds the rest.
-            Err(StoreError::Damaged(_)) => {
-                self.counters.reject("store", "unreadable");
-                None
-            }
+            Err(StoreError::Damaged(_)) => match self.cannot_read(key, turn) {
+                true => None,
+                false => return false,
+            },
             Err(_) => return false,
         };
         self.clock.observe(turn.now.wall, incoming.clock);
@@ -150,7 +150,7 @@ impl Shard {
         true
     }
 
-    fn read_here(&self, key: &Bytes, whole: bool, turn: &Turn) -> Result<Data, Refusal> {
+    fn read_here(&mut self, key: &Bytes, whole: bool, turn: &mut Turn) -> Result<Data, Refusal> {
         let item = key::parse_item(key).ok_or(Refusal::Unreadable)?;
         let bucket = self.buckets_by_id.get(&item.bucket.0).ok_or(Refusal::UnknownBucket)?;
         let holding = self
@@ -168,7 +168,13 @@ impl Shard {
         })
     }
 
-    fn scan_here(&self, from: &[u8], to: &[u8], limit: u32, turn: &Turn) -> Result<Data, Refusal> {
+    fn scan_here(
+        &mut self,
+        from: &[u8],
+        to: &[u8],
+        limit: u32,
+        turn: &mut Turn,
+    ) -> Result<Data, Refusal> {
         let partition = key::partition_of_item(from).ok_or(Refusal::Unreadable)?;
         if !is_item(from) || from > to {
             return Err(Refusal::Unreadable);
@@ -196,8 +202,8 @@ impl Shard {
         Ok(Data::DigestPage { items, next, rebuilding })
     }
 
-    /// A page of digests of what this node holds durably of a partition. An item that cannot be read has
-    /// the digest 0, which differs from every other.
+    /// A page of digests of what this node holds durably of a partition. An item that cannot be read, or
+    /// is in doubt, has the digest 0, which differs from every other.
     pub(super) fn digests(
         &self,
         partition: PartitionId,
@@ -210,8 +216,11 @@ impl Shard {
         let heads = turn.store.scan(from, &to, limit as usize)?;
         let more = heads.len() == limit as usize;
         let next = heads.last().filter(|_| more).map(|(key, _)| super::scan::after(key));
-        let digest = |head: &[u8]| Head::decode(head).map_or(0, |head| head.digest());
-        let items = heads.into_iter().map(|(key, head)| (key, digest(&head))).collect();
-        Ok((items, next))
+        let digest = |key: &[u8], head: &[u8]| match self.doubts.contains(key) {
+            true => 0,
+            false => Head::decode(head).map_or(0, |head| head.digest()),
+        };
+        let items = heads.into_iter().map(|(key, head)| (digest(&key, &head), key));
+        Ok((items.map(|(digest, key)| (key, digest)).collect(), next))
     }
 }

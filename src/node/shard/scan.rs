@@ -11,9 +11,9 @@ use crate::message::peer::Data;
 use crate::quorum::Quorum;
 use crate::ring::Bucket;
 use crate::store::{StoreError, key};
-use crate::time::Instant;
 use crate::version::Record;
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// The most bytes of records on one replica's page.
 const PAGE_BYTES: usize = 4 << 20;
@@ -22,7 +22,7 @@ const PAGE_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub(super) struct ScanWork {
     pub tally: Scan,
-    pub bucket: Bucket,
+    pub bucket: Arc<Bucket>,
     pub partition: PartitionId,
     pub partition_key: Bytes,
     pub quorum: Quorum,
@@ -40,9 +40,9 @@ impl ScanWork {
 }
 
 impl Shard {
-    pub(super) fn restart_scan(&mut self, request: &mut Request, now: Instant) {
+    pub(super) fn restart_scan(&mut self, request: &mut Request) {
         let Work::Scan(scan) = &mut request.work else { return };
-        let replicas = self.replicas(scan.partition, scan.bucket.settings.n, now);
+        let replicas = self.replicas(scan.partition, scan.bucket.settings.n);
         scan.tally = Scan::begin(scan.quorum, &replicas, self.view.me);
     }
 
@@ -61,7 +61,8 @@ impl Shard {
                         return Goes::On;
                     }
                     let Work::Scan(scan) = &mut request.work else { return Goes::Away };
-                    match self.page(partition, &scan.from, &scan.to, scan.limit, turn) {
+                    let (from, to) = (scan.from.clone(), scan.to.clone());
+                    match self.page(partition, &from, &to, scan.limit, turn) {
                         Ok(page) => scan.tally.shows(me, page),
                         Err(_) => scan.tally.refused(me),
                     }
@@ -104,12 +105,12 @@ impl Shard {
 
     /// What this node holds durably of a range. It examines at most `limit` items and [`PAGE_BYTES`].
     pub(super) fn page(
-        &self,
+        &mut self,
         partition: PartitionId,
         from: &[u8],
         to: &[u8],
         limit: u32,
-        turn: &Turn,
+        turn: &mut Turn,
     ) -> Result<Page, StoreError> {
         let keys = turn.store.scan(from, to, limit as usize)?;
         let mut end = (keys.len() == limit as usize)
@@ -123,12 +124,25 @@ impl Shard {
                 end = Some(key);
                 break;
             }
-            if let Some(record) = super::pending::durable(&key, turn.store)? {
-                bytes += record.siblings.values().map(|(_, value)| value.len()).sum::<usize>();
-                items.push((key, record));
+            match super::pending::durable(&key, turn.store) {
+                Ok(None) => {}
+                Ok(Some(record)) => {
+                    bytes += record.value_bytes();
+                    items.push((key, record));
+                }
+                // The others have it; that this page lacks it is known by the doubt.
+                Err(StoreError::Damaged(why)) => {
+                    self.cannot_read(&key, turn);
+                    if !self.doubts.contains(&key) {
+                        return Err(StoreError::Damaged(why));
+                    }
+                }
+                Err(error) => return Err(error),
             }
         }
-        let rebuilding = !self.view.counts || self.slots.is_rebuilding(partition);
+        let upto = end.as_deref().unwrap_or(to);
+        let complete = self.view.counts && !self.slots.is_rebuilding(partition);
+        let rebuilding = !complete || self.doubts.between(from, upto).next().is_some();
         Ok(Page { items, end, rebuilding })
     }
 }

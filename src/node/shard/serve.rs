@@ -2,35 +2,19 @@
 
 use super::get::GetWork;
 use super::put::PutRequest;
-use super::request::{Labels, Origin, Work};
+use super::request::{Labels, Origin, Work, value_bytes};
 use super::scan::ScanWork;
 use super::{Life, Shard, Turn};
 use crate::coordinator::{Get, Scan};
 use crate::error::Error;
-use crate::id::{NodeId, PartitionId};
-use crate::message::client::{Info, Inspect, Item, Reply, Request, SCAN_PAGE_LIMIT};
+use crate::id::PartitionId;
+use crate::message::client::{Inspect, Item, Request, SCAN_PAGE_LIMIT};
 use crate::quorum::QuorumRequest;
 use crate::ring::{Bucket, is_bucket_name, partition_of};
 use crate::store::key::{self, PARTITION_KEY_LIMIT, SORT_KEY_LIMIT};
 use crate::time::Duration;
 use bytes::Bytes;
-
-/// What the shard wants of the topology, before parked requests go on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::node) enum Want {
-    /// A bucket of this name with default settings.
-    Create(String),
-    /// To be sure that nobody has created this bucket.
-    HearOf(String),
-}
-
-impl Want {
-    /// The bucket that it is about.
-    pub fn bucket(&self) -> &str {
-        let (Want::Create(name) | Want::HearOf(name)) = self;
-        name
-    }
-}
+use std::sync::Arc;
 
 impl Shard {
     /// A request of a client of this node.
@@ -59,13 +43,10 @@ impl Shard {
         let labels = matches!(origin, Origin::Client { .. }).then(|| labels(&request));
         let checked = self.check(&request).and_then(|()| self.check_room(&request, turn));
         if let Err(error) = checked {
-            let request =
-                self.begin(origin, labels, deadline, Work::Handoff(Default::default()), turn);
-            self.fail(&request, error, turn);
-            return;
+            return self.turn_away(origin, labels, error, turn);
         }
         let name = bucket_name(&request).to_owned();
-        let Some(bucket) = self.view.agreement.buckets.buckets.get(&name).cloned() else {
+        let Some(bucket) = self.buckets.get(&name).cloned() else {
             if matches!(request, Request::Get { .. } | Request::Scan { .. }) {
                 self.call_owners(&name, key_of(&request), turn);
             }
@@ -82,28 +63,27 @@ impl Shard {
         clippy::too_many_arguments,
         reason = "each of them is known to the caller, and none goes with another"
     )]
-    fn serve_in(
+    pub(super) fn serve_in(
         &mut self,
         origin: Origin,
         labels: Option<Labels>,
         deadline: Duration,
         request: Request,
-        bucket: Bucket,
+        bucket: Arc<Bucket>,
         forwarded: bool,
         turn: &mut Turn,
     ) {
-        let now = turn.now.instant;
         let me = self.view.me;
         let partition = self.partition(bucket_name(&request), key_of(&request));
-        let replicas = self.replicas(partition, bucket.settings.n, now);
+        let replicas = self.replicas(partition, bucket.settings.n);
         let begun = match request {
             Request::Put { ref item, quorum, .. } => {
                 let resolved = match quorum.resolve(bucket.settings.n, bucket.settings.w) {
                     Ok(resolved) => resolved,
-                    Err(error) => return self.refuse_client(origin, labels, error, turn),
+                    Err(error) => return self.turn_away(origin, labels, error, turn),
                 };
                 if let Err(error) = replicas.check(resolved) {
-                    return self.refuse_client(origin, labels, error, turn);
+                    return self.turn_away(origin, labels, error, turn);
                 }
                 let listed =
                     replicas.is_owner(me) || replicas.fallbacks.iter().any(|(node, _)| *node == me);
@@ -117,7 +97,7 @@ impl Shard {
                 }
                 if forwarded {
                     let error = Error::Overloaded("the cluster's view is settling".into());
-                    return self.refuse_client(origin, labels, error, turn);
+                    return self.turn_away(origin, labels, error, turn);
                 }
                 self.forward(
                     origin, labels, deadline, request, partition, resolved, &replicas, turn,
@@ -163,7 +143,7 @@ impl Shard {
             }
         };
         match begun {
-            Err(error) => self.refuse_client(origin, labels, error, turn),
+            Err(error) => self.turn_away(origin, labels, error, turn),
             Ok(work) => {
                 let id = self.requests.number();
                 let request = self.begin(origin, labels, deadline, work, turn);
@@ -172,25 +152,13 @@ impl Shard {
         }
     }
 
-    fn refuse_client(
-        &mut self,
-        origin: Origin,
-        labels: Option<Labels>,
-        error: Error,
-        turn: &mut Turn,
-    ) {
-        let work = Work::Handoff(Default::default());
-        let request = self.begin(origin, labels, Duration::ZERO, work, turn);
-        self.fail(&request, error, turn);
-    }
-
-    fn partition(&self, bucket: &str, key: &[u8]) -> PartitionId {
+    pub(super) fn partition(&self, bucket: &str, key: &[u8]) -> PartitionId {
         partition_of(bucket, key, self.view.agreement.layout.partitions)
     }
 
     /// Where an item lives, if its bucket exists.
-    pub(super) fn place(&self, item: &Item) -> Option<(Bucket, PartitionId, Bytes)> {
-        let bucket = self.view.agreement.buckets.buckets.get(&item.bucket)?.clone();
+    pub(super) fn place(&self, item: &Item) -> Option<(Arc<Bucket>, PartitionId, Bytes)> {
+        let bucket = self.buckets.get(&item.bucket)?.clone();
         let partition = self.partition(&item.bucket, &item.key);
         let key = key::item(partition, bucket.id, &item.key, &item.sort);
         Some((bucket, partition, key))
@@ -232,115 +200,15 @@ impl Shard {
             let why = format!("{} requests are under way", self.requests.clients());
             return Err(Error::Overloaded(why));
         }
+        let (held, more) = (self.requests.bytes(), value_bytes(request));
+        // One always has room, however large it may be.
+        if held > 0 && held + more > self.limits.bytes_in_flight() {
+            return Err(Error::Overloaded(format!("{held} bytes of values are under way")));
+        }
         if !self.view.admitted {
             return Err(Error::Unavailable { required: 1, alive: 0 });
         }
         Ok(())
-    }
-
-    /// What parked requests wait for: one entry a bucket.
-    pub fn wants(&self) -> Vec<Want> {
-        let wants = self.requests.parked().map(|(request, bucket)| match request {
-            Request::Put { .. } => Want::Create(bucket.to_owned()),
-            _ => Want::HearOf(bucket.to_owned()),
-        });
-        let mut wants: Vec<Want> = wants.collect();
-        wants.sort();
-        wants.dedup();
-        wants
-    }
-
-    /// Lets the would-be owners of a key speak up, so that it shows whether they are there.
-    fn call_owners(&self, bucket: &str, key: &[u8], turn: &mut Turn) {
-        let agreement = &self.view.agreement;
-        let partition = self.partition(bucket, key);
-        for owner in agreement.layout.preference_list(partition, agreement.largest_n()).owners() {
-            self.call(owner, turn);
-        }
-    }
-
-    /// Whether as many owners as the read asks for have spoken since it came. Had one of them heard of the
-    /// bucket, this node would have by now.
-    fn is_unheard_of(&self, entry: &super::request::Request) -> Result<(), Error> {
-        let Work::Parked { request, bucket, .. } = &entry.work else { return Ok(()) };
-        let (Request::Get { quorum, .. } | Request::Scan { quorum, .. }) = &**request else {
-            return Ok(());
-        };
-        let (agreement, me) = (&self.view.agreement, self.view.me);
-        let n = agreement.largest_n();
-        let required = quorum.resolve(n, None)?.required;
-        let list = agreement.layout.preference_list(self.partition(bucket, key_of(request)), n);
-        let spoke = |owner: &NodeId| match *owner == me {
-            true => self.view.counts,
-            false => self.peers.heard_since(*owner, entry.begun),
-        };
-        match list.owners().filter(spoke).count() {
-            received if received < required => Err(Error::QuorumNotMet { required, received }),
-            _ => Ok(()),
-        }
-    }
-
-    /// The topology has done what was wanted, or could not. Requests whose bucket is there go on.
-    pub fn unpark(&mut self, want: &Want, outcome: &Result<(), Error>, turn: &mut Turn) {
-        let (Want::Create(name) | Want::HearOf(name)) = want;
-        let bucket = self.view.agreement.buckets.buckets.get(name).cloned();
-        for id in self.requests.numbers() {
-            let fits = self.requests.get(id).is_some_and(|entry| match &entry.work {
-                Work::Parked { request, bucket, .. } => {
-                    bucket == name
-                        && matches!(**request, Request::Put { .. })
-                            == matches!(want, Want::Create(_))
-                }
-                _ => false,
-            });
-            if !fits {
-                continue;
-            }
-            let Some(mut entry) = self.requests.take(id) else { continue };
-            match (&bucket, outcome) {
-                (None, Ok(())) if matches!(want, Want::Create(_)) => {
-                    // Chosen, and not installed here yet: the view that comes will wake it.
-                    self.requests.put(id, entry);
-                    continue;
-                }
-                (None, Err(error)) => {
-                    self.drop_request(id);
-                    self.fail(&entry, error.clone(), turn);
-                }
-                (None, Ok(())) => {
-                    self.drop_request(id);
-                    let reply = match self.is_unheard_of(&entry) {
-                        Ok(()) => nothing(&entry.work, self.info(std::iter::empty())),
-                        Err(error) => Reply::Failed(error),
-                    };
-                    self.finish(&entry, reply, turn);
-                }
-                (Some(bucket), _) => {
-                    self.drop_request(id);
-                    let left = entry.deadline.since(turn.now.instant);
-                    let done = Work::Handoff(Default::default());
-                    let work = std::mem::replace(&mut entry.work, done);
-                    let Work::Parked { request, forwarded, .. } = work else { continue };
-                    let (origin, labels) = (entry.origin, entry.labels);
-                    let bucket = bucket.clone();
-                    self.serve_in(origin, labels, left, *request, bucket, forwarded, turn);
-                }
-            }
-        }
-    }
-}
-
-/// The answer to a read of a bucket that does not exist.
-fn nothing(work: &Work, info: Info) -> Reply {
-    match work {
-        Work::Parked { request, .. } if matches!(**request, Request::Scan { .. }) => {
-            Reply::Page { items: Vec::new(), next: None }
-        }
-        Work::Parked { request, bucket, .. } if matches!(**request, Request::Inspect(_)) => {
-            let what = format!("bucket {bucket}; create it or write to it");
-            Reply::Failed(Error::NotFound(what))
-        }
-        _ => Reply::Got { values: Vec::new(), context: String::new(), info },
     }
 }
 
@@ -370,7 +238,7 @@ fn bucket_name(request: &Request) -> &str {
     }
 }
 
-fn key_of(request: &Request) -> &[u8] {
+pub(super) fn key_of(request: &Request) -> &[u8] {
     match request {
         Request::Get { item, .. } | Request::Put { item, .. } => &item.key,
         Request::Inspect(Inspect::Locate(item)) => &item.key,
@@ -388,3 +256,7 @@ fn labels(request: &Request) -> Labels {
         _ => Labels::new("other", QuorumRequest::default()),
     }
 }
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;

@@ -130,49 +130,23 @@ fn complete_in(lineage: Lineage, store: &dyn Store) -> Result<BTreeSet<Partition
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{ME, agreement, member, view};
     use super::*;
-    use crate::id::{BucketId, ClusterId};
-    use crate::ring::{
-        Agreement, BucketSettings, Change as Wish, Member, Partitions, Secret, Successor,
-    };
+    use crate::ring::{BucketSettings, Change, Member, Successor};
     use crate::store::MemoryStore;
 
-    const ME: NodeId = NodeId(1);
-
-    fn member(id: u64) -> Member {
-        let name = format!("n{id}");
-        Member { id: NodeId(id), lineage: Lineage(id), name, zone: String::new(), weight: 1 }
-    }
-
     /// Five members, up to five replicas, one bucket of `n`; n1 has come back empty.
-    fn view(n: u8, w: Option<u8>) -> View {
-        let partitions = Partitions::new(8).expect("a power of two");
-        let secret = Secret([7; 32]);
-        let mut agreement =
-            Agreement::found(ClusterId(9), secret, 5, partitions, member(1)).expect("valid");
+    fn late(n: u8, w: Option<u8>) -> View {
         let settings = BucketSettings { w, ..BucketSettings::new(n) };
-        let joins = (2..=5).map(|id| Wish::Join(member(id)));
-        let create = Wish::CreateBucket { id: BucketId(1), name: "b".into(), settings };
-        let again = Wish::Join(Member { lineage: Lineage(77), ..member(1) });
-        for wish in joins.chain([create, again]) {
-            let Ok(Successor::Next(next)) = agreement.apply(&wish) else { panic!("{wish:?}") };
-            agreement = *next;
-        }
-        View {
-            me: ME,
-            lineage: Lineage(77),
-            name: "n1".into(),
-            agreement: agreement.into(),
-            peers: BTreeMap::new(),
-            witnessed: true,
-            counts: true,
-            admitted: true,
-        }
+        let agreement = agreement(&[1, 2, 3, 4, 5], 5, settings);
+        let again = Change::Join(Member { lineage: Lineage(77), ..member(1) });
+        let Ok(Successor::Next(next)) = agreement.apply(&again) else { panic!("{again:?}") };
+        view(*next)
     }
 
     /// How many of the other four must be merged before the slot of a partition is complete: the worst case.
     fn needed(n: u8, w: Option<u8>) -> usize {
-        let view = view(n, w);
+        let view = late(n, w);
         let list = |n| view.agreement.layout.preference_list(PartitionId(0), n);
         let is_mine = |p: &PartitionId| {
             let list = view.agreement.layout.preference_list(*p, n);

@@ -10,19 +10,15 @@
 //! It costs a pass over the keys. A Merkle exchange will cost the difference instead, and move items by
 //! the same path.
 
-use super::pending;
-use super::request::{Goes, Origin, Request, Work};
+use super::compare::CompareWork;
+use super::request::{Origin, Work};
 use super::timers::Timer;
 use super::{Shard, Turn};
-use crate::coordinator::{Holding, Reach};
+use crate::coordinator::Reach;
 use crate::id::{NodeId, PartitionId};
-use crate::message::peer::Data;
-use crate::message::{Class, Header};
-use crate::node::outbox::Release;
+use crate::message::Class;
 use crate::ring::Role;
-use crate::store::{StoreError, key};
 use crate::time::{Duration, Instant};
-use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
 /// How often the queue is looked at.
@@ -42,43 +38,20 @@ pub(super) struct Sync {
     queue: VecDeque<(PartitionId, NodeId)>,
     running: usize,
     next_pass: Instant,
+    /// When complete slots are compared again, too.
+    next_full: Instant,
 }
 
 impl Sync {
     /// Something has changed: the next pass begins in a moment.
     pub fn hurry(&mut self, now: Instant) {
-        self.next_pass = self.next_pass.min(now + REBUILD_PAUSE);
+        self.next_full = self.next_full.min(now + REBUILD_PAUSE);
+        self.look(now);
     }
-}
 
-#[derive(Clone, Debug)]
-enum Todo {
-    Fetch(Bytes),
-    Push(Bytes),
-}
-
-/// One comparison under way.
-#[derive(Debug)]
-pub(super) struct CompareWork {
-    partition: PartitionId,
-    with: NodeId,
-    /// Where the next page of digests begins; `None`: there is none.
-    from: Option<Bytes>,
-    /// Where the page that was asked for begins.
-    page_from: Bytes,
-    todo: VecDeque<Todo>,
-    fetching: Option<Bytes>,
-    source_rebuilding: bool,
-    asked_hints: bool,
-    waiting_for_disk: bool,
-    pub failed: bool,
-    hints: Option<u64>,
-}
-
-impl CompareWork {
-    /// The other node keeps so many hints for this one.
-    pub fn counted(&mut self, hints: u64) {
-        self.hints = Some(hints);
+    /// Something cannot be read: it is fetched in a moment.
+    pub fn look(&mut self, now: Instant) {
+        self.next_pass = self.next_pass.min(now + REBUILD_PAUSE);
     }
 }
 
@@ -98,9 +71,14 @@ impl Shard {
     }
 
     fn begin_pass(&mut self, turn: &mut Turn) {
+        let now = turn.now.instant;
         let rebuilding = self.slots.rebuilding() > 0;
-        let pause = if rebuilding { REBUILD_PAUSE } else { self.timing.sync };
-        self.sync.next_pass = turn.now.instant + pause;
+        let full = !rebuilding && now >= self.sync.next_full;
+        if full {
+            self.sync.next_full = now + self.timing.sync;
+        }
+        let urgent = rebuilding || !self.doubts.is_empty();
+        self.sync.next_pass = if urgent { now + REBUILD_PAUSE } else { self.sync.next_full };
         let (me, view) = (self.view.me, self.view.clone());
         let layout = &view.agreement.layout;
         let mut hint_keepers: BTreeMap<NodeId, PartitionId> = BTreeMap::new();
@@ -110,7 +88,7 @@ impl Shard {
                 let needed = match slot_rebuilding {
                     true => !self.slots.has_merged(partition, other),
                     // One of two complete owners is enough to compare them both ways.
-                    false => !rebuilding && me < other,
+                    false => full && me < other || self.doubts.wants(partition, other),
                 };
                 if needed {
                     self.sync.queue.push_back((partition, other));
@@ -129,25 +107,13 @@ impl Shard {
         let most = if self.slots.rebuilding() > 0 { RUNNING_REBUILD } else { RUNNING };
         while self.sync.running < most {
             let Some((partition, with)) = self.sync.queue.pop_front() else { return };
-            if self.peers.reach(with, &self.view, turn.now.instant) != Reach::Up {
+            if self.peers.reach(with, &self.view) != Reach::Up {
                 continue;
             }
             self.sync.running += 1;
             let layout = &self.view.agreement.layout;
             let owner = layout.role(with, partition, layout.replicas) == Role::Primary;
-            let work = CompareWork {
-                partition,
-                with,
-                from: owner.then(|| key::partition_range(partition).0),
-                page_from: Bytes::new(),
-                todo: VecDeque::new(),
-                fetching: None,
-                source_rebuilding: false,
-                asked_hints: owner,
-                waiting_for_disk: false,
-                failed: false,
-                hints: None,
-            };
+            let work = CompareWork::new(partition, with, owner);
             let work = Work::Compare(Box::new(work));
             let mut request = self.begin(Origin::Own, None, COMPARE_DEADLINE, work, turn);
             request.class = Class::Background;
@@ -157,65 +123,14 @@ impl Shard {
         }
     }
 
-    pub(super) fn step_compare(&mut self, id: u64, request: &mut Request, turn: &mut Turn) -> Goes {
-        let Work::Compare(compare) = &mut request.work else { return Goes::Away };
-        if compare.failed {
-            self.compare_failed(request, turn.now.instant);
-            return Goes::Away;
-        }
-        if !request.sent.is_empty() || compare.waiting_for_disk {
-            return Goes::On;
-        }
-        let (partition, with) = (compare.partition, compare.with);
-        while let Some(todo) = compare.todo.pop_front() {
-            let message = match todo {
-                Todo::Fetch(key) => {
-                    compare.fetching = Some(key.clone());
-                    Data::Read { key, whole: true }
-                }
-                Todo::Push(key) => match pending::durable(&key, turn.store) {
-                    Ok(Some(record)) => {
-                        let (head, body) = record.encode();
-                        let record = crate::message::peer::Record { head, body };
-                        Data::Replicate { key, record, hint_for: None }
-                    }
-                    _ => continue,
-                },
-            };
-            self.ask(id, request, with, partition, &message, turn);
-            return Goes::On;
-        }
-        if let Some(from) = compare.from.take() {
-            compare.page_from = from.clone();
-            let limit = super::replica::DIGESTS_PER_PAGE;
-            self.ask(id, request, with, partition, &Data::Digests { from, limit }, turn);
-            return Goes::On;
-        }
-        if !compare.asked_hints {
-            compare.asked_hints = true;
-            self.ask(id, request, with, partition, &Data::CountHints, turn);
-            return Goes::On;
-        }
-        // What was fetched is in a batch under way; the slot is no better before that is durable.
-        compare.waiting_for_disk = true;
-        turn.outbox.when_durable(Release::Stored { request: id, epoch: request.epoch });
-        Goes::On
+    /// A comparison is over, whatever came of it.
+    pub(super) fn compare_over(&mut self) {
+        self.sync.running = self.sync.running.saturating_sub(1);
     }
 
-    /// Everything that a comparison brought is durable: it is over.
-    pub(super) fn compare_stored(&mut self, request: &Request, turn: &mut Turn) {
-        let Work::Compare(compare) = &request.work else { return };
-        self.sync.running = self.sync.running.saturating_sub(1);
-        match compare.hints {
-            Some(0) => self.slots.hint_free(compare.with),
-            Some(_) => {}
-            None => {
-                self.counters.sync_rounds += 1;
-                if !compare.source_rebuilding {
-                    self.slots.merged(compare.partition, compare.with);
-                }
-            }
-        }
+    /// What a comparison brought is durable: slots may be complete by that, and others may be compared.
+    pub(super) fn go_on_comparing(&mut self, turn: &mut Turn) {
+        self.compare_over();
         self.finish_slots(turn);
         self.run_comparisons(turn);
     }
@@ -227,129 +142,5 @@ impl Shard {
         for change in self.slots.complete(&self.view) {
             turn.outbox.persist(change);
         }
-    }
-
-    pub(super) fn compare_failed(&mut self, _request: &Request, _now: Instant) {
-        self.sync.running = self.sync.running.saturating_sub(1);
-    }
-
-    /// The other owner's page of digests.
-    pub(super) fn compare_page(
-        &mut self,
-        request: &mut Request,
-        theirs: Vec<(Bytes, u128)>,
-        next: Option<Bytes>,
-        rebuilding: bool,
-        turn: &mut Turn,
-    ) {
-        let Work::Compare(compare) = &mut request.work else { return };
-        compare.source_rebuilding |= rebuilding;
-        if next.as_ref().is_some_and(|next| *next <= compare.page_from) {
-            // It would never end.
-            compare.failed = true;
-            return;
-        }
-        let (partition, with) = (compare.partition, compare.with);
-        let end = next.clone().unwrap_or_else(|| key::partition_range(partition).1);
-        let Ok(mine) = self.digests_between(partition, &compare.page_from, &end, turn) else {
-            compare.failed = true;
-            return;
-        };
-        let theirs: BTreeMap<Bytes, u128> = theirs.into_iter().collect();
-        for (key, digest) in theirs.iter().filter(|(key, _)| self.is_shared(key, partition, with)) {
-            if *digest == 0 {
-                compare.todo.push_back(Todo::Push(key.clone()));
-            } else if mine.get(key) != Some(digest) {
-                compare.todo.push_back(Todo::Fetch(key.clone()));
-            }
-        }
-        for key in mine.keys().filter(|key| !theirs.contains_key(*key)) {
-            if self.is_shared(key, partition, with) {
-                compare.todo.push_back(Todo::Push(key.clone()));
-            }
-        }
-        compare.from = next;
-    }
-
-    fn digests_between(
-        &self,
-        partition: PartitionId,
-        from: &Bytes,
-        end: &Bytes,
-        turn: &Turn,
-    ) -> Result<BTreeMap<Bytes, u128>, StoreError> {
-        let mut mine = BTreeMap::new();
-        let mut from = Some(from.clone());
-        while let Some(at) = from.take().filter(|at| at < end) {
-            let (page, next) =
-                self.digests(partition, &at, super::replica::DIGESTS_PER_PAGE, turn)?;
-            from = next;
-            for (key, digest) in page {
-                if key >= *end {
-                    return Ok(mine);
-                }
-                mine.insert(key, digest);
-            }
-        }
-        Ok(mine)
-    }
-
-    /// Whether both nodes own this item: the bucket may have fewer replicas than the slot has owners.
-    fn is_shared(&self, key: &[u8], partition: PartitionId, with: NodeId) -> bool {
-        let Some(item) = key::parse_item(key).filter(|item| item.partition == partition) else {
-            return false;
-        };
-        let Some(bucket) = self.buckets_by_id.get(&item.bucket.0) else { return false };
-        let list = self.view.agreement.layout.preference_list(partition, bucket.settings.n);
-        [with, self.view.me].into_iter().all(|node| list.role(node) == Role::Primary)
-    }
-
-    /// An item that differs: joined here, and pushed back where the other one lacks something.
-    pub(super) fn fetched(
-        &mut self,
-        request: &mut Request,
-        _header: &Header,
-        holding: Holding,
-        turn: &mut Turn,
-    ) {
-        let Work::Compare(compare) = &mut request.work else { return };
-        let (Some(key), Some(theirs)) = (compare.fetching.take(), holding.record) else { return };
-        if self.disk.is_some() {
-            compare.failed = true;
-            return;
-        }
-        let mine = match self.pending.latest(&key, turn.store) {
-            Ok(mine) => mine,
-            // Unreadable here: what the other one holds is written over it.
-            Err(StoreError::Damaged(_)) => None,
-            Err(_) => {
-                compare.failed = true;
-                return;
-            }
-        };
-        let digest = theirs.siblings.digest();
-        let joined = match mine {
-            None => crate::version::Record { local: None, ..theirs },
-            Some(mut mine) => {
-                if !mine.join(&theirs).changed() {
-                    if mine.siblings.digest() != digest {
-                        compare.todo.push_front(Todo::Push(key));
-                    }
-                    return;
-                }
-                mine
-            }
-        };
-        self.counters.sync_items += 1;
-        let differs = joined.siblings.digest() != digest;
-        let with = compare.with;
-        let partition = compare.partition;
-        if differs && let Some(to) = self.address(with) {
-            let (head, body) = joined.encode();
-            let record = crate::message::peer::Record { head, body };
-            let message = Data::Replicate { key: key.clone(), record, hint_for: None };
-            turn.outbox.send_data(to, Class::Background, partition, 0, 0, &message);
-        }
-        self.stage(key, Some(joined), None, turn);
     }
 }

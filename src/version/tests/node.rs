@@ -20,8 +20,12 @@ impl Replica {
         Replica { record: Record::new(kind), ..Replica::default() }
     }
 
+    /// As a node does it: what changes nothing is not stored.
     pub fn join(&mut self, other: &Replica) {
-        self.record.join(&other.record);
+        let mut joined = self.record.clone();
+        if joined.join(&other.record).changed() {
+            self.record = joined;
+        }
         self.known = self.known.union(other.known);
         self.met = self.met.union(other.met);
     }

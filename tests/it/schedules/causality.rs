@@ -246,6 +246,25 @@ fn story_09_a_late_retry_brings_nothing_overwritten_back() {
 }
 
 #[test]
+fn story_09_also_where_the_overwritten_value_came_after_what_had_overwritten_it() {
+    let (mut c, [a, b, o], _) = five_without_sync(159);
+    c.network.partition(&[a], &all_but(5, &[a]));
+    let first = put_at("k", "v1", "", level(Consistency::One));
+    let v1 = acked(c.ask(a, first.clone()));
+    // The context says which dot it covers, not of which operation.
+    acked(c.ask(b, put("k", "v2", &v1)));
+    c.network.heal();
+    until(&mut c, "the others have been told of v1", |c| hints(c, a) == 0);
+    c.kill(a);
+    for through in [b, o] {
+        acked(c.ask(through, first.clone()));
+        for node in [b, o] {
+            assert_eq!(local(&mut c, node, "k"), ["v2"], "through n{through}");
+        }
+    }
+}
+
+#[test]
 fn story_10_a_context_of_another_key_is_refused() {
     let (mut c, ..) = five(110);
     let x = acked(c.ask(1, put("x", "x1", "")));

@@ -166,7 +166,7 @@ fn a_full_disk_refuses_and_the_others_go_on_and_it_recovers() {
     assert_eq!(local(&mut c, a, "k"), ["v0"]);
     assert!(inspect(&mut c, a, Inspect::Status)["reason"].to_string().contains("disk"));
     let all = failed(c.ask(b, put_at("k", "all", &context, level(Consistency::All))));
-    assert!(matches!(all, Error::OutcomeUnknown { required: 3, received: 1 | 2 }), "{all}");
+    assert_eq!(all, Error::OutcomeUnknown { required: 3, received: 2 });
     c.disk(a).set_full(false);
     formed(&mut c, 5);
     converges(&mut c, "k", &["all"]);
@@ -214,14 +214,4 @@ fn a_damaged_value_is_not_shown_and_not_counted() {
     for through in [b, o] {
         assert_eq!(got(c.ask(through, get("k", quorum()))).0, ["w"]);
     }
-}
-
-fn rot(c: &mut quorate::sim::Cluster, number: usize, key: &str) {
-    use quorate::store::{Store, key as store_key};
-    let disk = c.disk(number);
-    let (from, to) = store_key::data_range();
-    let all = disk.scan(&from, &to, usize::MAX).expect("a healthy disk");
-    let named = |full: &[u8]| store_key::parse_item(full).is_some_and(|i| i.key == key.as_bytes());
-    let full = all.iter().map(|(full, _)| full).find(|full| named(full)).expect("it is there");
-    disk.rot(full);
 }

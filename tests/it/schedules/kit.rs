@@ -6,6 +6,7 @@ use quorate::message::client::{Info, Inspect, Item, Reply, Request};
 use quorate::node::Timing;
 use quorate::quorum::{Consistency, QuorumRequest};
 use quorate::sim::{Cluster, Options};
+use quorate::store::{Store, key as store_key};
 use quorate::time::Duration;
 use quorate::version::OperationId;
 use std::cell::Cell;
@@ -63,7 +64,11 @@ pub fn spec(name: &str) -> quorate::message::client::BucketSpec {
 }
 
 pub fn inspect(cluster: &mut Cluster, number: usize, what: Inspect) -> serde_json::Value {
-    match cluster.ask(number, Request::Inspect(what)) {
+    json(number, cluster.ask(number, Request::Inspect(what)))
+}
+
+fn json(number: usize, reply: Option<Reply>) -> serde_json::Value {
+    match reply {
         Some(Reply::Json(json)) => serde_json::from_str(&json).expect("JSON"),
         // No such item; and a node that is not in yet.
         Some(Reply::Failed(Error::NotFound(_) | Error::Unavailable { .. })) => {
@@ -75,6 +80,10 @@ pub fn inspect(cluster: &mut Cluster, number: usize, what: Inspect) -> serde_jso
 
 pub fn item(key: &str) -> Item {
     Item { bucket: "b".into(), key: Bytes::copy_from_slice(key.as_bytes()), sort: Bytes::new() }
+}
+
+pub fn item_sorted(key: &str, sort: usize) -> Item {
+    Item { sort: format!("{sort:03}").into_bytes().into(), ..item(key) }
 }
 
 pub fn level(consistency: Consistency) -> QuorumRequest {
@@ -115,6 +124,43 @@ pub fn get(key: &str, quorum: QuorumRequest) -> Request {
     Request::Get { item: item(key), quorum }
 }
 
+/// A value under one sort key.
+pub fn put_sorted(key: &str, sort: usize, value: &str, quorum: QuorumRequest) -> Request {
+    Request::Put {
+        item: item_sorted(key, sort),
+        quorum,
+        value: Some(Bytes::copy_from_slice(value.as_bytes())),
+        context: String::new(),
+        operation: operation(),
+        expires_at: None,
+    }
+}
+
+pub fn get_sorted(key: &str, sort: usize, quorum: QuorumRequest) -> Request {
+    Request::Get { item: item_sorted(key, sort), quorum }
+}
+
+/// The values of a key rot on a node's disk; the index still knows their vector.
+pub fn rot(cluster: &mut Cluster, number: usize, key: &str) {
+    rot_item(cluster, number, &item(key));
+}
+
+/// As [`rot`], for one sort key.
+pub fn rot_sorted(cluster: &mut Cluster, number: usize, key: &str, sort: usize) {
+    rot_item(cluster, number, &item_sorted(key, sort));
+}
+
+fn rot_item(cluster: &mut Cluster, number: usize, item: &Item) {
+    let disk = cluster.disk(number);
+    let (from, to) = store_key::data_range();
+    let all = disk.scan(&from, &to, usize::MAX).expect("a healthy disk");
+    let named = |full: &[u8]| {
+        store_key::parse_item(full).is_some_and(|i| i.key == item.key && i.sort == item.sort)
+    };
+    let full = all.iter().map(|(full, _)| full).find(|full| named(full)).expect("it is there");
+    disk.rot(full);
+}
+
 /// The context of an acknowledged write.
 pub fn acked(reply: Option<Reply>) -> String {
     match reply {
@@ -145,8 +191,21 @@ pub fn failed(reply: Option<Reply>) -> Error {
 
 /// The values of one replica's own record, tombstones as `†`.
 pub fn local(cluster: &mut Cluster, number: usize, key: &str) -> Vec<String> {
+    local_of(cluster, number, item(key))
+}
+
+/// As [`local`], of one sort key.
+pub fn sorted(cluster: &mut Cluster, number: usize, key: &str, sort: usize) -> Vec<String> {
+    local_of(cluster, number, item_sorted(key, sort))
+}
+
+fn local_of(cluster: &mut Cluster, number: usize, item: Item) -> Vec<String> {
     use base64::Engine;
-    let record = inspect(cluster, number, Inspect::Local(item(key)));
+    let record = match cluster.ask(number, Request::Inspect(Inspect::Local(item))) {
+        // It cannot be read.
+        Some(Reply::Failed(Error::Internal(_))) => serde_json::Value::Null,
+        reply => json(number, reply),
+    };
     let siblings = record["siblings"].as_array().cloned().unwrap_or_default();
     let mut values: Vec<String> = siblings
         .iter()

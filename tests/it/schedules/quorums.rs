@@ -247,7 +247,7 @@ fn a_strict_read_stores_what_it_saw_on_a_quorum_before_it_answers() {
     [b, o].iter().for_each(|node| c.hold_syncs(*node, true));
     until(&mut c, "it answers", |c| !local(c, a, "k").is_empty());
     let read = c.send(b, get("k", strict()));
-    secs(&mut c, 2);
+    millis(&mut c, 250);
     assert_eq!(c.answer(read), None, "shown once, it must be shown for ever");
     c.hold_syncs(o, false);
     millis(&mut c, 10);

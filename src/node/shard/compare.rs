@@ -1,0 +1,281 @@
+//! One comparison of a partition with another owner, page by page.
+
+use super::pending;
+use super::request::{Goes, Request, Work};
+use super::{Shard, Turn};
+use crate::coordinator::Holding;
+use crate::id::{NodeId, PartitionId};
+use crate::message::Class;
+use crate::message::peer::Data;
+use crate::node::outbox::Release;
+use crate::ring::Role;
+use crate::store::{StoreError, key};
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+
+#[derive(Clone, Debug)]
+enum Todo {
+    Fetch(Bytes),
+    Push(Bytes),
+}
+
+/// One comparison under way.
+#[derive(Debug)]
+pub(super) struct CompareWork {
+    partition: PartitionId,
+    with: NodeId,
+    /// Where the next page of digests begins; `None`: there is none.
+    from: Option<Bytes>,
+    /// Where the page that was asked for begins.
+    page_from: Bytes,
+    todo: VecDeque<Todo>,
+    fetching: Option<Bytes>,
+    /// Items in doubt that the other one has given, and whether that is all it ever had of them.
+    merged: Vec<(Bytes, bool)>,
+    source_rebuilding: bool,
+    asked_hints: bool,
+    waiting_for_disk: bool,
+    pub failed: bool,
+    hints: Option<u64>,
+}
+
+impl CompareWork {
+    /// One with another owner of the partition, or with a fallback: that one is asked for hints only.
+    pub fn new(partition: PartitionId, with: NodeId, owner: bool) -> CompareWork {
+        CompareWork {
+            partition,
+            with,
+            from: owner.then(|| key::partition_range(partition).0),
+            page_from: Bytes::new(),
+            todo: VecDeque::new(),
+            fetching: None,
+            merged: Vec::new(),
+            source_rebuilding: false,
+            asked_hints: owner,
+            waiting_for_disk: false,
+            failed: false,
+            hints: None,
+        }
+    }
+
+    /// The other node keeps so many hints for this one.
+    pub fn counted(&mut self, hints: u64) {
+        self.hints = Some(hints);
+    }
+}
+
+impl Shard {
+    pub(super) fn step_compare(&mut self, id: u64, request: &mut Request, turn: &mut Turn) -> Goes {
+        let Work::Compare(compare) = &mut request.work else { return Goes::Away };
+        if compare.failed {
+            self.compare_over();
+            return Goes::Away;
+        }
+        if !request.sent.is_empty() || compare.waiting_for_disk {
+            return Goes::On;
+        }
+        let (partition, with) = (compare.partition, compare.with);
+        while let Some(todo) = compare.todo.pop_front() {
+            let message = match todo {
+                Todo::Fetch(key) => {
+                    compare.fetching = Some(key.clone());
+                    Data::Read { key, whole: true }
+                }
+                Todo::Push(key) => match pending::durable(&key, turn.store) {
+                    Err(StoreError::Damaged(_)) => {
+                        self.cannot_read(&key, turn);
+                        continue;
+                    }
+                    Ok(Some(record)) => {
+                        let (head, body) = record.encode();
+                        let record = crate::message::peer::Record { head, body };
+                        Data::Replicate { key, record, hint_for: None }
+                    }
+                    _ => continue,
+                },
+            };
+            self.ask(id, request, with, partition, &message, turn);
+            return Goes::On;
+        }
+        if let Some(from) = compare.from.take() {
+            compare.page_from = from.clone();
+            let limit = super::replica::DIGESTS_PER_PAGE;
+            self.ask(id, request, with, partition, &Data::Digests { from, limit }, turn);
+            return Goes::On;
+        }
+        if !compare.asked_hints {
+            compare.asked_hints = true;
+            self.ask(id, request, with, partition, &Data::CountHints, turn);
+            return Goes::On;
+        }
+        // What was fetched is in a batch under way; the slot is no better before that is durable.
+        compare.waiting_for_disk = true;
+        turn.outbox.when_durable(Release::Stored { request: id, epoch: request.epoch });
+        Goes::On
+    }
+
+    /// Everything that a comparison brought is durable: it is over.
+    pub(super) fn compare_stored(&mut self, request: &Request, turn: &mut Turn) {
+        let Work::Compare(compare) = &request.work else { return };
+        self.doubts_merged(&compare.merged, compare.with, turn);
+        match compare.hints {
+            Some(0) => self.slots.hint_free(compare.with),
+            Some(_) => {}
+            None => {
+                self.counters.sync_rounds += 1;
+                if !compare.source_rebuilding {
+                    self.slots.merged(compare.partition, compare.with);
+                }
+            }
+        }
+        self.go_on_comparing(turn);
+    }
+
+    /// The other owner's page of digests.
+    pub(super) fn compare_page(
+        &mut self,
+        request: &mut Request,
+        theirs: Vec<(Bytes, u128)>,
+        next: Option<Bytes>,
+        rebuilding: bool,
+        turn: &mut Turn,
+    ) {
+        let Work::Compare(compare) = &mut request.work else { return };
+        compare.source_rebuilding |= rebuilding;
+        if next.as_ref().is_some_and(|next| *next <= compare.page_from) {
+            // It would never end.
+            compare.failed = true;
+            return;
+        }
+        let (partition, with) = (compare.partition, compare.with);
+        let end = next.clone().unwrap_or_else(|| key::partition_range(partition).1);
+        let Ok(mine) = self.digests_between(partition, &compare.page_from, &end, turn) else {
+            compare.failed = true;
+            return;
+        };
+        let theirs: BTreeMap<Bytes, u128> = theirs.into_iter().collect();
+        for key in self.doubts.between(&compare.page_from, &end) {
+            match theirs.get(key) {
+                // It has never had it, or has lost that with all else.
+                None => compare.merged.push((key.clone(), !rebuilding)),
+                Some(0) => compare.merged.push((key.clone(), false)),
+                Some(_) => {}
+            }
+        }
+        let mut lost = Vec::new();
+        for (key, digest) in theirs.iter().filter(|(key, _)| self.is_shared(key, partition, with)) {
+            if *digest == 0 {
+                lost.push(key.clone());
+                compare.todo.push_back(Todo::Push(key.clone()));
+            } else if mine.get(key) != Some(digest) {
+                compare.todo.push_back(Todo::Fetch(key.clone()));
+            }
+        }
+        for key in mine.keys().filter(|key| !theirs.contains_key(*key)) {
+            if self.is_shared(key, partition, with) {
+                compare.todo.push_back(Todo::Push(key.clone()));
+            }
+        }
+        compare.from = next;
+        if self.slots.is_rebuilding(partition) {
+            // All else of the slot may be complete before these are.
+            for key in lost.iter().filter(|key| !self.doubts.contains(key)).collect::<Vec<_>>() {
+                self.doubt(key, turn);
+            }
+        }
+    }
+
+    /// The other owner cannot read the item that it was asked for: it goes on with the rest.
+    pub(super) fn cannot_fetch(&mut self, request: &mut Request, from: NodeId, turn: &mut Turn) {
+        request.sent.retain(|sent| sent.to != from);
+        let Work::Compare(compare) = &mut request.work else { return };
+        let Some(key) = compare.fetching.take() else {
+            compare.failed = true;
+            return;
+        };
+        compare.merged.push((key.clone(), false));
+        if self.slots.is_rebuilding(compare.partition) && !self.doubts.contains(&key) {
+            self.doubt(&key, turn);
+        }
+    }
+
+    fn digests_between(
+        &self,
+        partition: PartitionId,
+        from: &Bytes,
+        end: &Bytes,
+        turn: &Turn,
+    ) -> Result<BTreeMap<Bytes, u128>, StoreError> {
+        let mut mine = BTreeMap::new();
+        let mut from = Some(from.clone());
+        while let Some(at) = from.take().filter(|at| at < end) {
+            let (page, next) =
+                self.digests(partition, &at, super::replica::DIGESTS_PER_PAGE, turn)?;
+            from = next;
+            for (key, digest) in page {
+                if key >= *end {
+                    return Ok(mine);
+                }
+                mine.insert(key, digest);
+            }
+        }
+        Ok(mine)
+    }
+
+    /// Whether both nodes own this item: the bucket may have fewer replicas than the slot has owners.
+    fn is_shared(&self, key: &[u8], partition: PartitionId, with: NodeId) -> bool {
+        let Some(item) = key::parse_item(key).filter(|item| item.partition == partition) else {
+            return false;
+        };
+        let Some(bucket) = self.buckets_by_id.get(&item.bucket.0) else { return false };
+        let list = self.view.agreement.layout.preference_list(partition, bucket.settings.n);
+        [with, self.view.me].into_iter().all(|node| list.role(node) == Role::Primary)
+    }
+
+    /// An item that differs: joined here, and pushed back where the other one lacks something.
+    pub(super) fn fetched(&mut self, request: &mut Request, holding: Holding, turn: &mut Turn) {
+        let Work::Compare(compare) = &mut request.work else { return };
+        let Some(key) = compare.fetching.take() else { return };
+        if self.doubts.contains(&key) {
+            compare.merged.push((key.clone(), !holding.rebuilding));
+        }
+        let Some(theirs) = holding.record else { return };
+        if self.disk.is_some() {
+            compare.failed = true;
+            return;
+        }
+        let mine = match self.pending.latest(&key, turn.store) {
+            Ok(mine) => mine,
+            // What the other one holds is written over it.
+            Err(StoreError::Damaged(_)) if self.cannot_read(&key, turn) => None,
+            Err(_) => {
+                compare.failed = true;
+                return;
+            }
+        };
+        let digest = theirs.siblings.digest();
+        let joined = match mine {
+            None => crate::version::Record { local: None, ..theirs },
+            Some(mut mine) => {
+                if !mine.join(&theirs).changed() {
+                    if mine.siblings.digest() != digest {
+                        compare.todo.push_front(Todo::Push(key));
+                    }
+                    return;
+                }
+                mine
+            }
+        };
+        self.counters.sync_items += 1;
+        let differs = joined.siblings.digest() != digest;
+        let with = compare.with;
+        let partition = compare.partition;
+        if differs && let Some(to) = self.address(with) {
+            let (head, body) = joined.encode();
+            let record = crate::message::peer::Record { head, body };
+            let message = Data::Replicate { key: key.clone(), record, hint_for: None };
+            turn.outbox.send_data(to, Class::Background, partition, 0, 0, &message);
+        }
+        self.stage(key, Some(joined), None, turn);
+    }
+}

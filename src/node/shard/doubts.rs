@@ -1,0 +1,174 @@
+//! Records that lie here and cannot be read: rot, found while the node runs.
+//!
+//! ```text
+//!   A: k ▒▒▒  in doubt ─► compared with B, C: k is fetched, whatever the digests say ─► joined, durable
+//!             its answers about k do not count towards R ……………………………………………… until enough have been
+//! ```
+//!
+//! The index still has k's vector and digest, so that nothing *looks* different; the values are gone. What
+//! is written over k before it has been fetched holds less than this node once acknowledged, and readable or
+//! not, it proves nothing about k. So the doubt is about the key, it is durable, and it ends when k has been
+//! merged from as many other owners as a rebuilding slot needs. All other keys of the slot are intact and
+//! count as before: were the whole slot in doubt, two rotten records on two nodes would wait for each other.
+
+use super::{Shard, Turn};
+use crate::id::{NodeId, PartitionId};
+use crate::store::{Change, Store, StoreError, key};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+/// Under which of the node's own keys the doubts are.
+const PREFIX: &str = "unreadable/";
+/// The most doubts. Beyond it a record that cannot be read is not written over either: a disk that is
+/// rotten throughout wants to be replaced.
+const DOUBTS: usize = 1024;
+
+#[derive(Clone, Debug, Default)]
+struct Merged {
+    /// Owners that gave all they ever had of it.
+    sure: BTreeSet<NodeId>,
+    /// Owners that cannot read theirs either, or are not complete: they gave what there is.
+    unsure: BTreeSet<NodeId>,
+}
+
+/// See the module's picture.
+#[derive(Debug, Default)]
+pub(super) struct Doubts {
+    items: BTreeMap<Bytes, Merged>,
+}
+
+impl Doubts {
+    /// What an earlier life has noted.
+    pub fn open(store: &dyn Store) -> Result<Doubts, StoreError> {
+        let prefix = key::meta(PREFIX);
+        let noted = store.scan(&prefix, &key::after_prefix(&prefix), DOUBTS)?;
+        let items = noted.iter().map(|(note, _)| (note.slice(prefix.len()..), Merged::default()));
+        Ok(Doubts { items: items.collect() })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// How many there are of a partition.
+    pub fn count(&self, partition: PartitionId) -> usize {
+        let (from, to) = key::partition_range(partition);
+        self.between(&from, &to).count()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Whether what is here of this item proves nothing.
+    pub fn contains(&self, item: &[u8]) -> bool {
+        self.items.contains_key(item)
+    }
+
+    /// The items in doubt of a range.
+    pub fn between(&self, from: &[u8], to: &[u8]) -> impl Iterator<Item = &Bytes> {
+        let range = (Bound::Included(from), Bound::Excluded(to));
+        let items = (from < to).then(|| self.items.range::<[u8], _>(range));
+        items.into_iter().flatten().map(|(item, _)| item)
+    }
+
+    /// Whether there is one in this partition that has not been merged from `source`.
+    pub fn wants(&self, partition: PartitionId, source: NodeId) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let (from, to) = key::partition_range(partition);
+        let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
+        self.items
+            .range::<[u8], _>(range)
+            .any(|(_, m)| !m.sure.contains(&source) && !m.unsure.contains(&source))
+    }
+
+    fn merged(&mut self, item: &[u8], source: NodeId, sure: bool) {
+        if let Some(merged) = self.items.get_mut(item) {
+            if sure { &mut merged.sure } else { &mut merged.unsure }.insert(source);
+        }
+    }
+}
+
+impl Shard {
+    /// A record cannot be read here. False: it must not be written over.
+    pub(super) fn cannot_read(&mut self, item: &Bytes, turn: &mut Turn) -> bool {
+        self.counters.reject("store", "unreadable");
+        self.doubt(item, turn)
+    }
+
+    /// What is here of this item proves nothing from now on, until it has been merged.
+    pub(super) fn doubt(&mut self, item: &Bytes, turn: &mut Turn) -> bool {
+        if let Some(merged) = self.doubts.items.get_mut(item) {
+            // Should it have rotted twice.
+            *merged = Merged::default();
+            return true;
+        }
+        if self.sources_of(item).is_none_or(|sources| sources.others.is_empty()) {
+            // Nobody else has it for this node's slot.
+            return true;
+        }
+        if self.doubts.len() >= DOUBTS {
+            return false;
+        }
+        self.doubts.items.insert(item.clone(), Merged::default());
+        self.sync.look(turn.now.instant);
+        if self.disk.is_none() {
+            let (head, body) = (Bytes::new(), Bytes::new());
+            turn.outbox.persist(Change::Put { key: note(item), head, body });
+        }
+        true
+    }
+
+    /// These items have been merged from `source`, durably; whether for sure.
+    pub(super) fn doubts_merged(
+        &mut self,
+        merged: &[(Bytes, bool)],
+        source: NodeId,
+        turn: &mut Turn,
+    ) {
+        for (item, sure) in merged {
+            self.doubts.merged(item, source, *sure);
+            let (Some(sources), Some(merged)) =
+                (self.sources_of(item), self.doubts.items.get(item))
+            else {
+                continue;
+            };
+            let sure = sources.others.iter().filter(|other| merged.sure.contains(other)).count();
+            let gave =
+                |other: &NodeId| merged.sure.contains(other) || merged.unsure.contains(other);
+            // Once all have given what they can, there is nothing left to wait for.
+            if (sure >= sources.enough || sources.others.iter().all(gave)) && self.disk.is_none() {
+                self.doubts.items.remove(item);
+                turn.outbox.persist(Change::Erase { key: note(item) });
+            }
+        }
+    }
+
+    /// From whom an item of this node's slot can be merged; `None` when it owns nothing of it.
+    fn sources_of(&self, item: &[u8]) -> Option<Sources> {
+        let parsed = key::parse_item(item)?;
+        let settings = &self.buckets_by_id.get(&parsed.bucket.0)?.settings;
+        let list = self.view.agreement.layout.preference_list(parsed.partition, settings.n);
+        let me = self.view.me;
+        list.owners().find(|owner| *owner == me)?;
+        let n = list.owners().len();
+        let w = usize::from(settings.w.unwrap_or(settings.n / 2 + 1));
+        let enough = n.saturating_sub(1).min((n + 1).saturating_sub(w));
+        Some(Sources { others: list.owners().filter(|owner| *owner != me).collect(), enough })
+    }
+}
+
+/// The other owners of an item, and how many of them must be merged.
+struct Sources {
+    others: Vec<NodeId>,
+    enough: usize,
+}
+
+fn note(item: &[u8]) -> Bytes {
+    [&key::meta(PREFIX)[..], item].concat().into()
+}

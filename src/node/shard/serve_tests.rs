@@ -1,0 +1,50 @@
+//! What is let in.
+
+use super::super::testing::{Lone, agreement, view};
+use super::*;
+use crate::message::client::Reply;
+use crate::node::{ConnectionId, Limits};
+use crate::ring::BucketSettings;
+use crate::version::OperationId;
+
+fn put(number: u64, bytes: usize) -> Request {
+    Request::Put {
+        item: Item {
+            bucket: "b".into(),
+            key: number.to_be_bytes().to_vec().into(),
+            sort: Bytes::new(),
+        },
+        quorum: QuorumRequest::default(),
+        value: Some(vec![0; bytes].into()),
+        context: String::new(),
+        operation: OperationId { session: 1, sequence: number },
+        expires_at: None,
+    }
+}
+
+#[test]
+fn values_under_way_have_a_budget_of_bytes_however_few_the_requests() {
+    let value = 64 << 10;
+    let limits = Limits { value_bytes: value, ..Limits::default() };
+    let members = [1, 2, 3, 4, 5];
+    let mut lone = Lone::open_with(view(agreement(&members, 3, BucketSettings::new(3))), limits);
+    let ask = |lone: &mut Lone, number: u64| {
+        lone.turn(|shard, turn| {
+            shard.serve_client(ConnectionId(1), number, 0, put(number, value), turn)
+        });
+    };
+    // Nobody answers: some wait here for their quorum, and some for the owner that they went to.
+    let fit = (limits.bytes_in_flight() / value) as u64;
+    for number in 0..fit {
+        ask(&mut lone, number);
+    }
+    assert!(lone.replies.is_empty(), "there is room: {:?}", lone.replies);
+    assert_eq!(lone.shard.requests.bytes(), limits.bytes_in_flight());
+    ask(&mut lone, fit);
+    assert!(matches!(&lone.replies[..], [Reply::Failed(Error::Overloaded(_))]));
+    lone.run_for(6_000);
+    assert_eq!(lone.shard.requests.bytes(), 0, "what is over holds nothing");
+    lone.replies.clear();
+    ask(&mut lone, fit + 1);
+    assert!(lone.replies.is_empty());
+}

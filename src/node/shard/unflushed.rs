@@ -1,0 +1,120 @@
+//! What was handed to the disk and is not durable yet: the store shows the state before it.
+//!
+//! ```text
+//!   turn 7   stage k, v1   staged ──commit──► 41 … durable ──► forgotten: the store shows v1
+//!   turn 8   stage k, v2   takes v1's place ─► 42 …           stays until 42 is durable
+//! ```
+//!
+//! What it holds is bounded by what is on its way to the disk, however long the node is busy.
+
+use crate::store::CommitNumber;
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+
+#[derive(Clone, Debug)]
+struct Entry<V> {
+    value: V,
+    /// `None`: staged in the turn that is under way.
+    number: Option<CommitNumber>,
+}
+
+/// The newest state of store keys, as far as the store does not show it yet. See the module's picture.
+#[derive(Debug)]
+pub(super) struct Unflushed<V> {
+    entries: BTreeMap<Bytes, Entry<V>>,
+    staged: Vec<Bytes>,
+    committed: VecDeque<(CommitNumber, Vec<Bytes>)>,
+}
+
+impl<V> Default for Unflushed<V> {
+    fn default() -> Self {
+        let (entries, staged, committed) = Default::default();
+        Unflushed { entries, staged, committed }
+    }
+}
+
+impl<V> Unflushed<V> {
+    /// What is on its way for this key.
+    pub fn get(&self, key: &[u8]) -> Option<&V> {
+        self.entries.get(key).map(|entry| &entry.value)
+    }
+
+    /// Everything that is on its way, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &V)> {
+        self.entries.iter().map(|(key, entry)| (key, &entry.value))
+    }
+
+    /// Whether nothing is on its way.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.committed.is_empty()
+    }
+
+    /// The newest state of a key from now on; the caller has put the change into the batch.
+    pub fn stage(&mut self, key: Bytes, value: V) {
+        self.entries.insert(key.clone(), Entry { value, number: None });
+        self.staged.push(key);
+    }
+
+    /// What was staged is in this batch.
+    pub fn committed(&mut self, number: CommitNumber) {
+        let staged = std::mem::take(&mut self.staged);
+        for key in &staged {
+            if let Some(entry) = self.entries.get_mut(key) {
+                entry.number = Some(number);
+            }
+        }
+        if !staged.is_empty() {
+            self.committed.push_back((number, staged));
+        }
+    }
+
+    /// The store shows everything up to here.
+    pub fn durable(&mut self, number: CommitNumber) {
+        while self.committed.front().is_some_and(|(at, _)| *at <= number) {
+            let Some((at, keys)) = self.committed.pop_front() else { break };
+            for key in keys {
+                if self.entries.get(&key).is_some_and(|entry| entry.number == Some(at)) {
+                    self.entries.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// The batch under way was refused. What an earlier batch is still bringing to the disk for the same
+    /// keys cannot be named here any more: the caller stores nothing until all of those are durable.
+    pub fn forget_staged(&mut self) {
+        for key in std::mem::take(&mut self.staged) {
+            self.entries.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_known_until_its_newest_change_is_durable_and_no_longer() {
+        let mut unflushed = Unflushed::default();
+        let key = Bytes::from_static(b"k");
+        unflushed.stage(key.clone(), 1);
+        unflushed.committed(CommitNumber(41));
+        unflushed.stage(key.clone(), 2);
+        unflushed.durable(CommitNumber(41));
+        assert_eq!(unflushed.get(&key), Some(&2), "the store shows 1");
+        unflushed.committed(CommitNumber(42));
+        unflushed.durable(CommitNumber(42));
+        assert_eq!((unflushed.get(&key), unflushed.is_empty()), (None, true));
+    }
+
+    #[test]
+    fn what_was_refused_is_forgotten() {
+        let mut unflushed = Unflushed::default();
+        unflushed.stage(Bytes::from_static(b"a"), ());
+        unflushed.committed(CommitNumber(1));
+        unflushed.stage(Bytes::from_static(b"b"), ());
+        unflushed.forget_staged();
+        assert_eq!(unflushed.iter().count(), 1);
+        assert!(!unflushed.is_empty());
+    }
+}
