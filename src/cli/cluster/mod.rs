@@ -10,6 +10,7 @@
 //! * Only a cluster that was never founded is founded, once, by n1, before any other node starts. From
 //!   then on every node joins, n1 too: after `wipe 1` it must not found a second cluster.
 
+mod acquainted;
 mod layout;
 mod start;
 mod status;

@@ -1,5 +1,6 @@
-//! Starting nodes and waiting until they are ready: conditions with a limit, never a nap.
+//! Starting nodes and waiting until they are ready and have met: conditions with a limit, never a nap.
 
+use super::acquainted;
 use super::layout::Cluster;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::local::{Lifetime, LocalNode, ProcessState, Start};
@@ -90,6 +91,8 @@ pub(super) async fn start(mut cluster: Cluster, limit: Duration) -> Result<()> {
     }
     let bar = progress::spinner("starting");
     all_ready(&mut waiting, deadline, &bar).await?;
+    let met: Vec<LocalNode> = waiting.iter().map(|started| started.node.clone()).collect();
+    let seen = acquainted::all_met(&met, deadline, &bar).await;
     bar.finish_and_clear();
     for Started { node, child } in &waiting {
         let pid = node.process().pid().map_or(0, |pid| pid.as_raw_pid());
@@ -99,7 +102,11 @@ pub(super) async fn start(mut cluster: Cluster, limit: Duration) -> Result<()> {
             node.name, node.native, node.http
         ))?;
     }
-    Ok(())
+    seen?;
+    match met.len() {
+        1 => Ok(()),
+        several => say(format!("all {several} see each other alive")),
+    }
 }
 
 async fn all_ready(nodes: &mut [Started], deadline: Instant, bar: &ProgressBar) -> Result<()> {

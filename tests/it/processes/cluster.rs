@@ -143,8 +143,6 @@ impl Cluster {
             let started = cluster.command(&["start", "--nodes", &count, "--base-port", &port]);
             match started {
                 Ok(_) => {
-                    // Ready is to be let in; that all have met takes gossip a moment more.
-                    cluster.all_alive().await;
                     cluster._machine = machine;
                     return cluster;
                 }
