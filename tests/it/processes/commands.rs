@@ -117,32 +117,10 @@ fn ranges(user: &User) {
 }
 
 fn buckets(user: &User) {
-    user.ok(&[
-        "bucket",
-        "create",
-        "settings",
-        "--n",
-        "3",
-        "--w",
-        "3",
-        "--r",
-        "1",
-        "--conflict",
-        "lww",
-    ]);
-    user.ok(&[
-        "bucket",
-        "create",
-        "settings",
-        "--n",
-        "3",
-        "--w",
-        "3",
-        "--r",
-        "1",
-        "--conflict",
-        "lww",
-    ]);
+    let settings = ["--n", "3", "--w", "3", "--r", "1", "--conflict", "lww"];
+    for _ in ["first", "again"] {
+        user.ok(&[&["bucket", "create", "settings"][..], &settings].concat());
+    }
     user.fails(&["bucket", "create", "wrong", "--w", "9"], "invalid");
     user.fails(&["bucket", "get", "nothing"], "not_found");
     let bucket = user.json(&["bucket", "get", "settings"]);
