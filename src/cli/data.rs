@@ -9,11 +9,9 @@ use super::failure::{Failure, Result};
 use super::look;
 use super::output::{Format, base64, json, raw, say, show, table};
 use crate::client::{Bytes, Context, Info, ScanItem, Version, Written};
-use crate::time::WallClock;
 use comfy_table::Table;
 use serde_json::{Value, json};
 use std::io::IsTerminal;
-use std::time::{Duration, SystemTime};
 
 /// Puts what the command line says of the quorum on a request; `$count` is `r` or `w`.
 macro_rules! with_quorum {
@@ -38,26 +36,18 @@ fn keys(item: &ItemArgs, spelling: Spelling) -> Result<(Bytes, Bytes)> {
 
 /// `quorate put BUCKET KEY VALUE`.
 pub(super) async fn put(args: PutArgs) -> Result<()> {
+    // Better no write than one that its writer believes to end by itself.
+    if args.ttl.is_some() {
+        let next = "leave it out, and delete the item when it is due";
+        return Err(Failure::new("invalid", "--ttl: nothing expires yet in this version", next));
+    }
     let request = &args.request;
     let (key, sort) = keys(&args.item, request.spelling)?;
     let context = context(args.context.as_deref())?;
     let value = request.spelling.value(&args.value)?;
     let client = connect(&request.target).await?;
     let put = client.put(args.item.bucket, key, value).sort(sort).context(&context);
-    let mut put = with_quorum!(put, &request.quorum, w);
-    if let Some(ttl) = args.ttl {
-        put = put.expires_at(WallClock(now_ms().saturating_add(millis(ttl))));
-    }
-    written(&put.await?, request.print.output)
-}
-
-/// Milliseconds since 1970.
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis)
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    written(&with_quorum!(put, &request.quorum, w).await?, request.print.output)
 }
 
 /// `quorate delete BUCKET KEY`.

@@ -18,7 +18,7 @@ pub(in crate::cli) struct PutArgs {
     /// Context of an earlier read or write: what it saw is replaced
     #[arg(long, value_name = "T")]
     pub context: Option<String>,
-    /// Expires after this long, as 15m or 7d
+    /// Not yet: nothing expires in this version, and a write that asks for it is refused
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     pub ttl: Option<Duration>,
     #[command(flatten)]
