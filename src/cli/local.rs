@@ -11,13 +11,14 @@
 //!   sent to one, its command line must name this node's own `node.toml`.
 
 use super::failure::{About, Failure, Result};
-use rustix::process::{Pid, Signal, kill_process};
+use super::process::Process;
+use rustix::process::{Pid, Signal};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a process may take to be gone after SIGKILL.
 const GONE_LIMIT: Duration = Duration::from_secs(10);
@@ -207,41 +208,49 @@ impl LocalNode {
         }
     }
 
+    /// Its process, if it lives.
+    fn open(&self) -> Result<Option<Process>> {
+        let Some(pid) = self.process().pid() else { return Ok(None) };
+        let opened = Process::open(pid).about(format!("cannot watch {}", self.name))?;
+        // Between the look and the opening the number may have come to be another's.
+        Ok(opened.filter(|_| self.process().pid() == Some(pid)))
+    }
+
+    fn send(&self, process: &Process, signal: Signal) -> Result<bool> {
+        process.signal(signal).about(format!("cannot signal {}", self.name))
+    }
+
     /// Sends a signal, if there is anybody to hear it. Returns whether there was.
     pub fn signal(&self, signal: Signal) -> Result<bool> {
-        let Some(pid) = self.process().pid() else { return Ok(false) };
-        match kill_process(pid, signal) {
-            Ok(()) => Ok(true),
-            Err(rustix::io::Errno::SRCH) => Ok(false),
-            Err(error) => Err(Failure::new(
-                "io",
-                format!("cannot signal {} (pid {}): {error}", self.name, pid.as_raw_pid()),
-                "check whose process it is",
-            )),
-        }
+        self.open()?.map_or(Ok(false), |process| self.send(&process, signal))
     }
 
     /// SIGKILL, and waits until the process is gone. Returns whether there was one.
     pub fn kill(&self) -> Result<bool> {
-        let was_up = self.signal(Signal::KILL)?;
-        self.wait_gone(GONE_LIMIT)?;
-        Ok(was_up)
+        let Some(process) = self.open()? else { return Ok(false) };
+        let was_up = self.send(&process, Signal::KILL)?;
+        if self.is_gone(&process, GONE_LIMIT)? {
+            return Ok(was_up);
+        }
+        Err(Failure::new(
+            "timeout",
+            format!("{} is still there after {} s", self.name, GONE_LIMIT.as_secs()),
+            "look into its log, or kill it",
+        ))
     }
 
-    /// Waits until the process is gone.
-    pub fn wait_gone(&self, limit: Duration) -> Result<()> {
-        let deadline = Instant::now() + limit;
-        while self.process() != ProcessState::Down {
-            if Instant::now() > deadline {
-                return Err(Failure::new(
-                    "timeout",
-                    format!("{} is still there after {} s", self.name, limit.as_secs()),
-                    "look into its log, or kill it",
-                ));
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(())
+    /// Asks it to end in order. Returns whom to wait for, if there is somebody.
+    pub fn end(&self) -> Result<Option<Process>> {
+        let Some(process) = self.open()? else { return Ok(None) };
+        self.send(&process, Signal::TERM)?;
+        // A paused process cannot hear that it should end.
+        self.send(&process, Signal::CONT)?;
+        Ok(Some(process))
+    }
+
+    /// Waits until its process is gone. False: it is still there.
+    pub fn is_gone(&self, process: &Process, limit: Duration) -> Result<bool> {
+        process.ended(limit).about(format!("cannot wait for {}", self.name))
     }
 
     /// The last lines of its log.
@@ -284,6 +293,7 @@ fn process_letter(pid: Pid) -> Option<char> {
 mod tests {
     use super::*;
     use crate::config::ServerConfig;
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
 
     fn node(dir: &Path) -> LocalNode {
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
@@ -338,28 +348,28 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let node = node(dir.path());
         // A shell that runs a script named `serve`, with the arguments of this node.
-        fs::write(dir.path().join("serve"), "read _\n").unwrap();
+        fs::write(dir.path().join("serve"), "echo begun; read _\n").unwrap();
         let mut child = Command::new("sh")
             .current_dir(dir.path())
             .arg("serve")
             .arg("--config")
             .arg(node.config())
             .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         fs::write(node.dir.join("pid"), child.id().to_string()).unwrap();
-        let settle = |wanted: &str| {
-            let deadline = Instant::now() + Duration::from_secs(5);
-            while node.process().name() != wanted {
-                assert!(Instant::now() < deadline, "not {wanted}: {:?}", node.process());
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        };
-        settle("up");
+        // It has our command line once it runs, a moment after it was made.
+        child.stdout.take().unwrap().read_exact(&mut [0; 6]).unwrap();
+        assert_eq!(node.process().name(), "up");
+        let pid = Pid::from_child(&child);
+        let told = |what| assert!(waitid(WaitId::Pid(pid), what).unwrap().is_some());
         assert!(node.signal(Signal::STOP).unwrap());
-        settle("paused");
+        told(WaitIdOptions::STOPPED);
+        assert_eq!(node.process().name(), "paused");
         assert!(node.signal(Signal::CONT).unwrap());
-        settle("up");
+        told(WaitIdOptions::CONTINUED);
+        assert_eq!(node.process().name(), "up");
         assert!(node.kill().unwrap());
         assert_eq!(node.process(), ProcessState::Down, "a zombie is no node");
         child.wait().unwrap();

@@ -169,9 +169,9 @@ fn partitions_table(answer: &Value) -> Table {
 /// `quorate locate BUCKET KEY`.
 pub(super) async fn locate(args: LocateArgs) -> Result<()> {
     let item = Item {
-        bucket: args.bucket,
-        key: args.spelling.bytes("key", &args.key)?,
-        sort: args.spelling.optional("sort key", args.sort.as_deref())?,
+        key: args.spelling.bytes("key", &args.item.key)?,
+        sort: args.spelling.optional("sort key", args.item.sort.as_deref())?,
+        bucket: args.item.bucket,
     };
     let answer = ask(&args.look.target, Inspect::Locate(item)).await?;
     if args.look.print.output == Format::Json {

@@ -19,6 +19,7 @@ mod local;
 mod look;
 mod output;
 mod probe;
+mod process;
 mod progress;
 mod serve;
 mod sim;

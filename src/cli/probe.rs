@@ -2,13 +2,12 @@
 //!
 //! A whole HTTP client for four questions on loopback would be a guest larger than the house.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 /// How long a node on this machine may take to answer: a paused process still accepts connections.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
@@ -73,17 +72,19 @@ fn reason(body: &str) -> String {
 ///
 /// # Errors
 /// The last reason, when the time is over.
-pub(super) async fn until<T, F, L>(limit: Duration, mut look: L) -> Result<T, String>
-where
-    L: FnMut() -> F,
-    F: Future<Output = Result<T, String>>,
-{
+pub(super) async fn until<T>(
+    limit: Duration,
+    mut look: impl AsyncFnMut() -> Result<T, String>,
+) -> Result<T, String> {
     let deadline = Instant::now() + limit;
+    let mut again = interval(LOOK_AGAIN);
+    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        again.tick().await;
         match look().await {
             Ok(found) => return Ok(found),
             Err(reason) if Instant::now() >= deadline => return Err(reason),
-            Err(_) => sleep(LOOK_AGAIN).await,
+            Err(_) => {}
         }
     }
 }
@@ -114,13 +115,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waiting_ends_when_it_holds_or_when_the_time_is_over() {
         let mut looks = 0;
-        let found = until(Duration::from_secs(1), || {
+        let found = until(Duration::from_secs(1), async || {
             looks += 1;
-            let found = looks == 3;
-            async move { if found { Ok(looks) } else { Err("not yet".to_string()) } }
+            if looks == 3 { Ok(looks) } else { Err("not yet".to_string()) }
         });
         assert_eq!(found.await, Ok(3));
-        let never = until(Duration::from_secs(1), || async { Err::<(), _>("no".to_string()) });
+        let never = until(Duration::from_secs(1), async || Err::<(), _>("no".to_string()));
         assert_eq!(never.await, Err("no".to_string()));
     }
 }

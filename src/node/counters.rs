@@ -1,5 +1,6 @@
 //! What a node counts: plain numbers, read by whoever shows them.
 
+use crate::store::Stats;
 use std::collections::BTreeMap;
 
 /// The upper bounds of the buckets of a request's duration, in microseconds.
@@ -82,6 +83,8 @@ pub struct Counters {
     pub rejected: BTreeMap<(&'static str, &'static str), u64>,
     /// Members by state.
     pub members: BTreeMap<&'static str, u64>,
+    /// What the store holds; zeros until the driver that owns it says more.
+    pub store: Stats,
 }
 
 impl Counters {

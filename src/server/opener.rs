@@ -103,7 +103,7 @@ impl Machine for RealNode {
     }
 
     fn counters(&self) -> Counters {
-        self.node.counters()
+        Counters { store: self.node.store().stats(), ..self.node.counters() }
     }
 
     fn readiness(&self) -> Result<(), String> {

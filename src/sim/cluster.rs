@@ -34,6 +34,8 @@ struct Member {
     zone: String,
     wall_offset_ms: i64,
     paused: bool,
+    /// What came while it was paused: it waits in the kernel's buffers.
+    unread: Vec<(u64, u64, Delivery)>,
     woken: Option<Instant>,
     sync_due: bool,
     sync_held: bool,
@@ -104,6 +106,7 @@ impl Cluster {
             zone: String::new(),
             wall_offset_ms: 0,
             paused: false,
+            unread: Vec::new(),
             woken: None,
             sync_due: false,
             sync_held: false,
@@ -167,6 +170,7 @@ impl Cluster {
         member.life += 1;
         member.woken = None;
         member.paused = false;
+        member.unread.clear();
         member.sync_due = false;
         member.sync_held = false;
         member.store.crash(survivors);
@@ -212,7 +216,11 @@ impl Cluster {
 
     /// Lets a paused process go on.
     pub fn resume(&mut self, number: usize) {
-        self.members[number - 1].paused = false;
+        let member = &mut self.members[number - 1];
+        member.paused = false;
+        for (sequence, life, delivery) in member.unread.drain(..) {
+            self.heap.insert((self.now, sequence), (number, life, delivery));
+        }
         self.wake(number, self.now);
     }
 
@@ -345,12 +353,9 @@ impl Cluster {
             return;
         }
         if member.paused {
-            // It waits in the kernel's buffers.
-            if !matches!(delivery, Delivery::Wake) {
-                let later = self.now + Duration::from_millis(1);
-                self.heap.insert((later, sequence), (number, life, delivery));
-            } else {
-                member.woken = None;
+            match delivery {
+                Delivery::Wake => member.woken = None,
+                other => member.unread.push((sequence, life, other)),
             }
             return;
         }

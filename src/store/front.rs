@@ -5,7 +5,7 @@
 //!   get, scan   overlay, else index, else (the body) the log
 //! ```
 
-use super::disk::{Disk, DiskFile};
+use super::disk::DiskFile;
 use super::index::{Index, Located};
 use super::log::segment_name;
 use super::options::Stats;
@@ -30,7 +30,6 @@ const BATCH_LIMIT: usize = 1 << 30;
 /// What the node's thread holds of a store.
 pub(crate) struct Front {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) disk: Arc<dyn Disk>,
     pub(crate) index: Arc<dyn Index>,
     /// The number of the last batch that was taken.
     last: CommitNumber,
@@ -54,7 +53,6 @@ struct OpenSegment {
 impl Front {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        disk: Arc<dyn Disk>,
         index: Arc<dyn Index>,
         durable: CommitNumber,
         sequence: u64,
@@ -62,7 +60,7 @@ impl Front {
         shared.published_upto.store(sequence, Ordering::Release);
         let (overlay, segments) = (Overlay::default(), BTreeMap::new());
         let view = RefCell::new(View { durable, sequence, overlay, segments, reads: 0 });
-        Front { shared, disk, index, last: durable, view }
+        Front { shared, index, last: durable, view }
     }
 
     /// The last number given out.
@@ -103,7 +101,7 @@ impl Front {
             open.last_read = view.reads;
             return Ok(Some(open.file.clone()));
         }
-        let file = match self.disk.open(&segment_name(segment)) {
+        let file = match self.shared.disk.open(&segment_name(segment)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file.map_err(|error| StoreError::Damaged(error.to_string()))?,
         };

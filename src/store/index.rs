@@ -62,6 +62,8 @@ pub(crate) trait Index: Send + Sync {
     fn set_applied(&self, applied: Applied) -> IndexResult<()>;
     /// Returns when everything it was given survives the death of the process.
     fn checkpoint(&self) -> IndexResult<()>;
+    /// Its bytes on the disk.
+    fn size_on_disk(&self) -> IndexResult<u64>;
 }
 
 /// What a scan calls with each key and what it holds.
@@ -170,5 +172,9 @@ impl Index for SledIndex {
 
     fn checkpoint(&self) -> IndexResult<()> {
         guarded(|| self.db.flush()).map(drop)
+    }
+
+    fn size_on_disk(&self) -> IndexResult<u64> {
+        guarded(|| self.db.size_on_disk())
     }
 }

@@ -30,6 +30,8 @@ pub struct Options {
     pub overlay_bytes: u64,
     /// How many bytes of the disk stay free: below, `commit` answers [`Full`](super::StoreError::Full).
     pub reserve_bytes: u64,
+    /// How long what was seen of the free space is believed, while little is written.
+    pub space_check_every: Duration,
     /// sled's cache, in bytes; it uses up to 2.5 times that.
     pub index_cache_bytes: u64,
     /// How often the index is flushed, which bounds what a restart replays.
@@ -47,6 +49,7 @@ impl Default for Options {
             queue_bytes: 64 << 20,
             overlay_bytes: 64 << 20,
             reserve_bytes: 64 << 20,
+            space_check_every: Duration::from_secs(1),
             index_cache_bytes: 64 << 20,
             checkpoint_every: Duration::from_secs(2),
             waker: Arc::new(|| ()),
@@ -68,6 +71,12 @@ pub struct Stats {
     /// Bytes of the records that the index points to. After a crash an estimate, within what one group
     /// of batches changes.
     pub live_bytes: u64,
+    /// How many segments the log has.
+    pub segments: u64,
+    /// Bytes of the index on the disk, as of its last checkpoint.
+    pub index_bytes: u64,
+    /// Bytes that are free on the disk, as of the last look.
+    pub free_bytes: u64,
     /// Bytes of durable batches that the index does not have yet.
     pub backlog_bytes: u64,
     /// Records copied so that their segment could go.

@@ -14,7 +14,6 @@
 //! - a checkpoint of the index is at or past that;
 //! - the directory is synced, after every deletion: so segments also disappear oldest first.
 
-use super::disk::Disk;
 use super::index::Index;
 use super::log::{segment_name, segment_number};
 use super::record::{Place, batches, decode_put};
@@ -38,7 +37,6 @@ const TICK: Duration = Duration::from_millis(100);
 /// Keeps the log short and the index flushed.
 pub(crate) struct Keeper {
     shared: Arc<Shared>,
-    disk: Arc<dyn Disk>,
     index: Arc<dyn Index>,
     state: State,
     stage: Stage,
@@ -88,15 +86,13 @@ struct Pass {
 }
 
 impl Keeper {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        disk: Arc<dyn Disk>,
-        index: Arc<dyn Index>,
-        state: State,
-    ) -> Keeper {
+    pub(crate) fn new(shared: Arc<Shared>, index: Arc<dyn Index>, state: State) -> Keeper {
         shared.oldest_segment.store(state.oldest.into(), Ordering::Release);
         let last_checkpoint = Instant::now();
-        Keeper { shared, disk, index, state, stage: Stage::Idle, checkpointed: 0, last_checkpoint }
+        let keeper =
+            Keeper { shared, index, state, stage: Stage::Idle, checkpointed: 0, last_checkpoint };
+        keeper.measure();
+        keeper
     }
 
     /// The thread: steps until the store is over. Returns what an orderly close goes on with.
@@ -122,9 +118,19 @@ impl Keeper {
         self.last_checkpoint = Instant::now();
         if applied > self.checkpointed {
             match self.index.checkpoint() {
-                Ok(()) => self.checkpointed = applied,
+                Ok(()) => {
+                    self.checkpointed = applied;
+                    self.measure();
+                }
                 Err(error) => drop(self.shared.fail_index(&error)),
             }
+        }
+    }
+
+    /// Notes how large the index is; a number for people only, so an error means an old number.
+    fn measure(&self) {
+        if let Ok(bytes) = self.index.size_on_disk() {
+            self.shared.index_bytes.store(bytes, Ordering::Relaxed);
         }
     }
 
@@ -219,7 +225,7 @@ impl Keeper {
     fn read_oldest(&self) -> Result<Pass, StoreError> {
         let segment = self.shared.oldest_segment.load(Ordering::Acquire) as u32;
         let mut pass = Pass { segment, len: 0, live: VecDeque::new(), damaged: false };
-        let file = match self.disk.open(&segment_name(segment)) {
+        let file = match self.shared.disk.open(&segment_name(segment)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 pass.damaged = true;
                 return Ok(pass);
@@ -278,27 +284,29 @@ impl Keeper {
 
     fn delete(&mut self, pass: &Pass, needed: u64) -> io::Result<()> {
         // Numbers are skipped where a restart left nothing behind.
-        let names = self.disk.list()?;
+        let disk = &*self.shared.disk;
+        let names = disk.list()?;
         let segments = names.iter().filter_map(|name| segment_number(name));
         let next = segments.filter(|segment| *segment > pass.segment).min();
         let next = next.expect("the writer's segment is a later one");
         self.state.oldest = next;
         self.state.floor = needed;
-        self.state.write(&*self.disk)?;
+        self.state.write(disk)?;
         let name = segment_name(pass.segment);
         if pass.damaged {
-            let mut told = state::read_damage(&*self.disk)?;
+            let mut told = state::read_damage(disk)?;
             told.push(format!("segment {} of the log is damaged; it was set aside", pass.segment));
-            state::write_damage(&*self.disk, &told)?;
+            state::write_damage(disk, &told)?;
             if pass.len > 0 {
-                self.disk.rename(&name, &format!("{name}.aside"))?;
+                disk.rename(&name, &format!("{name}.aside"))?;
             }
         } else {
-            self.disk.remove(&name)?;
+            disk.remove(&name)?;
         }
-        self.disk.sync_dir()?;
+        disk.sync_dir()?;
         self.shared.log_bytes.fetch_sub(pass.len, Ordering::Relaxed);
         self.shared.oldest_segment.store(next.into(), Ordering::Release);
+        self.shared.segments.fetch_sub(1, Ordering::Relaxed);
         self.shared.reclaimed.fetch_add(1, Ordering::Relaxed);
         if pass.damaged {
             self.shared.tell_damage();

@@ -86,7 +86,7 @@ pub(crate) enum Request {
 /// Everything that more than one thread touches.
 pub(crate) struct Shared {
     pub(crate) options: Options,
-    disk: Arc<dyn Disk>,
+    pub(crate) disk: Arc<dyn Disk>,
     pub(crate) queue: Mutex<Queue>,
     /// Something changed for the writer: a batch, a request, room in the overlay, the end.
     pub(crate) writer_wakes: Condvar,
@@ -109,6 +109,9 @@ pub(crate) struct Shared {
     pub(crate) unapplied_bytes: AtomicU64,
     pub(crate) log_bytes: AtomicU64,
     pub(crate) live_bytes: AtomicU64,
+    pub(crate) index_bytes: AtomicU64,
+    pub(crate) free_bytes: AtomicU64,
+    pub(crate) segments: AtomicU64,
     /// The oldest segment that still exists.
     pub(crate) oldest_segment: AtomicU64,
     pub(crate) current_segment: AtomicU64,
@@ -147,6 +150,9 @@ impl Shared {
             unapplied_bytes: AtomicU64::new(0),
             log_bytes: AtomicU64::new(0),
             live_bytes: AtomicU64::new(0),
+            index_bytes: AtomicU64::new(0),
+            free_bytes: AtomicU64::new(0),
+            segments: AtomicU64::new(0),
             oldest_segment: AtomicU64::new(0),
             current_segment: AtomicU64::new(0),
             full: AtomicBool::new(false),
@@ -226,6 +232,9 @@ impl Shared {
             syncs: get(&self.syncs),
             log_bytes: get(&self.log_bytes),
             live_bytes: get(&self.live_bytes),
+            segments: get(&self.segments),
+            index_bytes: get(&self.index_bytes),
+            free_bytes: get(&self.free_bytes),
             backlog_bytes: get(&self.unapplied_bytes),
             copies: get(&self.copies),
             reclaimed_segments: get(&self.reclaimed),

@@ -461,4 +461,9 @@ impl Index for ForgetfulIndex {
         state.since.clear();
         Ok(())
     }
+
+    fn size_on_disk(&self) -> IndexResult<u64> {
+        let entries = &lock(&self.inner).entries;
+        Ok(entries.iter().map(|(key, located)| (key.len() + located.head.len()) as u64).sum())
+    }
 }

@@ -14,6 +14,7 @@ use super::applier::Applier;
 use super::disk::{Disk, RealDisk};
 use super::front::Front;
 use super::index::{Applied, Index, IndexResult, SledIndex};
+use super::log::segment_number;
 use super::options::{Options, Stats};
 use super::reclaim::Keeper;
 use super::record::FORMAT_VERSION;
@@ -164,7 +165,7 @@ impl SledStore {
         if !self.front.shared.has_damage.load(Ordering::Acquire) {
             return Vec::new();
         }
-        state::read_damage(&*self.front.disk).unwrap_or_default()
+        state::read_damage(&*self.front.shared.disk).unwrap_or_default()
     }
 
     /// The node has begun a new lineage because of the damage, and that is durable.
@@ -173,7 +174,7 @@ impl SledStore {
     /// The disk refused; the damage will be told again.
     pub fn forget_damage(&mut self) -> Result<(), StoreError> {
         self.front.shared.has_damage.store(false, Ordering::Release);
-        let written = state::write_damage(&*self.front.disk, &[]);
+        let written = state::write_damage(&*self.front.shared.disk, &[]);
         written.map_err(|error| StoreError::Failed(error.to_string()))
     }
 
@@ -215,7 +216,7 @@ impl SledStore {
     /// Everything that the mark speaks of is synced first, sled's files by ourselves: its own flush is
     /// no fdatasync.
     fn mark_clean(self, state: State) -> io::Result<()> {
-        let SledStore { front: Front { shared, disk, index, .. }, .. } = &self;
+        let Front { shared, index, .. } = &self.front;
         let applied = index.applied().map_err(io::Error::other)?.unwrap_or_default();
         index.checkpoint().map_err(io::Error::other)?;
         sync_tree(&self.index_dir)?;
@@ -223,7 +224,7 @@ impl SledStore {
             return Ok(());
         }
         let (sequence, commit) = (applied.sequence, applied.commit);
-        State { clean: true, sequence, commit, ..state }.write(&**disk)
+        State { clean: true, sequence, commit, ..state }.write(&*shared.disk)
     }
 
     /// The number of the last batch that was taken.
@@ -333,8 +334,10 @@ pub(crate) fn start(
     }
     let Recovered { log, applied, lineage, damaged, set_aside, log_bytes, replayed, is_new } =
         recovered;
-    let shared = Arc::new(Shared::new(options, disk.clone()));
+    let segments = disk.list()?.iter().filter(|name| segment_number(name).is_some()).count();
+    let shared = Arc::new(Shared::new(options, disk));
     shared.log_bytes.store(log_bytes, Ordering::Relaxed);
+    shared.segments.store(segments as u64, Ordering::Relaxed);
     let rebuilt = rebuilt && !(is_new && previous.is_none());
     shared.rebuilds.store(rebuilt.into(), Ordering::Relaxed);
     let opened = Opened {
@@ -346,9 +349,9 @@ pub(crate) fn start(
         lineage,
         replayed,
     };
-    let front = Front::new(shared.clone(), disk.clone(), index.clone(), log.commit, log.sequence);
+    let front = Front::new(shared.clone(), index.clone(), log.commit, log.sequence);
     let applier = Applier::new(shared.clone(), index.clone(), applied);
-    let keeper = Keeper::new(shared.clone(), disk, index, now);
+    let keeper = Keeper::new(shared.clone(), index, now);
     let writer = Writer::new(shared, log);
     Ok(Started { front, writer, applier, keeper, opened })
 }

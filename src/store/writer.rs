@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 const GROUP_BYTES: u64 = 8 << 20;
 /// How long to wait before asking a full disk again.
 const FULL_RETRY: Duration = Duration::from_millis(200);
-/// How much is written between two looks at the free space.
+/// How much is written between two looks at the free space at most.
 const SPACE_CHECK_BYTES: u64 = 4 << 20;
 
 /// The writer and what it knows between two groups.
@@ -38,7 +38,9 @@ pub(crate) struct Writer {
     /// A group that found no room, to be tried again.
     stuck: Option<Work>,
     oldest_unsynced: Option<Instant>,
+    /// How much was written since the last look at the free space, and when that was.
     since_space_check: u64,
+    space_checked: Instant,
 }
 
 /// What goes into one group.
@@ -78,6 +80,7 @@ impl Writer {
             stuck: None,
             oldest_unsynced: None,
             since_space_check: 0,
+            space_checked: Instant::now(),
         };
         writer.check_space();
         writer
@@ -194,6 +197,7 @@ impl Writer {
             }
             let segment = u64::from(self.log.end.segment);
             self.shared.current_segment.store(segment, Ordering::Release);
+            self.shared.segments.fetch_add(1, Ordering::Relaxed);
             self.shared.log_bytes.fetch_add(record::BATCH_HEADER as u64, Ordering::Relaxed);
         }
         let before = (self.log.sequence, self.log.commit);
@@ -284,16 +288,19 @@ impl Writer {
         Ok(Step::Blocked)
     }
 
+    /// By the bytes, for we fill the disk; and by the clock, for others do too.
     fn refresh_space(&mut self) {
         let full = self.shared.full.load(Ordering::Acquire);
-        if full || self.since_space_check >= SPACE_CHECK_BYTES {
+        let stale = self.space_checked.elapsed() >= self.shared.options.space_check_every;
+        if full || stale || self.since_space_check >= SPACE_CHECK_BYTES {
             self.check_space();
         }
     }
 
     fn check_space(&mut self) {
-        self.since_space_check = 0;
+        (self.since_space_check, self.space_checked) = (0, Instant::now());
         if let Ok(available) = self.log.disk.available() {
+            self.shared.free_bytes.store(available, Ordering::Relaxed);
             let full = available < self.shared.options.reserve_bytes;
             let was = self.shared.full.swap(full, Ordering::AcqRel);
             if was != full {

@@ -136,6 +136,7 @@ impl Incarnations {
 mod tests {
     use super::*;
     use crate::version::Dot;
+    use crate::version::tests::kit::started;
 
     fn nothing() -> VersionVector {
         VersionVector::new()
@@ -149,12 +150,6 @@ mod tests {
         let vector = knows(local.actor, claimed);
         let chosen = node.continue_or_mint(Some(&local), [&vector, &nothing()], witnessed);
         chosen == Ok(local.actor)
-    }
-
-    fn started(incarnation: u64) -> Incarnations {
-        let mut node = Incarnations::new();
-        node.begin(incarnation);
-        node
     }
 
     fn first_actor(node: &mut Incarnations) -> Local {

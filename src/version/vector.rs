@@ -159,9 +159,10 @@ impl<'de> Deserialize<'de> for VersionVector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::version::tests::kit::dot;
 
     fn vector(entries: &[(u64, u64)]) -> VersionVector {
-        entries.iter().map(|&(a, c)| Dot::new(Actor { incarnation: a, mint: 0 }, c)).collect()
+        entries.iter().map(|&(incarnation, counter)| dot(incarnation, counter)).collect()
     }
 
     #[test]

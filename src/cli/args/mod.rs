@@ -112,12 +112,22 @@ pub(in crate::cli) struct Spelling {
     pub base64: bool,
 }
 
-/// What every request for one item may say.
+/// The name of one item.
 #[derive(Clone, Debug, Args)]
-pub(in crate::cli) struct RequestArgs {
+pub(in crate::cli) struct ItemArgs {
+    /// Bucket; the first write to it creates it
+    pub bucket: String,
+    /// Partition key
+    #[arg(allow_hyphen_values = true)]
+    pub key: String,
     /// Sort key of the item
     #[arg(long, value_name = "S", allow_hyphen_values = true)]
     pub sort: Option<String>,
+}
+
+/// What every request for items may say.
+#[derive(Clone, Debug, Args)]
+pub(in crate::cli) struct RequestArgs {
     #[command(flatten)]
     pub quorum: QuorumArgs,
     #[command(flatten)]

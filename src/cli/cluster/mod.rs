@@ -10,13 +10,14 @@
 //! * Only a cluster that was never founded is founded, once, by n1, before any other node starts. From
 //!   then on every node joins, n1 too: after `wipe 1` it must not found a second cluster.
 
+mod acquainted;
 mod layout;
 mod start;
 mod status;
 
 use super::args::{ClusterArgs, ClusterCommand};
 use super::failure::{About, Failure, Result};
-use super::local::{LocalNode, ProcessState};
+use super::local::LocalNode;
 use super::output::say;
 use layout::Cluster;
 use rustix::process::Signal;
@@ -88,28 +89,17 @@ fn wipe(node: &LocalNode) -> Result<()> {
 
 fn stop(cluster: &Cluster) -> Result<()> {
     let nodes = cluster.nodes();
-    let mut told = Vec::new();
-    for node in nodes {
-        // A paused process cannot hear that it should end.
-        let up = node.process() != ProcessState::Down;
-        if up {
-            node.signal(Signal::TERM)?;
-            node.signal(Signal::CONT)?;
-        }
-        told.push((node, up));
+    let mut ending = Vec::new();
+    for node in &nodes {
+        ending.extend(node.end()?.map(|process| (node, process)));
     }
-    for (node, up) in told {
-        match node.wait_gone(STOP_LIMIT) {
-            Ok(()) if up => say(format!("{} stopped", node.name))?,
-            Ok(()) => {}
-            Err(_) => {
-                node.kill()?;
-                say(format!(
-                    "{} did not stop within {} s: killed",
-                    node.name,
-                    STOP_LIMIT.as_secs()
-                ))?;
-            }
+    for (node, process) in ending {
+        if node.is_gone(&process, STOP_LIMIT)? {
+            say(format!("{} stopped", node.name))?;
+        } else {
+            node.kill()?;
+            let limit = STOP_LIMIT.as_secs();
+            say(format!("{} did not stop within {limit} s: killed", node.name))?;
         }
     }
     Ok(())

@@ -1,13 +1,14 @@
-//! Starting nodes and waiting until they are ready: a condition with a limit, never a nap.
+//! Starting nodes and waiting until they are ready and have met: conditions with a limit, never a nap.
 
+use super::acquainted;
 use super::layout::Cluster;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::local::{Lifetime, LocalNode, ProcessState, Start};
 use crate::cli::output::say;
 use crate::cli::probe;
 use crate::cli::progress;
-use rustix::process::Signal;
-use std::process::Child;
+use indicatif::ProgressBar;
+use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// How long a process may take until it answers at all.
@@ -31,16 +32,38 @@ impl Started {
         Ok(Started { node, child: Some(child) })
     }
 
-    /// Whether it is ready; `Err(Some(_))` when it never will be.
-    async fn look(&mut self) -> Result<(), Lost> {
-        if let Some(Ok(Some(status))) = self.child.as_mut().map(Child::try_wait) {
-            return Err(Lost::Ended(format!("{} ended with {status}", self.node.name)));
+    /// How its process ended, if we started it and it has.
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.try_wait().ok()?
+    }
+
+    /// Waits until it is ready.
+    async fn until_ready(
+        &mut self,
+        deadline: Instant,
+        mut told: impl FnMut(&str),
+    ) -> Result<(), Lost> {
+        let limit = deadline.saturating_duration_since(Instant::now());
+        let ready = probe::until(limit, async || match self.ended() {
+            Some(status) => Ok(Some(status)),
+            None => probe::ready(self.node.http).await.map(|()| None).inspect_err(|r| told(r)),
+        });
+        match ready.await {
+            Ok(None) => Ok(()),
+            Ok(Some(status)) => Err(Lost::Ended(format!("ended with {status}"))),
+            Err(reason) => Err(Lost::NotYet(reason)),
         }
-        let reason = probe::ready(self.node.http).await;
-        reason.map_err(|reason| Lost::NotYet(format!("{}: {reason}", self.node.name)))
+    }
+
+    /// It ended, or did not become ready in time: one line, and its last words.
+    fn failed(&self, reason: &str) -> Failure {
+        let next = format!("look into {}", self.node.log().display());
+        let failure = Failure::new("unavailable", format!("{} {reason}", self.node.name), &next);
+        failure.details(self.node.last_words(LAST_WORDS))
     }
 }
 
+/// Why a node is not ready.
 enum Lost {
     /// It may become ready.
     NotYet(String),
@@ -68,6 +91,8 @@ pub(super) async fn start(mut cluster: Cluster, limit: Duration) -> Result<()> {
     }
     let bar = progress::spinner("starting");
     all_ready(&mut waiting, deadline, &bar).await?;
+    let met: Vec<LocalNode> = waiting.iter().map(|started| started.node.clone()).collect();
+    let seen = acquainted::all_met(&met, deadline, &bar).await;
     bar.finish_and_clear();
     for Started { node, child } in &waiting {
         let pid = node.process().pid().map_or(0, |pid| pid.as_raw_pid());
@@ -77,35 +102,28 @@ pub(super) async fn start(mut cluster: Cluster, limit: Duration) -> Result<()> {
             node.name, node.native, node.http
         ))?;
     }
-    Ok(())
+    seen?;
+    match met.len() {
+        1 => Ok(()),
+        several => say(format!("all {several} see each other alive")),
+    }
 }
 
-async fn all_ready(
-    nodes: &mut [Started],
-    deadline: Instant,
-    bar: &indicatif::ProgressBar,
-) -> Result<()> {
+async fn all_ready(nodes: &mut [Started], deadline: Instant, bar: &ProgressBar) -> Result<()> {
     let total = nodes.len();
-    let mut ready = 0;
-    while ready < total {
-        match nodes[ready].look().await {
-            Ok(()) => ready += 1,
-            Err(Lost::Ended(reason)) => return Err(failed(&nodes[ready].node, &reason)),
-            Err(Lost::NotYet(reason)) if Instant::now() >= deadline => {
-                return Err(failed(&nodes[ready].node, &format!("not ready in time: {reason}")));
-            }
+    for (ready, started) in nodes.iter_mut().enumerate() {
+        let name = started.node.name.clone();
+        let told =
+            |reason: &str| bar.set_message(format!("{ready} of {total} ready; {name}: {reason}"));
+        match started.until_ready(deadline, told).await {
+            Ok(()) => {}
+            Err(Lost::Ended(reason)) => return Err(started.failed(&reason)),
             Err(Lost::NotYet(reason)) => {
-                bar.set_message(format!("{ready} of {total} ready; {reason}"));
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                return Err(started.failed(&format!("is not ready in time: {reason}")));
             }
         }
     }
     Ok(())
-}
-
-fn failed(node: &LocalNode, reason: &str) -> Failure {
-    let next = format!("look into {}", node.log().display());
-    Failure::new("unavailable", reason, &next).details(node.last_words(LAST_WORDS))
 }
 
 /// `quorate cluster restart N`.
@@ -120,12 +138,10 @@ pub(super) async fn restart(
     }
     let mut started = Vec::new();
     for node in nodes {
-        if node.process() != ProcessState::Down {
-            node.signal(Signal::TERM)?;
-            node.signal(Signal::CONT)?;
-            if node.wait_gone(super::STOP_LIMIT).is_err() {
-                node.kill()?;
-            }
+        if let Some(process) = node.end()?
+            && !node.is_gone(&process, super::STOP_LIMIT)?
+        {
+            node.kill()?;
         }
         started.push(Started::new(node, Start::Join)?);
     }
@@ -137,18 +153,11 @@ pub(super) async fn restart(
     for started in &mut started {
         listening(started).await?;
         let bar = progress::spinner(&format!("{} is starting", started.node.name));
-        let verdict = loop {
-            match started.look().await {
-                Ok(()) => break "ready".to_string(),
-                Err(Lost::Ended(reason)) => return Err(failed(&started.node, &reason)),
-                Err(Lost::NotYet(reason)) if !majority || Instant::now() >= deadline => {
-                    break format!("up, not ready yet ({reason})");
-                }
-                Err(Lost::NotYet(reason)) => {
-                    bar.set_message(reason);
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            }
+        let until = if majority { deadline } else { Instant::now() };
+        let verdict = match started.until_ready(until, |r| bar.set_message(r.to_string())).await {
+            Ok(()) => "ready".to_string(),
+            Err(Lost::Ended(reason)) => return Err(started.failed(&reason)),
+            Err(Lost::NotYet(reason)) => format!("up, not ready yet ({reason})"),
         };
         bar.finish_and_clear();
         say(format!("{} {verdict}", started.node.name))?;
@@ -158,15 +167,13 @@ pub(super) async fn restart(
 
 /// Waits until the process answers on its HTTP port, ready or not.
 async fn listening(started: &mut Started) -> Result<()> {
-    let deadline = Instant::now() + LISTENING_LIMIT;
-    loop {
-        let Err(reason) = probe::alive(started.node.http).await else { return Ok(()) };
-        if let Err(Lost::Ended(reason)) = started.look().await {
-            return Err(failed(&started.node, &reason));
-        }
-        if Instant::now() >= deadline {
-            return Err(failed(&started.node, &reason));
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    let answers = probe::until(LISTENING_LIMIT, async || match started.ended() {
+        Some(status) => Ok(Some(status)),
+        None => probe::alive(started.node.http).await.map(|()| None),
+    });
+    match answers.await {
+        Ok(None) => Ok(()),
+        Ok(Some(status)) => Err(started.failed(&format!("ended with {status}"))),
+        Err(reason) => Err(started.failed(&reason)),
     }
 }

@@ -111,20 +111,16 @@ impl Fleet {
     async fn wait_ready(&mut self, index: usize) -> Result<()> {
         let (node, child) = &mut self.nodes[index];
         let http = node.http;
-        let mut ended = None;
-        let ready = probe::until(READY_LIMIT, || {
+        let ready = probe::until(READY_LIMIT, async || {
             // A process that has ended will never be ready: do not wait for it.
-            ended = child.as_mut().and_then(|child| child.try_wait().ok().flatten());
-            async move {
-                match ended {
-                    Some(_) => Ok(false),
-                    None => probe::ready(http).await.map(|()| true),
-                }
+            match child.as_mut().and_then(|child| child.try_wait().ok().flatten()) {
+                Some(status) => Ok(Some(status)),
+                None => probe::ready(http).await.map(|()| None),
             }
         });
         let reason = match ready.await {
-            Ok(true) => return Ok(()),
-            Ok(false) => ended.map_or("ended".to_string(), |status| format!("ended with {status}")),
+            Ok(None) => return Ok(()),
+            Ok(Some(status)) => format!("ended with {status}"),
             Err(reason) => format!("is not ready after {} s: {reason}", READY_LIMIT.as_secs()),
         };
         let next = format!("look into {}", node.log().display());

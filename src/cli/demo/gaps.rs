@@ -9,7 +9,7 @@
 //! A probe thread sleeps for a moment, over and over; when it wakes far too late the whole machine
 //! stood still, and no store can answer for that. Such time is taken off the gap and reported.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -65,20 +65,23 @@ fn overlap(a: &Span, b: &Span) -> Duration {
 #[derive(Debug)]
 pub(super) struct StallProbe {
     stalls: Arc<Mutex<Vec<Span>>>,
-    stop: Arc<AtomicBool>,
+    /// Hanging up ends the thread.
+    stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl StallProbe {
     /// Starts the probe thread.
     pub fn start() -> std::io::Result<StallProbe> {
-        let stalls = Arc::new(Mutex::new(Vec::new()));
-        let stop = Arc::new(AtomicBool::new(false));
-        let (seen, ended) = (stalls.clone(), stop.clone());
+        let stalls: Arc<Mutex<Vec<Span>>> = Arc::default();
+        let (stop, stopped) = mpsc::channel();
+        let seen = stalls.clone();
         let thread = std::thread::Builder::new().name("stall-probe".into()).spawn(move || {
-            while !ended.load(Ordering::Relaxed) {
+            loop {
                 let asleep = Instant::now();
-                std::thread::sleep(PROBE_SLEEP);
+                if stopped.recv_timeout(PROBE_SLEEP) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
                 let awake = Instant::now();
                 if awake - asleep > PROBE_SLEEP + STALL {
                     let mut stalls = seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,7 +89,7 @@ impl StallProbe {
                 }
             }
         })?;
-        Ok(StallProbe { stalls, stop, thread: Some(thread) })
+        Ok(StallProbe { stalls, stop: Some(stop), thread: Some(thread) })
     }
 
     /// The stalls so far.
@@ -97,7 +100,7 @@ impl StallProbe {
 
 impl Drop for StallProbe {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             // A probe that panicked has nothing more to say.
             let _ = thread.join();

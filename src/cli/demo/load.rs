@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
 
 /// Where everything is stored.
 pub(super) const BUCKET: &str = "logs";
@@ -217,12 +218,14 @@ impl Pulse {
             let (load, stop) = (load.clone(), stop.clone());
             tasks.spawn(async move {
                 let mut acked = Vec::new();
+                let mut beat = interval(PULSE_REST);
+                beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 while !stop.load(SeqCst) {
                     let sort = Bytes::from(format!("{:010}", acked.len()));
                     let value = Bytes::from(format!("beat {}", acked.len()));
                     load.put(&key, &sort, &value, LINE_LIMIT).await?;
                     acked.push((item(&key, &sort), value));
-                    tokio::time::sleep(PULSE_REST).await;
+                    beat.tick().await;
                 }
                 Ok(acked)
             });

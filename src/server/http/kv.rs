@@ -66,7 +66,7 @@ async fn get(bridge: &Bridge, uri: &Uri, headers: &HeaderMap) -> Result<Response
     };
     let mut object = json!({ "siblings": answer::siblings(&values), "context": context });
     if explain {
-        object["info"] = info_object(&info);
+        object["info"] = json!(info);
     }
     let response = if answer::wants_json(headers) {
         answer::json_with(StatusCode::OK, &object)
@@ -80,7 +80,7 @@ async fn get(bridge: &Bridge, uri: &Uri, headers: &HeaderMap) -> Result<Response
             Err(many) => answer::failed_with(&Error::Siblings { count: many.len() }, object),
         }
     };
-    Ok(explained(answer::with_header(response, CONTEXT, &context), explain, &info))
+    Ok(explained(with_context(response, &context), explain, &info))
 }
 
 async fn write(
@@ -109,7 +109,7 @@ async fn write(
     };
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    Ok(explained(answer::with_header(response, CONTEXT, &context), explain, &info))
+    Ok(explained(with_context(response, &context), explain, &info))
 }
 
 fn header<'a>(
@@ -190,21 +190,19 @@ fn page(items: &[PageItem], next: Option<&[u8]>) -> Response<Body> {
     answer::json_with(StatusCode::OK, &object)
 }
 
-fn info_object(info: &Info) -> Value {
-    json!({
-        "coordinator": info.coordinator,
-        "replied": info.replied,
-        "repaired": info.repaired,
-        "rebuilding": info.rebuilding,
-        "hinted": info.hinted,
-    })
+/// Whoever was shown nothing has no context; a header without a value would be none to send back.
+fn with_context(response: Response<Body>, context: &str) -> Response<Body> {
+    if context.is_empty() {
+        return response;
+    }
+    answer::with_header(response, CONTEXT, context)
 }
 
 fn explained(response: Response<Body>, explain: bool, info: &Info) -> Response<Body> {
     if !explain {
         return response;
     }
-    answer::with_header(response, INFO, &info_object(info).to_string())
+    answer::with_header(response, INFO, &json!(info).to_string())
 }
 
 /// The error in a reply; one of the wrong kind is a bug on this side.

@@ -91,12 +91,19 @@ fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 20] {
 }
 
 /// What goes up and down: name, meaning, number.
-fn levels(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 3] {
-    let (node, driver) = (&snapshot.node, &snapshot.driver);
+fn levels(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 10] {
+    let (node, driver, store) = (&snapshot.node, &snapshot.driver, &snapshot.node.store);
     [
         ("hints_pending", "Hints kept now", node.hints_pending),
         ("partitions_rebuilding", "Partitions that are rebuilding now", node.partitions_rebuilding),
         ("native_connections", "Native connections open now", driver.connections),
+        ("store_bytes", "Bytes of log and index", store.log_bytes + store.index_bytes),
+        ("store_log_bytes", "Bytes of all segments of the log", store.log_bytes),
+        ("store_live_bytes", "Bytes of the records in the log that are live", store.live_bytes),
+        ("store_index_bytes", "Bytes of the index at its last checkpoint", store.index_bytes),
+        ("store_segments", "Segments of the log", store.segments),
+        ("store_free_bytes", "Bytes free on the disk of the store", store.free_bytes),
+        ("store_full", "No writes for want of space", u64::from(store.full)),
     ]
 }
 

@@ -88,6 +88,9 @@ impl Fake {
             Request::Get { item, .. } => match item.bucket.as_str() {
                 "hang" => return,
                 "missing" => got(vec![]),
+                "never" => {
+                    Reply::Got { values: vec![], context: String::new(), info: Info::default() }
+                }
                 "siblings" => got(vec![version("a", "1:1"), version("b", "2:1")]),
                 "large" => got(vec![version(vec![7; 1 << 20], "1:1")]),
                 "huge" => got(vec![version(vec![7; 21 << 20], "1:1")]),

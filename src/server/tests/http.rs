@@ -100,6 +100,16 @@ fn nothing_is_404_with_the_context() {
 }
 
 #[test]
+fn nothing_ever_seen_is_no_context_and_no_header() {
+    let node = Node::start();
+    for headers in [&[][..], &[JSON]] {
+        let answer = ask(node.http(), "GET", "/v1/kv/never/k", headers, b"");
+        assert_eq!(header(&answer, "x-quorate-context"), None);
+        assert_eq!(json_of(&answer)["context"], "");
+    }
+}
+
+#[test]
 fn a_write_says_all_that_it_was_told() {
     let node = Node::start();
     let path = "/v1/kv/b/k?sort=s%01&consistency=all&w=2&strict=true&timeout=1500ms";

@@ -3,6 +3,7 @@
 mod fake;
 mod http;
 mod lifecycle;
+mod metrics;
 mod native;
 mod peers;
 mod real;
@@ -147,6 +148,11 @@ impl Client {
     fn ask(&mut self, request: &Request) -> Reply {
         self.send(&request_frame(1, request));
         self.reply().1
+    }
+
+    fn is_closed_after(mut self, bytes: &[u8]) -> bool {
+        self.send(bytes);
+        self.is_closed()
     }
 
     fn is_closed(&mut self) -> bool {

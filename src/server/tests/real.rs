@@ -21,6 +21,17 @@ fn what_was_acknowledged_is_there_after_an_orderly_stop_and_a_directory_has_one_
 
     let running = start(&config);
     assert_eq!(http::ask(running.http(), "PUT", path, &[], b"value").0, 204);
+    eventually("the store's sizes are shown", || {
+        let seen = metrics::scrape(running.http());
+        let is_there = |name| seen[name] > 0.0;
+        ["quorate_store_log_bytes", "quorate_store_index_bytes", "quorate_store_live_bytes"]
+            .into_iter()
+            .chain(["quorate_store_segments", "quorate_store_free_bytes"])
+            .all(is_there)
+            && seen["quorate_store_full"] == 0.0
+            && seen["quorate_store_bytes"]
+                == seen["quorate_store_log_bytes"] + seen["quorate_store_index_bytes"]
+    });
     let error = Server::start(config.clone()).expect_err("in use");
     assert!(matches!(&error, StartError::Data(text) if text.contains("in use")), "{error}");
     running.stop();

@@ -9,6 +9,7 @@ use super::super::writer::Step;
 use super::super::{Batch, Change, CommitNumber, Store, StoreError};
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
 
 struct Stepped {
     disk: SimulatedDisk,
@@ -18,7 +19,8 @@ struct Stepped {
 
 fn begin(disk: &SimulatedDisk, segment_bytes: u64, reserve_bytes: u64) -> Started {
     let mut make = |_: bool| Ok(Arc::new(ForgetfulIndex::default()) as Arc<dyn Index>);
-    let options = Options { segment_bytes, reserve_bytes, ..Options::default() };
+    let space_check_every = Duration::ZERO;
+    let options = Options { segment_bytes, reserve_bytes, space_check_every, ..Options::default() };
     let disk = Arc::new(disk.clone());
     start(disk, &mut make, "boot".into(), options, &mut |_| ()).unwrap()
 }
@@ -87,8 +89,11 @@ fn the_log_stays_within_twice_the_live_data_under_overwrites() {
     let copies = stats.copies as f64 / 12_000.0;
     assert!(copies < 0.56, "{copies} copies a put");
     let names = t.disk.names().into_iter().filter(|name| name.ends_with(".log"));
-    let on_disk = names.map(|name| t.disk.len_of(&name) as u64).sum::<u64>();
-    assert_eq!(on_disk, stats.log_bytes);
+    let lengths: Vec<u64> = names.map(|name| t.disk.len_of(&name) as u64).collect();
+    assert_eq!(lengths.iter().sum::<u64>(), stats.log_bytes);
+    assert_eq!(lengths.len() as u64, stats.segments);
+    t.s.keeper.checkpoint();
+    assert_eq!(t.s.front.stats().index_bytes, 1_000 * (4 + 4), "keys and heads");
     assert_eq!(stats.live_bytes, 1_000 * (21 + 4 + 4 + 1_000));
     assert_shows(&t.s.front, &t.model, "at the end");
     t.rebuild();
@@ -184,6 +189,23 @@ fn a_damaged_segment_is_set_aside_and_told() {
     assert_eq!(damage.len(), 1, "{damage:?}");
     let lost = (0..10u32).filter(|i| t.s.front.get(&i.to_be_bytes()).is_err()).count();
     assert_eq!(lost, 1, "the other records were carried out");
+}
+
+#[test]
+fn what_others_take_of_the_disk_counts_before_we_have_written_much() {
+    let disk = SimulatedDisk::default();
+    let s = begin(&disk, 1_000_000, 1_000);
+    let mut t = Stepped { disk, s, model: Model::new() };
+    t.write(put(b"k", b"h", b"kept"));
+    t.disk.set_room(Some(999));
+    assert_eq!(t.s.writer.step(), Step::Idle);
+    let refused = t.s.front.commit(put(b"l", b"h", b""));
+    assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
+    assert_eq!(t.s.front.stats().free_bytes, 999);
+    t.disk.set_room(Some(9_000));
+    assert_eq!(t.s.writer.step(), Step::Idle);
+    t.write(put(b"l", b"h", b""));
+    assert!(!t.s.front.stats().full);
 }
 
 #[test]

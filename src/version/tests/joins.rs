@@ -1,45 +1,12 @@
 //! The algebra of joins, and what each of its answers means.
 
+use super::kit::{actor, dot, operation, operations, put, write_at};
 use crate::time::{HybridTime, WallClock};
 use crate::version::{
-    Actor, Applied, BEYOND_CAP, COVERED_CAP, COVERED_WINDOW, Cause, Conflict, Content, Dot,
-    OperationId, Room, SIBLINGS_CAP, SIBLINGS_WARNING, Seen, Siblings, Write, Written,
+    Applied, BEYOND_CAP, COVERED_CAP, COVERED_WINDOW, Cause, Conflict, Content, Room, SIBLINGS_CAP,
+    SIBLINGS_WARNING, Seen, Siblings, Write, Written,
 };
-use bytes::Bytes;
 use fastrand::Rng;
-
-pub fn actor(incarnation: u64) -> Actor {
-    Actor { incarnation, mint: 0 }
-}
-
-pub fn dot(incarnation: u64, counter: u64) -> Dot {
-    Dot::new(actor(incarnation), counter)
-}
-
-pub fn operation(sequence: u64) -> OperationId {
-    OperationId { session: 1, sequence }
-}
-
-/// A write at that millisecond.
-pub fn write_at(sequence: u64, millis: u64) -> Write {
-    Write {
-        operation: operation(sequence),
-        stamp: HybridTime::from_wall(WallClock(millis)),
-        expires_at: None,
-        content: Content::Value(Bytes::from(sequence.to_be_bytes().to_vec())),
-    }
-}
-
-/// Puts operation `sequence` through the actor `at`, in a `siblings` bucket.
-pub fn put(replica: &mut Siblings, at: u64, seen: &Seen, sequence: u64) -> Written {
-    replica.write(seen, actor(at), write_at(sequence, 1_000 + sequence), Conflict::Siblings)
-}
-
-pub fn operations(replica: &Siblings) -> Vec<u64> {
-    let mut found: Vec<_> = replica.iter().map(|s| s.operation.sequence).collect();
-    found.sort_unstable();
-    found
-}
 
 fn joined(a: &Siblings, b: &Siblings, conflict: Conflict) -> Siblings {
     let mut a = a.clone();

@@ -8,6 +8,7 @@
 
 mod histories;
 mod joins;
+pub(super) mod kit;
 mod node;
 mod oracle;
 mod records;

@@ -1,6 +1,6 @@
 //! Records as bytes: what goes in comes out, and nothing else comes out.
 
-use super::joins::{actor, dot, operation, operations, put, write_at};
+use super::kit::{actor, dot, operation, operations, put, write_at};
 use crate::time::{HybridTime, WallClock};
 use crate::version::{
     Conflict, Content, Head, Kind, Local, Record, RecordError, Seen, Siblings, Write,

@@ -1,7 +1,7 @@
 //! The schedules in which a store of this kind loses or resurrects data, as far as they are about
 //! versions: `story_NN` is the schedule's number.
 
-use super::joins::{actor, dot, operation, operations, write_at};
+use super::kit::{actor, dot, operation, operations, started, write_at};
 use crate::id::{BucketId, ClusterId};
 use crate::time::{HybridClock, WallClock};
 use crate::version::{
@@ -18,9 +18,7 @@ struct Node {
 
 impl Node {
     fn started(incarnation: u64) -> Node {
-        let mut lives = Incarnations::new();
-        lives.begin(incarnation);
-        Node { record: Record::new(Kind::Siblings), lives, witnessed: true }
+        Node { record: Record::new(Kind::Siblings), lives: started(incarnation), witnessed: true }
     }
 
     fn put(&mut self, seen: &Seen, sequence: u64) -> Written {

@@ -2,10 +2,11 @@
 
 use super::cluster::{Cluster, QUORATE, complained, free_base};
 use super::http::values;
+use super::process::Guard;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 /// How long a node may take to find out that it cannot run.
 const REFUSED: Duration = Duration::from_secs(20);
@@ -16,11 +17,7 @@ fn refused(flags: &[&str], environment: &[(&str, &str)]) -> String {
     command.arg("serve").args(flags).envs(environment.iter().copied());
     let mut node =
         Guard(command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs"));
-    let begin = Instant::now();
-    while node.0.try_wait().expect("our own child").is_none() {
-        assert!(begin.elapsed() < REFUSED, "{flags:?} {environment:?}: the node runs");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    assert!(node.ends(REFUSED), "{flags:?} {environment:?}: the node runs");
     let mut text = String::new();
     std::io::Read::read_to_string(&mut node.0.stderr.take().expect("piped"), &mut text)
         .expect("text");
@@ -28,16 +25,6 @@ fn refused(flags: &[&str], environment: &[(&str, &str)]) -> String {
     assert!(matches!(status.code(), Some(1 | 2)), "{flags:?}: {status}: {text}");
     // What it logged stands before; the error itself is the last line.
     text.trim_end().lines().last().unwrap_or_default().to_string()
-}
-
-/// A child that ends with the test.
-struct Guard(Child);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn said(text: &str, parts: &[&str]) {
@@ -94,8 +81,12 @@ impl Own {
     }
 
     fn flags<'a>(&'a self, name: &'a str, data: &'a str) -> Vec<&'a str> {
-        vec!["--name", name, "--data-dir", data, "--listen", &self.native, "--http", &self.http]
+        flags(name, data, &self.native, &self.http).into()
     }
+}
+
+fn flags<'a>(name: &'a str, data: &'a str, native: &'a str, http: &'a str) -> [&'a str; 8] {
+    ["--name", name, "--data-dir", data, "--listen", native, "--http", http]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -109,30 +100,11 @@ async fn a_port_or_a_directory_that_is_not_ours_is_left_alone() {
 
     // Ports: native (TCP and UDP) and HTTP; nothing was made before it was found out.
     let data = own.data();
-    let flags = [
-        "--name",
-        "n9",
-        "--data-dir",
-        &data,
-        "--bootstrap",
-        "--listen",
-        &native,
-        "--http",
-        &own.http,
-    ];
-    said(&refused(&flags, &[]), &["unavailable:", &native, "--listen"]);
-    let flags = [
-        "--name",
-        "n9",
-        "--data-dir",
-        &data,
-        "--bootstrap",
-        "--listen",
-        &own.native,
-        "--http",
-        &http,
-    ];
-    said(&refused(&flags, &[]), &["unavailable:", &http, "--http"]);
+    let taken = [(&native, &own.http, &native, "--listen"), (&own.native, &http, &http, "--http")];
+    for (native, http, which, flag) in taken {
+        let founder = [&flags("n9", &data, native, http)[..], &["--bootstrap"]].concat();
+        said(&refused(&founder, &[]), &["unavailable:", which, flag]);
+    }
     let udp = std::net::UdpSocket::bind(&own.native).expect("free");
     said(&refused(&own.flags("n9", &data), &[]), &["unavailable:", "UDP", &own.native]);
     drop(udp);

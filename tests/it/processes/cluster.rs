@@ -9,8 +9,9 @@
 //!   line names the node's own file, and so does [`Cluster::kill`].
 
 use super::http::{self, Answer};
+use super::process::Process;
 use quorate::client::{Bytes, Client, Inspect};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,11 +23,14 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::RwLock;
+use tokio::time::{MissedTickBehavior, interval};
 
 /// The program under test.
 pub const QUORATE: &str = env!("CARGO_BIN_EXE_quorate");
 /// How long anything may take that should happen, on a machine that does other things too.
 pub const SOON: Duration = Duration::from_secs(60);
+/// How long between two looks at a condition.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Where ports are looked for: below what the system gives to outgoing connections, and what the demo uses.
 const PORTS: std::ops::Range<u16> = 10_000..14_500;
 /// How far the ports of two clusters are apart.
@@ -41,11 +45,14 @@ pub async fn until<T>(
     mut look: impl AsyncFnMut() -> Result<T, String>,
 ) -> T {
     let deadline = Instant::now() + limit;
+    let mut again = interval(LOOK_AGAIN);
+    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        again.tick().await;
         match look().await {
             Ok(found) => return found,
             Err(reason) if Instant::now() >= deadline => panic!("{what}: {reason}"),
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(_) => {}
         }
     }
 }
@@ -136,8 +143,6 @@ impl Cluster {
             let started = cluster.command(&["start", "--nodes", &count, "--base-port", &port]);
             match started {
                 Ok(_) => {
-                    // Ready is to be let in; that all have met takes gossip a moment more.
-                    cluster.all_alive().await;
                     cluster._machine = machine;
                     return cluster;
                 }
@@ -188,31 +193,31 @@ impl Cluster {
 
     /// SIGKILL to several at one moment; then waits until they are gone.
     pub fn kill(&self, numbers: &[u16]) {
-        self.signal(numbers, Signal::KILL);
-        self.gone(numbers);
+        self.end(numbers, Signal::KILL);
     }
 
     /// A signal to several at one moment.
     pub fn signal(&self, numbers: &[u16], signal: Signal) {
+        self.processes(numbers).iter().for_each(|process| process.signal(signal));
+    }
+
+    fn processes(&self, numbers: &[u16]) -> Vec<Process> {
         let pids: Vec<Pid> = numbers.iter().filter_map(|number| self.pid(*number)).collect();
         assert_eq!(pids.len(), numbers.len(), "all of {numbers:?} are up");
-        for pid in pids {
-            kill_process(pid, signal).expect("our own child hears signals");
+        pids.into_iter().map(Process::open).collect()
+    }
+
+    fn end(&self, numbers: &[u16], signal: Signal) {
+        let processes = self.processes(numbers);
+        processes.iter().for_each(|process| process.signal(signal));
+        for (process, number) in processes.iter().zip(numbers) {
+            assert!(process.ended(SOON), "n{number} does not end");
         }
     }
 
     /// An orderly stop of one.
     pub fn stop(&self, number: u16) {
-        self.signal(&[number], Signal::TERM);
-        self.gone(&[number]);
-    }
-
-    fn gone(&self, numbers: &[u16]) {
-        let deadline = Instant::now() + SOON;
-        while numbers.iter().any(|number| self.pid(*number).is_some()) {
-            assert!(Instant::now() < deadline, "{numbers:?} do not end");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        self.end(&[number], Signal::TERM);
     }
 
     /// The process of a node, if it is that node's.

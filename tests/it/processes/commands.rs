@@ -82,6 +82,8 @@ fn items(user: &User) {
     user.ok(&["delete", "carts", "alice", "--context", &context]);
     user.fails(&["get", "carts", "alice"], "not_found");
     user.fails(&["get", "carts", "alice", "--r", "4"], "invalid");
+    user.fails(&["put", "carts", "alice", "x", "--ttl", "7d"], "invalid");
+    user.fails(&["get", "carts", "alice"], "not_found");
     // Bytes of any kind, in and out.
     user.ok(&["put", "carts", "00ff", "c0ffee", "--hex"]);
     assert_eq!(user.ok(&["get", "carts", "00ff", "--hex"]), "c0ffee");
@@ -117,32 +119,10 @@ fn ranges(user: &User) {
 }
 
 fn buckets(user: &User) {
-    user.ok(&[
-        "bucket",
-        "create",
-        "settings",
-        "--n",
-        "3",
-        "--w",
-        "3",
-        "--r",
-        "1",
-        "--conflict",
-        "lww",
-    ]);
-    user.ok(&[
-        "bucket",
-        "create",
-        "settings",
-        "--n",
-        "3",
-        "--w",
-        "3",
-        "--r",
-        "1",
-        "--conflict",
-        "lww",
-    ]);
+    let settings = ["--n", "3", "--w", "3", "--r", "1", "--conflict", "lww"];
+    for _ in ["first", "again"] {
+        user.ok(&[&["bucket", "create", "settings"][..], &settings].concat());
+    }
     user.fails(&["bucket", "create", "wrong", "--w", "9"], "invalid");
     user.fails(&["bucket", "get", "nothing"], "not_found");
     let bucket = user.json(&["bucket", "get", "settings"]);

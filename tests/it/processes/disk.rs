@@ -1,7 +1,9 @@
 //! Disks that take nothing any more: full, or read-only.
 
 use super::cluster::{Cluster, QUORATE, SOON, complained, free_base, until};
+use super::process::Process;
 use quorate::client::{Bytes, Client, Consistency, ExecutionProfile, RetryPolicy};
+use rustix::process::Pid;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -154,12 +156,8 @@ fn a_read_only_directory_is_refused_with_what_to_do() {
         &format!("127.0.0.1:{}", base + 11),
     ]);
     let mut child = serve.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
-    let begin = std::time::Instant::now();
-    while child.try_wait().expect("ours").is_none() {
-        if begin.elapsed() > SOON {
-            child.kill().expect("ours");
-        }
-        std::thread::sleep(Duration::from_millis(10));
+    if !Process::open(Pid::from_child(&child)).ended(SOON) {
+        child.kill().expect("ours");
     }
     let output = child.wait_with_output().expect("it has ended");
     assert_eq!(output.status.code(), Some(1));

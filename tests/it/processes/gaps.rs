@@ -6,7 +6,7 @@
 //! stalls               └─┘                          the probe thread did not run either
 //! ```
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -58,26 +58,30 @@ impl Gaps {
 /// Finds out when the machine itself stands still.
 pub struct Probe {
     stalls: Arc<Mutex<Vec<Span>>>,
-    stop: Arc<AtomicBool>,
+    /// Hanging up ends the thread.
+    stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Probe {
     /// Starts the thread.
     pub fn start() -> Probe {
-        let (stalls, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
-        let (seen, ended): (Arc<Mutex<Vec<Span>>>, _) = (stalls.clone(), stop.clone());
+        let stalls: Arc<Mutex<Vec<Span>>> = Arc::default();
+        let (stop, stopped) = mpsc::channel();
+        let seen = stalls.clone();
         let thread = std::thread::spawn(move || {
-            while !ended.load(Ordering::Relaxed) {
+            loop {
                 let asleep = Instant::now();
-                std::thread::sleep(SLEEP);
+                if stopped.recv_timeout(SLEEP) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
                 let awake = Instant::now();
                 if awake - asleep > SLEEP + STALL {
                     seen.lock().expect("nobody panics here").push((asleep + SLEEP, awake));
                 }
             }
         });
-        Probe { stalls, stop, thread: Some(thread) }
+        Probe { stalls, stop: Some(stop), thread: Some(thread) }
     }
 
     /// The stalls so far.
@@ -88,7 +92,7 @@ impl Probe {
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        drop(self.stop.take());
         self.thread.take().map(JoinHandle::join);
     }
 }

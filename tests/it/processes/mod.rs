@@ -20,6 +20,7 @@ mod http;
 mod kills;
 mod load;
 mod logs;
+mod process;
 mod restarts;
 mod versions;
 mod wire;
