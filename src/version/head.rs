@@ -56,7 +56,8 @@ struct PayloadCovered {
     operation: OperationId,
     dot: Place,
     stamp: HybridTime,
-    overwritten: bool,
+    /// The stamp with which it lost; none: it was overwritten.
+    outstamped_at: Option<HybridTime>,
 }
 
 /// Encodes all of a record but its values.
@@ -95,7 +96,10 @@ pub(super) fn encode(record: &Record, body_checksum: u64) -> Bytes {
                 operation: c.operation,
                 dot: place(&c.dot),
                 stamp: c.stamp,
-                overwritten: c.cause == Cause::Overwritten,
+                outstamped_at: match c.cause {
+                    Cause::Outstamped(first) => Some(first),
+                    Cause::Overwritten => None,
+                },
             })
             .collect(),
         body_checksum,
@@ -171,7 +175,7 @@ fn open(kind: Kind, flags: u8, payload: Payload) -> Result<Head, RecordError> {
             operation: entry.operation,
             dot: dot(entry.dot)?,
             stamp: entry.stamp,
-            cause: if entry.overwritten { Cause::Overwritten } else { Cause::Outstamped },
+            cause: entry.outstamped_at.map_or(Cause::Overwritten, Cause::Outstamped),
         });
     }
     let ascending = covered.is_sorted_by(|a, b| a.operation < b.operation);

@@ -19,6 +19,7 @@ use super::sibling::{Cause, Covered, Sibling};
 use super::siblings::Siblings;
 use super::vector::{VersionVector, dot_order};
 use crate::id::Conflict;
+use std::cmp::Reverse;
 
 /// What a join brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Siblings {
     /// Takes in what another replica knows of the same key. Never refuses; commutes, associates, and may
     /// be repeated.
     pub fn join(&mut self, other: &Siblings, conflict: Conflict) -> Applied {
-        if self.is_same_version(other) {
+        if conflict == Conflict::Siblings && self.is_same_version(other) {
             other.covered.iter().for_each(|covered| self.remember(*covered));
             self.limit_covered();
             return Applied::Equal;
@@ -103,26 +104,42 @@ impl Siblings {
         self.sort();
     }
 
-    /// Leaves the sibling with the latest stamp, and remembers the others.
+    /// Leaves the sibling with the latest stamp, and remembers the others. An operation counts with the
+    /// stamp of its first attempt, as far as that is known: a retry is no later write.
     pub(super) fn keep_latest<'a>(&mut self, all: impl Iterator<Item = &'a Sibling> + Clone) {
+        let first = |sibling: &Sibling| {
+            let attempts = all.clone().filter(|other| other.operation == sibling.operation);
+            let stamps = attempts.map(|other| other.stamp).chain(self.outstamped_at(sibling));
+            stamps.min().unwrap_or(sibling.stamp)
+        };
+        // Of one operation the attempt with the smallest dot, as among siblings; and it decides a tie.
+        let smallest = |sibling: &Sibling| {
+            let attempts = all.clone().filter(|other| other.operation == sibling.operation);
+            attempts.map(|other| dot_order(&other.dot)).min()
+        };
+        let rank = |sibling: &&Sibling| {
+            (first(sibling), smallest(sibling), Reverse(dot_order(&sibling.dot)))
+        };
         let standing = all.clone().filter(|sibling| !self.is_overwritten(sibling));
-        let Some(winner) = latest(standing).or_else(|| latest(all.clone())) else { return };
-        for loser in all.filter(|sibling| sibling.operation != winner.operation) {
-            self.remember(Covered {
+        let winner = standing.max_by_key(rank).or_else(|| all.clone().max_by_key(rank));
+        let Some(winner) = winner else { return };
+        let winner = Sibling { stamp: first(winner), ..winner.clone() };
+        let losers = all.clone().filter(|sibling| sibling.operation != winner.operation);
+        let losers: Vec<Covered> = losers
+            .map(|loser| Covered {
                 operation: loser.operation,
                 dot: loser.dot,
                 stamp: winner.stamp,
-                cause: Cause::Outstamped,
-            });
-        }
-        self.siblings = vec![winner.clone()];
+                cause: Cause::Outstamped(first(loser)),
+            })
+            .collect();
+        losers.into_iter().for_each(|loser| self.remember(loser));
+        self.siblings = vec![winner];
     }
 }
 
-/// The latest of some siblings. Also the way out when every candidate was overwritten, for a stale value
-/// that is the same everywhere is better than none. It takes one of two oddities to get there: a client
-/// that used one id for two writes; or, under `lww`, a retry through a node that was behind, whose late
-/// stamp took the place of a third write before it was itself found to be overwritten.
+/// The latest of some siblings: the way out when every candidate was overwritten, for a stale value that is the
+/// same everywhere is better than none. It takes a client that used one id for two writes to get there.
 fn latest<'a>(siblings: impl Iterator<Item = &'a Sibling>) -> Option<&'a Sibling> {
     siblings.max_by_key(|sibling| sibling.rank())
 }

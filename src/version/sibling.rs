@@ -113,12 +113,23 @@ impl Sibling {
 /// Why an operation is no longer among the siblings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Cause {
-    /// It lost by its stamp in an `lww` bucket. That depends on who met whom first, so a join takes no
-    /// notice of it (two such losses can form a circle, and both values would go); a retry does.
-    Outstamped,
+    /// It lost by its stamp in an `lww` bucket: this one, the earliest that it is known under. It may win
+    /// yet where the stamp that beat it turns out to be that of a retry, but never by a later stamp of its
+    /// own: a retry through a node that was behind is stamped late, and is no later write.
+    Outstamped(HybridTime),
     /// A write that had seen it replaced it. Those never form a circle: of each operation the first dot
     /// is older than the first dot of what replaced it.
     Overwritten,
+}
+
+impl Cause {
+    /// What two memories of one operation come to.
+    pub(super) fn join(self, other: Cause) -> Cause {
+        match (self, other) {
+            (Cause::Outstamped(a), Cause::Outstamped(b)) => Cause::Outstamped(a.min(b)),
+            _ => Cause::Overwritten,
+        }
+    }
 }
 
 /// The memory of an operation that is no longer among the siblings, so that a late retry does not bring

@@ -158,10 +158,11 @@ impl Siblings {
                 let old = &mut self.covered[at];
                 // The later end of the window and the stronger cause hold, in whichever order they come.
                 old.stamp = old.stamp.max(new.stamp);
-                if (new.cause, dot_order(&old.dot)) > (old.cause, dot_order(&new.dot)) {
+                let replaced = |covered: &Covered| covered.cause == Cause::Overwritten;
+                if (replaced(&new), dot_order(&old.dot)) > (replaced(old), dot_order(&new.dot)) {
                     old.dot = new.dot;
                 }
-                old.cause = old.cause.max(new.cause);
+                old.cause = old.cause.join(new.cause);
             }
         }
     }
@@ -185,6 +186,15 @@ impl Siblings {
         self.covered_entry(sibling.operation).is_some_and(|covered| {
             covered.cause == Cause::Overwritten && covered.holds_for(sibling.stamp)
         })
+    }
+
+    /// The stamp under which the sibling's operation lost before, if it did.
+    pub(super) fn outstamped_at(&self, sibling: &Sibling) -> Option<HybridTime> {
+        let covered = self.covered_entry(sibling.operation)?;
+        match covered.cause {
+            Cause::Outstamped(first) if covered.holds_for(sibling.stamp) => Some(first),
+            _ => None,
+        }
     }
 
     fn covered_entry(&self, operation: OperationId) -> Option<&Covered> {

@@ -159,7 +159,7 @@ fn an_operation_replaced_under_one_dot_goes_under_the_other() {
 #[test]
 fn two_lost_stamps_in_a_circle_leave_a_winner() {
     // O is tried at 100 and, through another node, at 200; P comes at 150. One node saw P beat O, the
-    // other saw O beat P. If a lost stamp removed an operation for good, both would go.
+    // other saw O beat P. O's first attempt was before P, so it is P that stays.
     let lww = |replica: &mut Siblings, at, sequence, millis| {
         replica.write(&Seen::default(), actor(at), write_at(sequence, millis), Conflict::Lww);
     };
@@ -170,11 +170,18 @@ fn two_lost_stamps_in_a_circle_leave_a_winner() {
     let untouched = second.clone();
     first.join(&p, Conflict::Lww);
     second.join(&p, Conflict::Lww);
-    assert_eq!(operations(&joined(&first, &untouched, Conflict::Lww)), [1], "200 is the latest");
+    assert_eq!(operations(&joined(&first, &untouched, Conflict::Lww)), [2]);
     assert_eq!((operations(&first), operations(&second)), (vec![2], vec![1]));
-    first.join(&second, Conflict::Lww);
-    assert_eq!(operations(&first), [1]);
-    assert_eq!(first.covered()[0].cause, Cause::Outstamped);
+    let both = [joined(&first, &second, Conflict::Lww), joined(&second, &first, Conflict::Lww)];
+    for joined in &both {
+        assert_eq!(operations(joined), [2]);
+        assert!(joined.is_same_version(&both[0]));
+        assert_eq!(
+            joined.covered()[0].cause,
+            Cause::Outstamped(HybridTime::from_wall(WallClock(100))),
+            "not its late stamp"
+        );
+    }
 }
 
 #[test]
