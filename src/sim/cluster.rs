@@ -68,6 +68,7 @@ pub struct Cluster {
     requests: u64,
     trace: u64,
     set_aside: BTreeSet<usize>,
+    times_set_aside: u64,
 }
 
 impl Cluster {
@@ -84,6 +85,7 @@ impl Cluster {
             requests: 0,
             trace: options.seed,
             set_aside: BTreeSet::new(),
+            times_set_aside: 0,
             options,
         };
         for number in 1..=cluster.options.nodes {
@@ -141,6 +143,11 @@ impl Cluster {
     /// Which nodes' directories were set aside because they were behind.
     pub fn set_aside(&self) -> &BTreeSet<usize> {
         &self.set_aside
+    }
+
+    /// How often a directory was.
+    pub fn times_set_aside(&self) -> u64 {
+        self.times_set_aside
     }
 
     /// A node that is up.
@@ -461,6 +468,7 @@ impl Cluster {
             }
             Effect::SetAside { join, .. } => {
                 self.set_aside.insert(from);
+                self.times_set_aside += 1;
                 self.wipe(from);
                 self.members[from - 1].join.extend(join);
                 self.start(from);

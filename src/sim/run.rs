@@ -60,6 +60,7 @@ struct Run {
     workload: Workload,
     faults: Faults,
     open: Vec<(Pending, Asked)>,
+    set_aside: u64,
     report: Report,
 }
 
@@ -78,6 +79,7 @@ pub fn simulate(setup: &Setup) -> Report {
         workload: Workload::new(),
         faults: Faults::default(),
         open: Vec::new(),
+        set_aside: 0,
         report: Report { seed: setup.seed, ..Report::default() },
     };
     if run.form() {
@@ -234,7 +236,23 @@ impl Run {
         self.open.push((pending, asked));
     }
 
+    /// What a node wrote between its start from an old copy and the moment when it noticed goes with the copy.
+    fn watch_directories(&mut self) {
+        let set_aside = self.c.times_set_aside();
+        if set_aside == self.set_aside {
+            return;
+        }
+        self.set_aside = set_aside;
+        self.oracle.lose_disk();
+        self.note(|| "a node sets its directory aside".into());
+        let old = self.faults.struck.get(Fault::RestoreOld.name()).copied().unwrap_or(0);
+        if set_aside > old {
+            self.oracle.object("a directory was set aside that was no old copy".into());
+        }
+    }
+
     fn listen(&mut self) {
+        self.watch_directories();
         let (answered, open): (Vec<_>, Vec<_>) = std::mem::take(&mut self.open)
             .into_iter()
             .partition(|(pending, _)| self.c.answered(*pending));

@@ -154,8 +154,8 @@ impl Workload {
     pub fn pause(&self, rng: &mut fastrand::Rng) -> Duration {
         Duration::from_micros(match rng.u32(0..10) {
             0..4 => rng.u64(0..400),
-            4..9 => rng.u64(0..100_000),
-            _ => rng.u64(0..400_000),
+            4..9 => rng.u64(0..160_000),
+            _ => rng.u64(0..600_000),
         })
     }
 
