@@ -153,7 +153,10 @@ impl Run {
             if status["nodes"]["alive"] != self.setup.nodes {
                 return Err(format!("n{node} sees {}", status["nodes"]));
             }
-            if status["ready"] != true || status["hints_pending"] != 0 {
+            if status["hints_pending"] != 0 {
+                return Err(format!("n{node} keeps {}", self.look(node, Inspect::Hints)));
+            }
+            if status["partitions"]["rebuilding"] != 0 || status["ready"] != true {
                 return Err(format!("n{node}: {status}"));
             }
         }
