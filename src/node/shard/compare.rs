@@ -279,3 +279,7 @@ impl Shard {
         self.stage(key, Some(joined), None, turn);
     }
 }
+
+#[cfg(test)]
+#[path = "compare_tests.rs"]
+mod tests;

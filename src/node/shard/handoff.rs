@@ -50,6 +50,8 @@ pub(in crate::node) struct Handoff {
     cursor: BTreeMap<NodeId, Bytes>,
     pub(super) review: Review,
     on_the_way: BTreeMap<NodeId, BTreeSet<Bytes>>,
+    /// Hints whose item cannot be read here: they are kept, and nobody has to wait for them.
+    unreadable: BTreeSet<Bytes>,
 }
 
 impl Handoff {
@@ -71,9 +73,11 @@ impl Handoff {
         }
     }
 
-    /// How many items wait for `owner`.
+    /// How many items wait for `owner`, and can be given to it.
     pub fn pending_for(&self, owner: NodeId) -> u64 {
-        self.pending.get(&owner).copied().unwrap_or(0)
+        let (from, to) = key::hint_range(Some(owner));
+        let unreadable = self.unreadable.range(from..to).count() as u64;
+        self.pending.get(&owner).copied().unwrap_or(0).saturating_sub(unreadable)
     }
 
     /// How many items wait, by owner; owners for whom nothing waits are left out.
@@ -185,13 +189,17 @@ impl Shard {
         }
         let Some(partition) = key::partition_of_item(&item) else { return };
         let record = match pending::durable(&item, turn.store) {
-            Ok(Some(record)) => record,
+            Ok(Some(record)) => {
+                self.handoff.unreadable.remove(&key::hint(owner, &item));
+                record
+            }
             // Nothing to hand over: the hint has outlived its item.
             Ok(None) if !self.pending.contains(&item) => {
                 return self.forget_hint(owner, &item, turn);
             }
             Err(StoreError::Damaged(_)) => {
                 self.cannot_read(&item, turn);
+                self.handoff.unreadable.insert(key::hint(owner, &item));
                 return;
             }
             Ok(None) | Err(_) => return,
@@ -242,6 +250,7 @@ impl Shard {
             return;
         }
         let hint = key::hint(owner, item);
+        self.handoff.unreadable.remove(&hint);
         self.handoff.unflushed.stage(hint.clone(), false);
         turn.outbox.persist(Change::Erase { key: hint });
         if let Some(count) = self.handoff.pending.get_mut(&owner) {

@@ -160,3 +160,32 @@ fn owners_of(view: &View, item: &Bytes) -> Vec<NodeId> {
     owners.sort();
     owners
 }
+
+#[test]
+fn an_owner_does_not_wait_for_a_hinted_item_that_cannot_be_read() {
+    let (mut lone, _, owner, item) = story_27();
+    lone.turn(|shard, turn| {
+        assert!(shard.join_here(&item, &record(), turn));
+        shard.keep_hint(owner, &item, turn);
+    });
+    lone.settle();
+    assert_eq!(lone.shard.handoff.pending_for(owner), 1);
+    lone.disk.rot(&item);
+    // The owner is back, and asks whether something is kept for it.
+    lone.install(view(five()));
+    lone.run_for(200);
+    assert_eq!(lone.shard.handoff.pending_for(owner), 0);
+    assert_eq!(
+        (lone.shard.handoff.total(), on_disk(&lone)),
+        (1, vec![owner]),
+        "and yet it is kept"
+    );
+    // A newer version comes: that one is for the owner again.
+    lone.turn(|shard, turn| {
+        assert!(shard.join_here(&item, &record(), turn));
+        shard.keep_hint(owner, &item, turn);
+    });
+    lone.run_for(200);
+    assert_eq!(lone.shard.handoff.pending_for(owner), 1);
+    assert!(lone.sent.iter().any(|(to, _, m)| *to == owner && matches!(m, Data::Replicate { .. })));
+}

@@ -124,20 +124,13 @@ impl Shard {
                 end = Some(key);
                 break;
             }
-            match super::pending::durable(&key, turn.store) {
-                Ok(None) => {}
-                Ok(Some(record)) => {
-                    bytes += record.value_bytes();
-                    items.push((key, record));
-                }
-                // The others have it; that this page lacks it is known by the doubt.
-                Err(StoreError::Damaged(why)) => {
-                    self.cannot_read(&key, turn);
-                    if !self.doubts.contains(&key) {
-                        return Err(StoreError::Damaged(why));
-                    }
-                }
-                Err(error) => return Err(error),
+            let record = super::pending::durable(&key, turn.store);
+            if matches!(record, Err(StoreError::Damaged(_))) {
+                self.cannot_read(&key, turn);
+            }
+            if let Some(record) = record? {
+                bytes += record.value_bytes();
+                items.push((key, record));
             }
         }
         let upto = end.as_deref().unwrap_or(to);

@@ -253,6 +253,7 @@ fn story_09_also_where_the_overwritten_value_came_after_what_had_overwritten_it(
     let v1 = acked(c.ask(a, first.clone()));
     // The context says which dot it covers, not of which operation.
     acked(c.ask(b, put("k", "v2", &v1)));
+    until(&mut c, "nobody has heard of v1", |c| hints(c, a) == 2);
     c.network.heal();
     until(&mut c, "the others have been told of v1", |c| hints(c, a) == 0);
     c.kill(a);

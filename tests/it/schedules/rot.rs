@@ -1,9 +1,15 @@
 //! Story 7 while the node runs: values rot under an index that still knows their vector and digest.
 
 use super::kit::*;
+use bytes::Bytes;
 use quorate::Error;
-use quorate::message::client::{Inspect, Reply};
-use quorate::quorum::Consistency;
+use quorate::message::client::{Inspect, Reply, Request};
+use quorate::quorum::{Consistency, QuorumRequest};
+
+fn scan(key: &str, quorum: QuorumRequest) -> Request {
+    let (key, from, to) = (key.to_owned().into(), Bytes::new(), Bytes::new());
+    Request::Scan { bucket: "b".into(), key, from, to, limit: 100, quorum }
+}
 
 fn unreadable(c: &mut quorate::sim::Cluster, number: usize) -> u64 {
     metric(c, number, "records_unreadable")
@@ -63,8 +69,13 @@ fn what_was_written_over_a_rotten_record_does_not_count_before_it_is_merged() {
     // `v` was acknowledged on two of three, and one of them was lost: nobody may say that there is only `w`.
     let lost = |c: &mut quorate::sim::Cluster| {
         for through in [a, o] {
-            let error = failed(c.ask(through, get("k", strict())));
-            assert!(matches!(error, Error::QuorumNotMet { required: 2, received: 1 }), "{error}");
+            for request in [get("k", strict()), scan("k", strict())] {
+                let error = failed(c.ask(through, request));
+                assert!(
+                    matches!(error, Error::QuorumNotMet { required: 2, received: 1 }),
+                    "{error}"
+                );
+            }
         }
     };
     lost(&mut c);
@@ -142,6 +153,19 @@ fn two_that_lost_different_records_of_a_partition_mend_each_other() {
 }
 
 #[test]
+fn two_that_lost_the_same_record_do_not_wait_for_each_other() {
+    let (mut c, [a, b, o], _) = five_without_sync(608);
+    acked(c.ask(a, put_at("k", "v", "", level(Consistency::All))));
+    for node in [a, b] {
+        rot(&mut c, node, "k");
+        assert_eq!(got(c.ask(node, get("k", level(Consistency::One)))).0, ["v"]);
+    }
+    until(&mut c, "both are mended", |c| unreadable(c, a) + unreadable(c, b) == 0);
+    c.kill(o);
+    assert_eq!(got(c.ask(a, get("k", strict()))).0, ["v"]);
+}
+
+#[test]
 fn a_scan_shows_what_one_replica_cannot_read() {
     let (mut c, [a, ..], _) = five_without_sync(607);
     for sort in 0..3 {
@@ -149,17 +173,8 @@ fn a_scan_shows_what_one_replica_cannot_read() {
     }
     rot_sorted(&mut c, a, "k", 1);
     for _ in 0..2 {
-        let (key, from, to) = ("k".into(), bytes::Bytes::new(), bytes::Bytes::new());
-        let (bucket, limit) = ("b".into(), 100);
-        let scan = quorate::message::client::Request::Scan {
-            bucket,
-            key,
-            from,
-            to,
-            limit,
-            quorum: quorum(),
-        };
-        let Some(Reply::Page { items, next: None }) = c.ask(a, scan) else { panic!("no page") };
+        let page = c.ask(a, scan("k", quorum()));
+        let Some(Reply::Page { items, next: None }) = page else { panic!("{page:?}") };
         assert_eq!(items.len(), 3);
     }
 }
