@@ -40,7 +40,7 @@ fn parse(text: &str) -> Result<BTreeMap<String, Family>, String> {
                 return Err(wrong("said after the first sample"));
             }
             let before = match word {
-                "TYPE" => std::mem::replace(&mut family.kind, rest.to_owned()) != "",
+                "TYPE" => !std::mem::replace(&mut family.kind, rest.to_owned()).is_empty(),
                 "HELP" => family.help.replace(rest.to_owned()).is_some(),
                 "UNIT" => family.unit.replace(rest.to_owned()).is_some(),
                 _ => true,
@@ -88,23 +88,30 @@ fn check(name: &str, family: &Family) -> Result<(), String> {
 /// Buckets of one label set stand together, in order, each with all that is in those before it; the last
 /// is `+Inf` and holds as many as `_count` says.
 fn check_histogram(name: &str, family: &Family) -> Result<(), String> {
-    let mut rows: BTreeMap<Labels, (Vec<(f64, f64)>, Option<f64>, bool)> = BTreeMap::new();
+    #[derive(Default)]
+    struct Row {
+        /// Bounds and counts.
+        buckets: Vec<(f64, f64)>,
+        count: Option<f64>,
+        has_sum: bool,
+    }
+    let mut rows: BTreeMap<Labels, Row> = BTreeMap::new();
     for (sample, labels, value) in &family.samples {
         let mut labels = labels.clone();
         let le = labels.remove("le");
         let row = rows.entry(labels).or_default();
         match (sample.strip_prefix(name), le) {
             (Some("_bucket"), Some(le)) => {
-                row.0.push((le.parse().map_err(|_| format!("{name}: le={le}"))?, *value));
+                row.buckets.push((le.parse().map_err(|_| format!("{name}: le={le}"))?, *value));
             }
-            (Some("_count"), None) => row.1 = Some(*value),
-            (Some("_sum"), None) => row.2 = true,
+            (Some("_count"), None) => row.count = Some(*value),
+            (Some("_sum"), None) => row.has_sum = true,
             _ => {
                 return Err(format!("{name}: le where there is no bucket, or the other way round"));
             }
         }
     }
-    for (labels, (buckets, count, has_sum)) in rows {
+    for (labels, Row { buckets, count, has_sum }) in rows {
         let grows = buckets.windows(2).all(|two| two[0].0 < two[1].0 && two[0].1 <= two[1].1);
         let last = buckets.last().copied();
         if !grows || !has_sum || last != count.map(|count| (f64::INFINITY, count)) {
@@ -182,9 +189,7 @@ fn a_strict_scraper_takes_everything() {
     // With every kind of request, and refusals on several ports.
     ask(node.http(), "PUT", "/v1/kv/b/k", &[], b"v");
     ask(node.http(), "GET", "/v1/kv/b/k?colour=red", &[], b"");
-    assert!(
-        node.client().is_closed_after(b"no frame at all, but long enough to be one: 0123456789")
-    );
+    assert!(node.client().closes_after(b"no frame at all, but long enough to be one: 0123456789"));
     eventually("refusals are counted", || {
         node.rejected("native", "magic") > 0 && node.metric("quorate_events_total") > 0
     });

@@ -150,7 +150,7 @@ impl Client {
         self.reply().1
     }
 
-    fn is_closed_after(mut self, bytes: &[u8]) -> bool {
+    fn closes_after(mut self, bytes: &[u8]) -> bool {
         self.send(bytes);
         self.is_closed()
     }

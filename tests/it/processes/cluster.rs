@@ -201,7 +201,8 @@ impl Cluster {
         self.processes(numbers).iter().for_each(|process| process.signal(signal));
     }
 
-    fn processes(&self, numbers: &[u16]) -> Vec<Process> {
+    /// The processes of nodes that are up.
+    pub fn processes(&self, numbers: &[u16]) -> Vec<Process> {
         let pids: Vec<Pid> = numbers.iter().filter_map(|number| self.pid(*number)).collect();
         assert_eq!(pids.len(), numbers.len(), "all of {numbers:?} are up");
         pids.into_iter().map(Process::open).collect()

@@ -49,7 +49,7 @@ async fn a_user_gets_along_with_the_command_line_alone() {
     ranges(&user);
     buckets(&user);
     looks(&user, &cluster);
-    processes(&cluster);
+    processes(&cluster).await;
 }
 
 fn items(user: &User) {
@@ -203,7 +203,7 @@ fn looks(user: &User, cluster: &Cluster) {
     assert_eq!(output.status.code(), Some(1), "a dump is of one node");
 }
 
-fn processes(cluster: &Cluster) {
+async fn processes(cluster: &Cluster) {
     let status = || -> Vec<(String, String, bool)> {
         let all: Value =
             serde_json::from_str(&cluster.must(&["status", "-o", "json"])).expect("JSON");
@@ -223,7 +223,14 @@ fn processes(cluster: &Cluster) {
     assert_eq!(status()[2], ("n3".into(), "down".into(), false));
     let error = cluster.command(&["kill", "9"]).expect_err("there is no n9");
     assert!(error.starts_with("not_found: "), "{error}");
-    cluster.must(&["start"]);
+    // When it says that they have met, they have.
+    let told = cluster.must(&["start"]);
+    assert!(told.ends_with("all 3 see each other alive"), "{told}");
+    for number in cluster.numbers() {
+        for whom in cluster.others(number) {
+            assert_eq!(cluster.state_of(number, whom).await.as_deref(), Ok("alive"));
+        }
+    }
     cluster.must(&["stop"]);
     assert_eq!(status(), all("down", false));
 }

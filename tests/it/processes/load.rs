@@ -31,7 +31,11 @@ pub struct Load {
     pub refused: AtomicUsize,
     promises: Mutex<Promises>,
     stop: AtomicBool,
+    trigger: Mutex<Option<Trigger>>,
 }
+
+/// At which acknowledgement, and what is done then.
+type Trigger = (usize, Box<dyn FnOnce() + Send>);
 
 /// A running load.
 pub struct Running {
@@ -50,6 +54,7 @@ impl Running {
             refused: AtomicUsize::new(0),
             promises: Mutex::default(),
             stop: AtomicBool::new(false),
+            trigger: Mutex::default(),
         });
         let mut set = JoinSet::new();
         for writer in 0..writers {
@@ -65,6 +70,21 @@ impl Running {
             if acked >= count { Ok(()) } else { Err(format!("only {acked} of {count}")) }
         })
         .await;
+    }
+
+    /// Does something at the very moment of an acknowledgement: in the writer that gets it, while the others
+    /// have requests on their way. Waits until it is done.
+    pub async fn at<T: Send + 'static>(
+        &self,
+        count: usize,
+        action: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        let (tell, done) = tokio::sync::oneshot::channel();
+        let action = move || drop(tell.send(action()));
+        *self.load.trigger.lock().expect("no writer has panicked") =
+            Some((count, Box::new(action)));
+        let done = tokio::time::timeout(super::cluster::SOON, done).await;
+        done.expect("writes are acknowledged").expect("the trigger is pulled")
     }
 
     /// Ends it, and says what was promised.
@@ -115,7 +135,12 @@ impl Load {
                     .expect("no writer has panicked")
                     .insert(key.into(), vec![value]);
                 self.puts.success();
-                self.acked.fetch_add(1, SeqCst);
+                let acked = self.acked.fetch_add(1, SeqCst) + 1;
+                let mut trigger = self.trigger.lock().expect("no writer has panicked");
+                if let Some((_, pull)) = trigger.take_if(|(count, _)| acked >= *count) {
+                    pull();
+                }
+                drop(trigger);
                 Some(written.context)
             }
             Err(error) => {

@@ -106,19 +106,23 @@ fn story_03_blind_a_node_that_lost_unflushed_dots_goes_on_with_none_of_its_old_a
 
 #[test]
 fn story_04_a_wiped_node_does_not_mint_its_old_dots_again() {
-    let (mut c, [a, ..], _) = five(104);
+    let (mut c, [a, b, o], _) = five(104);
     let mut context = String::new();
     for n in 1..=9 {
         context = acked(c.ask(a, put("k", &format!("v{n}"), &context)));
     }
     converges(&mut c, "k", &["v9"]);
     c.wipe(a);
+    // The others let it in; those that have the key cannot tell it what it once did there.
+    c.network.partition(&[a], &[b, o]);
     c.start(a);
     let blind = put("k", "new", "");
     until(&mut c, "it takes writes", |c| {
         let reply = c.ask(a, blind.clone());
         matches!(reply, Some(Reply::Written { info, .. }) if info.coordinator == format!("n{a}"))
     });
+    assert_eq!(local(&mut c, a, "k"), ["new"]);
+    c.network.heal();
     converges(&mut c, "k", &["new", "v9"]);
 }
 

@@ -137,12 +137,19 @@ fn story_21_a_node_that_nobody_hears_condemns_nobody_and_stops_nobody() {
     let others = [b, o, d, e];
     others.iter().for_each(|other| c.network.cut(a, *other));
     let mut gone = [false; 6];
+    // Who owns nothing of it passes it on to A first, which takes it in and is not heard.
+    for through in [d, e] {
+        let begun = c.now();
+        acked(c.ask(through, put("k", "passed on", "")));
+        assert!(c.now().since(begun) < Duration::from_millis(1500));
+    }
     for second in 0..60 {
         secs(&mut c, 1);
         for by in others {
             for of in others.into_iter().filter(|of| *of != by) {
                 assert!(sees_alive(&mut c, by, of), "n{by} takes n{of} for dead");
             }
+            assert!(sees_alive(&mut c, a, by), "n{a}, which hears n{by}, takes it for dead");
             let alive = sees_alive(&mut c, by, a);
             assert!(!(alive && gone[by]), "n{by} changes its mind");
             gone[by] |= !alive;

@@ -1,9 +1,11 @@
 //! Stories 28 to 36 as far as owners and lives exist: who is a member, and in which life.
 
 use super::kit::*;
+use quorate::Error;
 use quorate::message::client::{Inspect, Reply, Request};
 use quorate::quorum::Consistency;
 use quorate::sim::Cluster;
+use quorate::time::Duration;
 
 fn index(c: &mut Cluster, number: usize) -> u64 {
     inspect(c, number, Inspect::Status)["index"].as_u64().expect("a number")
@@ -74,7 +76,7 @@ fn story_30_requests_under_way_while_nodes_join_miss_nothing() {
             let name = format!("k{key}");
             let pending = c.send(through, put(&name, &format!("v{round}"), context));
             millis(&mut c, 3 * key as u64);
-            c.run_until(quorate::time::Duration::from_secs(5), |c| c.answered(pending));
+            c.run_until(Duration::from_secs(5), |c| c.answered(pending));
             *context = acked(c.answer(pending));
             written += 1;
             assert_eq!(got(c.ask(1 + key % 3, get(&name, quorum()))).0, [format!("v{round}")]);
@@ -89,6 +91,59 @@ fn story_30_requests_under_way_while_nodes_join_miss_nothing() {
             assert_eq!(got(c.ask(through, get(&format!("k{key}"), quorum()))).0, ["v5"]);
         }
     }
+}
+
+/// The epoch that a node works under.
+fn epoch(c: &mut Cluster, number: usize) -> u64 {
+    inspect(c, number, Inspect::Status)["epoch"].as_u64().expect("a number")
+}
+
+#[test]
+fn story_30_behind_nothing_of_an_older_epoch_is_taken_in() {
+    let (mut c, [a, b, o], _) = five_without_sync(430);
+    let before = epoch(&mut c, a);
+    // The others move on to the next epoch; A hears of it ten seconds later.
+    for other in 1..=6 {
+        c.network.slow_stream(other, a, Duration::from_secs(10));
+    }
+    c.grow();
+    until(&mut c, "a new epoch", |c| [b, o].iter().all(|n| epoch(c, *n) > before));
+    assert_eq!(epoch(&mut c, a), before);
+    let rejected = metric(&mut c, b, "rejected") + metric(&mut c, o, "rejected");
+    let pending = c.send_within(a, 30_000, put_at("k", "v", "", strict()));
+    secs(&mut c, 2);
+    assert_eq!(c.answer(pending), None);
+    for owner in [b, o] {
+        assert!(local(&mut c, owner, "k").is_empty(), "n{owner} took it in");
+    }
+    assert!(metric(&mut c, b, "rejected") + metric(&mut c, o, "rejected") > rejected);
+    // When it has learned why, it asks again, and nothing is missed.
+    assert!(c.run_until(Duration::from_secs(30), |c| c.answered(pending)));
+    acked(c.answer(pending));
+    assert!(epoch(&mut c, a) > before);
+    converges(&mut c, "k", &["v"]);
+}
+
+#[test]
+fn story_30_late_an_answer_of_an_older_epoch_counts_for_nothing() {
+    let (mut c, [a, b, o], _) = five_without_sync(431);
+    let before = epoch(&mut c, a);
+    c.hold_syncs(o, true);
+    c.network.slow_stream(b, a, Duration::from_secs(10));
+    let pending = c.send_within(a, 20_000, put_at("k", "v", "", strict()));
+    millis(&mut c, 20);
+    assert_eq!(local(&mut c, b, "k"), ["v"]);
+    // B has it and says so, and is dead when that is heard: under the next epoch.
+    c.kill(b);
+    c.grow();
+    until(&mut c, "a new epoch", |c| epoch(c, a) > before);
+    assert!(c.run_until(Duration::from_secs(30), |c| c.answered(pending)));
+    let unknown = Error::OutcomeUnknown { required: 2, received: 1 };
+    assert_eq!(failed(c.answer(pending)), unknown, "what B said was about the epoch before");
+    c.hold_syncs(o, false);
+    c.start(b);
+    formed(&mut c, 6);
+    converges(&mut c, "k", &["v"]);
 }
 
 #[test]
@@ -106,7 +161,7 @@ fn story_35_a_life_that_was_replaced_is_refused_and_learns_why() {
     // The old life comes back, does not hear anybody, and writes.
     c.restore(a, zombie);
     for other in all_but(5, &[a]) {
-        c.network.slow_stream(other, a, quorate::time::Duration::from_secs(30));
+        c.network.slow_stream(other, a, Duration::from_secs(30));
     }
     c.start(a);
     until(&mut c, "it hears of the others", |c| [b, o].iter().all(|n| sees_alive(c, a, *n)));
