@@ -5,7 +5,7 @@
 //!
 //! | floor | modules | what it is |
 //! |---|---|---|
-//! | 0 | [`error`], [`id`], [`quorum`], [`time`] | ground: the words that all others use |
+//! | 0 | [`error`], [`guard`], [`id`], [`quorum`], [`time`] | ground: the words that all others use |
 //! | 1 | `config`, [`version`], `ring`, `store` | settings; causality; who owns what; ordered bytes, atomic batches |
 //! | 2 | `swim`, `register`, `coordinator` | who is alive; what was agreed; has the quorum been met? |
 //! | 3 | [`message`] | frames and envelopes: bytes and messages |
@@ -28,6 +28,7 @@ pub mod config;
 #[cfg(feature = "server")]
 pub mod coordinator;
 pub mod error;
+pub mod guard;
 pub mod id;
 pub mod message;
 #[cfg(feature = "server")]

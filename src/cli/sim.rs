@@ -93,7 +93,8 @@ fn figures(report: &Report) -> Result<()> {
         show_count(report.sibling_reads),
     ))?;
     say(format!("ended    {}", counts(&report.outcomes)))?;
-    say(format!("faults   {}", counts(&report.faults)))
+    say(format!("faults   {}", counts(&report.faults)))?;
+    say(format!("guards   {}", counts(&report.guards)))
 }
 
 fn counts(counts: &Counts) -> String {
@@ -115,6 +116,7 @@ fn report_json(report: &Report) -> Value {
         "sibling_reads": report.sibling_reads,
         "outcomes": report.outcomes,
         "faults": report.faults,
+        "guards": report.guards,
     })
 }
 

@@ -11,6 +11,7 @@
 //! only for an owner whose item it keeps, once others have vouched for it. A fallback's "nothing" is no answer at all.
 
 use super::{Reach, Replicas};
+use crate::guard::{self, Guard};
 use crate::id::NodeId;
 use crate::quorum::Quorum;
 use crate::version::Record;
@@ -161,7 +162,8 @@ impl Get {
     pub fn received(&self) -> usize {
         let mut slots: Vec<NodeId> = Vec::with_capacity(self.asked.len());
         for (node, holding) in self.holdings() {
-            if self.owners.contains(&node) && !holding.rebuilding {
+            let counts = !holding.rebuilding || !guard::holds(Guard::RebuildingIsNoAnswer);
+            if self.owners.contains(&node) && counts {
                 slots.push(node);
             }
         }
@@ -174,6 +176,9 @@ impl Get {
                 .iter()
                 .find(|owner| keeps && self.owners.contains(owner) && !slots.contains(owner));
             slots.extend(slot);
+            if trusted && !keeps && !guard::holds(Guard::NothingIsNoAnswer) {
+                slots.push(node);
+            }
         }
         slots.len()
     }
@@ -314,7 +319,8 @@ impl Get {
             .count();
         // Enough that every later read of as many slots meets one of them.
         let enough = (self.quorum.n / 2 + 1).max(self.quorum.n + 1 - self.quorum.required);
-        if self.quorum.strict && differ && holders < enough {
+        let too_few = self.quorum.strict && differ && holders < enough;
+        if too_few && guard::holds(Guard::WriteBack) {
             let silent = |owner: &&NodeId| self.replied().all(|node| node != **owner);
             let spares = self.owners.iter().filter(silent).copied().collect();
             return Step::WriteBack { record, stale, spares, need: enough - holders };

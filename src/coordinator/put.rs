@@ -7,6 +7,7 @@
 //! ```
 
 use super::{Reach, Replicas};
+use crate::guard::{self, Guard};
 use crate::id::NodeId;
 use crate::quorum::Quorum;
 use std::collections::VecDeque;
@@ -52,6 +53,12 @@ struct Slot {
 impl Slot {
     fn is_stored(&self) -> bool {
         self.tries.iter().any(|(_, answer)| *answer == Answer::Stored)
+    }
+
+    /// One, whoever holds it, and how many do.
+    fn count(&self) -> usize {
+        let stored = self.tries.iter().filter(|(_, answer)| *answer == Answer::Stored).count();
+        if stored > 1 && !guard::holds(Guard::DistinctSlots) { stored } else { stored.min(1) }
     }
 
     fn can_still_come(&self) -> bool {
@@ -160,7 +167,7 @@ impl Put {
 
     /// How many slots hold it.
     pub fn received(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.is_stored()).count()
+        self.slots.iter().map(Slot::count).sum()
     }
 
     /// How many slots must hold it.

@@ -8,6 +8,7 @@
 //! ```
 
 use super::event::{ConnectionId, Effect};
+use crate::guard::{self, Guard};
 use crate::id::{ClusterId, Epoch, Lineage, NodeId, PartitionId};
 use crate::message::client::Reply;
 use crate::message::peer::{Control, Data};
@@ -171,7 +172,8 @@ impl Outbox {
     /// Takes out everything that waited for no more than `durable`, in order.
     pub fn release(&mut self, durable: CommitNumber) -> Vec<Release> {
         let mut released = Vec::new();
-        while self.held.front().is_some_and(|(number, _)| *number <= durable) {
+        let is_due = |number| number <= durable || !guard::holds(Guard::AckAfterFlush);
+        while self.held.front().is_some_and(|(number, _)| is_due(*number)) {
             if let Some((_, mut releases)) = self.held.pop_front() {
                 released.append(&mut releases);
             }

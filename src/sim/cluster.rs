@@ -68,7 +68,7 @@ pub struct Cluster {
     requests: u64,
     trace: u64,
     set_aside: BTreeSet<usize>,
-    times_set_aside: u64,
+    asides: Vec<(usize, String)>,
 }
 
 impl Cluster {
@@ -85,7 +85,7 @@ impl Cluster {
             requests: 0,
             trace: options.seed,
             set_aside: BTreeSet::new(),
-            times_set_aside: 0,
+            asides: Vec::new(),
             options,
         };
         for number in 1..=cluster.options.nodes {
@@ -145,9 +145,9 @@ impl Cluster {
         &self.set_aside
     }
 
-    /// How often a directory was.
-    pub fn times_set_aside(&self) -> u64 {
-        self.times_set_aside
+    /// Each time that one was: whose, and why.
+    pub fn asides(&self) -> &[(usize, String)] {
+        &self.asides
     }
 
     /// A node that is up.
@@ -466,9 +466,9 @@ impl Cluster {
             Effect::Reply { connection, reply, .. } => {
                 self.replies.insert(connection.0, reply);
             }
-            Effect::SetAside { join, .. } => {
+            Effect::SetAside { why, join } => {
                 self.set_aside.insert(from);
-                self.times_set_aside += 1;
+                self.asides.push((from, why));
                 self.wipe(from);
                 self.members[from - 1].join.extend(join);
                 self.start(from);

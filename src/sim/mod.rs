@@ -11,6 +11,8 @@
 mod cluster;
 mod faults;
 mod many;
+#[cfg(any(test, feature = "mutants"))]
+mod mutants;
 mod network;
 mod options;
 mod oracle;
@@ -21,6 +23,8 @@ mod workload;
 pub use cluster::{Cluster, Outcome, Pending};
 pub use faults::Fault;
 pub use many::{Summary, judge, simulate_many};
+#[cfg(any(test, feature = "mutants"))]
+pub use mutants::{Hunt, hunt, hunt_all};
 pub use network::Network;
 pub use options::Options;
 pub use report::{Counts, Report};

@@ -27,6 +27,8 @@ pub struct Report {
     pub sibling_reads: u64,
     /// How often each kind of fault struck.
     pub faults: Counts,
+    /// How often each guard acted.
+    pub guards: Counts,
     /// What happened, line by line, where it was asked for.
     pub story: Vec<String>,
 }
@@ -43,9 +45,11 @@ impl Report {
         self.met += other.met;
         self.overlapped += other.overlapped;
         self.sibling_reads += other.sibling_reads;
-        for (into, from) in
-            [(&mut self.outcomes, &other.outcomes), (&mut self.faults, &other.faults)]
-        {
+        for (into, from) in [
+            (&mut self.outcomes, &other.outcomes),
+            (&mut self.faults, &other.faults),
+            (&mut self.guards, &other.guards),
+        ] {
             for (name, count) in from {
                 *into.entry(name).or_default() += count;
             }

@@ -11,6 +11,7 @@ use super::oracle::{Debt, Oracle, Value};
 use super::report::Report;
 use super::workload::{self, KEYS, Read, Step, Workload, Write};
 use crate::error::Error;
+use crate::guard;
 use crate::message::client::{Inspect, Reply, Request};
 use crate::node::Timing;
 use crate::time::{Duration, Instant};
@@ -60,7 +61,7 @@ struct Run {
     workload: Workload,
     faults: Faults,
     open: Vec<(Pending, Asked)>,
-    set_aside: u64,
+    asides: usize,
     report: Report,
 }
 
@@ -69,6 +70,8 @@ struct Run {
 /// # Panics
 /// Where a node does: that is a finding too, see [`many`](super::many).
 pub fn simulate(setup: &Setup) -> Report {
+    // What an earlier run on this thread left behind, should it have panicked.
+    let _ = guard::take_counts();
     let timing = Timing { sync: Duration::from_secs(3), ..Timing::default() };
     let options = Options { nodes: setup.nodes, seed: setup.seed, timing, ..Options::default() };
     let mut run = Run {
@@ -79,7 +82,7 @@ pub fn simulate(setup: &Setup) -> Report {
         workload: Workload::new(),
         faults: Faults::default(),
         open: Vec::new(),
-        set_aside: 0,
+        asides: 0,
         report: Report { seed: setup.seed, ..Report::default() },
     };
     if run.form() {
@@ -241,16 +244,15 @@ impl Run {
 
     /// What a node wrote between its start from an old copy and the moment when it noticed goes with the copy.
     fn watch_directories(&mut self) {
-        let set_aside = self.c.times_set_aside();
-        if set_aside == self.set_aside {
-            return;
-        }
-        self.set_aside = set_aside;
-        self.oracle.lose_disk();
-        self.note(|| "a node sets its directory aside".into());
-        let old = self.faults.struck.get(Fault::RestoreOld.name()).copied().unwrap_or(0);
-        if set_aside > old {
-            self.oracle.object("a directory was set aside that was no old copy".into());
+        let asides = self.c.asides()[self.asides..].to_vec();
+        for (node, why) in asides {
+            self.asides += 1;
+            self.oracle.lose_disk();
+            self.note(|| format!("n{node} sets its directory aside: {why}"));
+            let old = self.faults.struck.get(Fault::RestoreOld.name()).copied().unwrap_or(0);
+            if self.asides as u64 > old {
+                self.oracle.object(format!("n{node} set aside what was no old copy: {why}"));
+            }
         }
     }
 
@@ -380,6 +382,8 @@ impl Run {
         self.report.simulated = self.c.now().since(Instant::default());
         self.report.met = self.workload.met();
         self.report.faults = std::mem::take(&mut self.faults.struck);
+        self.report.guards =
+            guard::take_counts().map(|(guard, count)| (guard.name(), count)).collect();
         let mut seen = BTreeSet::new();
         let once = self.oracle.violations().iter().filter(|line| seen.insert(line.as_str()));
         self.report.violations = once.cloned().collect();

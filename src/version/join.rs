@@ -18,6 +18,7 @@
 use super::sibling::{Cause, Covered, Sibling};
 use super::siblings::Siblings;
 use super::vector::{VersionVector, dot_order};
+use crate::guard::{self, Guard};
 use crate::id::Conflict;
 use std::cmp::Reverse;
 
@@ -60,8 +61,12 @@ impl Siblings {
         joined.vector = self.vector.clone();
         joined.vector.join(&other.vector);
         match conflict {
-            Conflict::Siblings => joined.keep_standing(self, other),
-            Conflict::Lww => joined.keep_latest(self.siblings.iter().chain(&other.siblings)),
+            Conflict::Siblings if guard::holds(Guard::JoinByVersions) => {
+                joined.keep_standing(self, other);
+            }
+            Conflict::Siblings | Conflict::Lww => {
+                joined.keep_latest(self.siblings.iter().chain(&other.siblings))
+            }
         }
         joined.limit_covered();
         let applied = match (joined.is_same_version(self), joined.is_same_version(other)) {
@@ -110,7 +115,8 @@ impl Siblings {
         let first = |sibling: &Sibling| {
             let attempts = all.clone().filter(|other| other.operation == sibling.operation);
             let stamps = attempts.map(|other| other.stamp).chain(self.outstamped_at(sibling));
-            stamps.min().unwrap_or(sibling.stamp)
+            let first = stamps.min().filter(|first| *first < sibling.stamp);
+            first.filter(|_| guard::holds(Guard::FirstStamp)).unwrap_or(sibling.stamp)
         };
         // Of one operation the attempt with the smallest dot, as among siblings; and it decides a tie.
         let smallest = |sibling: &Sibling| {

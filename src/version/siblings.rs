@@ -12,6 +12,7 @@
 use super::seen::Seen;
 use super::sibling::{COVERED_CAP, Cause, Covered, OperationId, Sibling, window_ms};
 use super::vector::{Dot, VersionVector, dot_order};
+use crate::guard::{self, Guard};
 use crate::time::{HybridTime, WallClock};
 use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3;
@@ -184,7 +185,9 @@ impl Siblings {
     /// Whether a join drops this sibling because its operation was overwritten under another dot.
     pub(super) fn is_overwritten(&self, sibling: &Sibling) -> bool {
         self.covered_entry(sibling.operation).is_some_and(|covered| {
-            covered.cause == Cause::Overwritten && covered.holds_for(sibling.stamp)
+            covered.cause == Cause::Overwritten
+                && covered.holds_for(sibling.stamp)
+                && guard::holds(Guard::OverwrittenStays)
         })
     }
 
@@ -228,6 +231,9 @@ pub(super) fn digest<'a>(
         number(hash, u64::from(dot.actor.mint));
         number(hash, dot.counter);
     };
+    if !guard::holds(Guard::WholeDigest) {
+        return marks.len() as u128;
+    }
     number(&mut hash, vector.len() as u64);
     vector.iter().for_each(|entry| dot(&mut hash, &entry));
     number(&mut hash, marks.len() as u64);

@@ -11,6 +11,7 @@ use super::sibling::{
 };
 use super::siblings::Siblings;
 use super::vector::{Actor, Dot};
+use crate::guard::{self, Guard};
 use crate::id::Conflict;
 use crate::time::{HybridTime, WallClock};
 
@@ -66,10 +67,11 @@ impl Siblings {
 
     /// What became of an earlier try of the operation, if one is known here.
     pub fn repeated(&self, operation: OperationId, stamp: HybridTime) -> Option<Written> {
-        match self.find(operation) {
+        let repeated = match self.find(operation) {
             Some(standing) => Some(Written::Repeated(standing.dot)),
             None => self.retried(operation, stamp).map(Written::Replaced),
-        }
+        };
+        repeated.filter(|_| guard::holds(Guard::RetryIsKnown))
     }
 
     /// Applies a write through `actor`, which [`Incarnations`](super::Incarnations) chose for this key.
@@ -83,9 +85,11 @@ impl Siblings {
         if let Some(repeated) = self.repeated(write.operation, write.stamp) {
             return repeated;
         }
-        let (gone, unseen) = std::mem::take(&mut self.siblings)
-            .into_iter()
-            .partition::<Vec<_>, _>(|sibling| was_seen(sibling, seen));
+        let (gone, unseen) =
+            std::mem::take(&mut self.siblings).into_iter().partition::<Vec<_>, _>(|sibling| {
+                let same_actor = sibling.dot.actor == actor;
+                was_seen(sibling, seen) || same_actor && !guard::holds(Guard::DottedWrites)
+            });
         // Above what is stored, also should the caller's clock have missed it.
         let newest = gone.iter().chain(&unseen).map(|s| s.stamp).max();
         let stamp = match conflict {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 const FLOORS: &[(&str, u8)] = &[
     ("error", 0),
+    ("guard", 0),
     ("id", 0),
     ("quorum", 0),
     ("time", 0),

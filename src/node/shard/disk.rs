@@ -3,6 +3,7 @@
 use super::request::{Request, Work};
 use super::{Life, Shard, Turn};
 use crate::error::Error;
+use crate::guard::{self, Guard};
 use crate::message::peer;
 use crate::node::outbox::Release;
 use crate::store::{Change, StoreError};
@@ -58,6 +59,9 @@ impl Shard {
         encoded: Option<&peer::Record>,
         turn: &mut Turn,
     ) {
+        let is_gone = |record: &Record| record.siblings.values().next().is_none();
+        let record =
+            record.filter(|record| !is_gone(record) || guard::holds(Guard::TombstoneStays));
         let change = match (&record, encoded) {
             (Some(_), Some(peer::Record { head, body })) => {
                 Change::Put { key: key.clone(), head: head.clone(), body: body.clone() }

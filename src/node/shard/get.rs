@@ -6,6 +6,7 @@ use super::write_back::{Wanted, WritingBack};
 use super::{Shard, Turn};
 use crate::coordinator::{AskRead, Get, Holding, Step};
 use crate::error::Error;
+use crate::guard::{self, Guard};
 use crate::id::{NodeId, PartitionId};
 use crate::message::Class;
 use crate::message::client::{Info, Item, Reply, Version};
@@ -166,7 +167,11 @@ impl Shard {
         let damaged = |e: crate::version::RecordError| StoreError::Damaged(e.to_string());
         let (digest, record) = match whole {
             true => {
-                let record = pending::durable(key, turn.store).inspect_err(|error| {
+                let shown = match self.pending.contains(key) && !guard::holds(Guard::DurableReads) {
+                    true => self.pending.latest(key, turn.store),
+                    false => pending::durable(key, turn.store),
+                };
+                let record = shown.inspect_err(|error| {
                     if matches!(error, StoreError::Damaged(_)) {
                         self.cannot_read(key, turn);
                     }

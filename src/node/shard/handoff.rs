@@ -16,6 +16,7 @@ use super::timers::Timer;
 use super::unflushed::Unflushed;
 use super::{Shard, Turn};
 use crate::coordinator::Reach;
+use crate::guard::{self, Guard};
 use crate::id::NodeId;
 use crate::message::Class;
 use crate::message::peer::{self, Data};
@@ -130,7 +131,9 @@ impl Shard {
         }
         self.handoff.unflushed.stage(hint.clone(), true);
         // Written again also when it is there: a handoff that is ending right now would erase it.
-        turn.outbox.persist(Change::Put { key: hint, head: Bytes::new(), body: Bytes::new() });
+        if guard::holds(Guard::DurableHint) {
+            turn.outbox.persist(Change::Put { key: hint, head: Bytes::new(), body: Bytes::new() });
+        }
         if let Some(on_the_way) = self.handoff.on_the_way.get_mut(&owner) {
             on_the_way.remove(item);
         }
@@ -213,9 +216,12 @@ impl Shard {
         request.attempt = ATTEMPT;
         request.class = Class::Background;
         let record = peer::Record { head, body };
-        let message = Data::Replicate { key: item, record, hint_for: None };
+        let message = Data::Replicate { key: item.clone(), record, hint_for: None };
         self.ask(id, &mut request, owner, partition, &message, turn);
         self.keep(id, request);
+        if !guard::holds(Guard::HintStays) {
+            self.forget_hint(owner, &item, turn);
+        }
     }
 
     /// The owner has the item durably.

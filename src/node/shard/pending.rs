@@ -7,6 +7,7 @@
 //! ```
 
 use super::unflushed::Unflushed;
+use crate::guard::{self, Guard};
 use crate::store::{CommitNumber, Store, StoreError};
 use crate::version::{Record, RecordError};
 use bytes::Bytes;
@@ -24,8 +25,8 @@ impl Pending {
     /// The store's; and a record that cannot be read is [`StoreError::Damaged`].
     pub fn latest(&self, key: &[u8], store: &dyn Store) -> Result<Option<Record>, StoreError> {
         match self.records.get(key) {
-            Some(record) => Ok(record.clone()),
-            None => durable(key, store),
+            Some(record) if guard::holds(Guard::PutFromPending) => Ok(record.clone()),
+            _ => durable(key, store),
         }
     }
 

@@ -11,6 +11,7 @@ use super::request::{Goes, Labels, Origin, Request, Sent, Work};
 use super::{Life, Shard, Turn};
 use crate::coordinator::{Ask, Put, Replicas, Verdict};
 use crate::error::Error;
+use crate::guard::{self, Guard};
 use crate::id::{Epoch, NodeId, PartitionId};
 use crate::message::client::{Item, Reply};
 use crate::message::peer::{self, Data};
@@ -119,6 +120,7 @@ impl Shard {
             assert!(count >= SIBLINGS_CAP, "only a key at its cap is full");
             return Err(Error::TooManySiblings { count });
         }
+        let seen = if guard::holds(Guard::ClientContext) { seen } else { record.context() };
         let write = Write {
             operation: put.operation,
             stamp: self.clock.tick(turn.now.wall, record.stamp_after(&seen)),

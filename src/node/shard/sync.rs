@@ -15,6 +15,7 @@ use super::request::{Origin, Work};
 use super::timers::Timer;
 use super::{Shard, Turn};
 use crate::coordinator::Reach;
+use crate::guard::{self, Guard};
 use crate::id::{NodeId, PartitionId};
 use crate::message::Class;
 use crate::ring::Role;
@@ -73,7 +74,7 @@ impl Shard {
     fn begin_pass(&mut self, turn: &mut Turn) {
         let now = turn.now.instant;
         let rebuilding = self.slots.rebuilding() > 0;
-        let full = !rebuilding && now >= self.sync.next_full;
+        let full = !rebuilding && now >= self.sync.next_full && guard::holds(Guard::FullSync);
         if full {
             self.sync.next_full = now + self.timing.sync;
         }

@@ -26,6 +26,7 @@
 
 use super::Topology;
 use super::identity::{OpenError, get, put};
+use crate::guard::{self, Guard};
 use crate::id::{Lineage, NodeId};
 use crate::message::Header;
 use crate::message::peer::Control;
@@ -238,6 +239,7 @@ impl Topology {
         if let Some((lineage, commit)) = seen
             && lineage == self.identity.lineage
             && commit > outbox.stamp().commit
+            && guard::holds(Guard::Witness)
         {
             let why = format!(
                 "this directory is behind: another member has seen commit {commit} of it, it holds {}",
