@@ -362,6 +362,7 @@ impl Swim {
         let member = self.members.get(&node)?;
         Some(Claim::Facts {
             about: node,
+            lineage: member.identity.lineage,
             incarnation: member.incarnation,
             version: member.facts_version,
             facts: member.facts,

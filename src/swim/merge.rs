@@ -17,7 +17,7 @@ use super::rumor::Topic;
 use super::scale;
 use super::suspicion::{Accusers, Suspicion};
 use super::wire::{self, Claim, Header, MAX_MEMBERS, Record};
-use crate::id::NodeId;
+use crate::id::{Lineage, NodeId};
 use crate::time::Instant;
 
 impl Swim {
@@ -60,9 +60,9 @@ impl Swim {
             (Claim::Record(record), None) => self.welcome(now, record),
             // Who it is must be known before anything else can be believed about it.
             (Claim::Verdict { .. } | Claim::Facts { .. }, None) | (Claim::Stranger { .. }, _) => {}
-            (Claim::Facts { version, facts, .. }, Some((life, _))) => {
+            (Claim::Facts { lineage, version, facts, .. }, Some((life, _))) => {
                 if incarnation == life {
-                    self.hear_facts(about, version, facts);
+                    self.hear_facts(about, lineage, version, facts);
                 }
             }
             (Claim::Record(record), Some((life, state))) => {
@@ -72,7 +72,8 @@ impl Swim {
                     self.suspicions.remove(&about);
                     self.conclude(now, about, said, accusers, true);
                 } else if incarnation == life {
-                    self.hear_facts(about, record.version, record.facts);
+                    let lineage = record.identity.lineage;
+                    self.hear_facts(about, lineage, record.version, record.facts);
                     if said >= state {
                         self.conclude(now, about, said, accusers, false);
                     }
@@ -138,9 +139,11 @@ impl Swim {
         }
     }
 
-    fn hear_facts(&mut self, node: NodeId, version: u64, facts: Facts) {
+    /// Facts of the life that is known. Those of another one would make a node that began anew, at the count
+    /// of its former life, look as if it had fallen behind itself.
+    fn hear_facts(&mut self, node: NodeId, lineage: Lineage, version: u64, facts: Facts) {
         let Some(member) = self.members.get_mut(&node) else { return };
-        if version <= member.facts_version {
+        if lineage != member.identity.lineage || version <= member.facts_version {
             return;
         }
         member.facts_version = version;
@@ -247,7 +250,10 @@ impl Swim {
             Claim::Verdict { state, .. } => {
                 (*state <= myself.state, matches!(state, State::Suspect | State::Dead))
             }
-            Claim::Facts { version, facts, .. } => (same_words(*version, facts), false),
+            Claim::Facts { lineage, version, facts, .. } => {
+                let mine = *lineage == myself.identity.lineage;
+                (mine && same_words(*version, facts), false)
+            }
             Claim::Stranger { .. } => (true, false),
         };
         if said == mine && echo {

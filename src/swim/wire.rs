@@ -10,7 +10,7 @@
 
 use super::member::{Facts, Identity, Incarnation, State, is_reachable};
 use super::suspicion::Accusers;
-use crate::id::NodeId;
+use crate::id::{Lineage, NodeId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -84,9 +84,9 @@ pub(super) enum Claim {
     /// Only that it is suspect, dead or gone, for those who know who it is.
     #[serde(rename = "v")]
     Verdict { about: NodeId, incarnation: Incarnation, state: State, accusers: Accusers },
-    /// Only its facts.
+    /// Only its facts. They are those of one life of its data: another may go by the same incarnation.
     #[serde(rename = "f")]
-    Facts { about: NodeId, incarnation: Incarnation, version: u64, facts: Facts },
+    Facts { about: NodeId, lineage: Lineage, incarnation: Incarnation, version: u64, facts: Facts },
     /// Told to the member alone: I do not know you.
     #[serde(rename = "w")]
     Stranger { about: NodeId },

@@ -1,7 +1,9 @@
 //! What a cluster must do: find each other, see a death, forgive a pause, part and meet again.
 
+use super::super::wire::{self, Claim, Message};
 use super::super::*;
 use super::network::{Network, id, identity};
+use super::peers;
 use crate::id::Lineage;
 use crate::time::Duration;
 
@@ -287,4 +289,31 @@ fn who_was_never_met_does_not_make_the_prober_ill_and_does_not_stop_the_search()
         network.start(node, 1);
     }
     network.until("all know all", 5, Network::all_alive);
+}
+
+/// Found by the simulator: facts of the life before the wipe, still on their way, made the new life look as if it
+/// had fallen behind itself, and it set its directory aside.
+#[test]
+fn late_facts_of_a_life_before_a_wipe_are_not_taken_for_those_of_the_next_one() {
+    let mut swim = peers::machine();
+    let old = identity(1);
+    let new = Identity { lineage: Lineage(old.lineage.0 + 1), ..identity(1) };
+    let said = |identity: &Identity, version, durable| {
+        let facts = Facts { agreement: 1, durable, flags: 0 };
+        let (about, lineage, incarnation) = (identity.id, identity.lineage, Incarnation(3));
+        Claim::Facts { about, lineage, incarnation, version, facts }
+    };
+    let record = Claim::Record(wire::Record {
+        identity: new.clone(),
+        incarnation: Incarnation(3),
+        state: State::Alive,
+        accusers: Default::default(),
+        facts: Facts::default(),
+        version: 0,
+    });
+    peers::say(&mut swim, peers::START, 1, Message::Gossip, &[record, said(&old, 9, 249)]);
+    let durable = |swim: &Swim| swim.member(new.id).map(|member| member.facts.durable);
+    assert_eq!(durable(&swim), Some(0));
+    peers::say(&mut swim, peers::START, 1, Message::Gossip, &[said(&new, 1, 34)]);
+    assert_eq!(durable(&swim), Some(34));
 }
