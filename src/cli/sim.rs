@@ -16,6 +16,10 @@ const SHOWN: usize = 20;
 /// Runs what was asked for. Exit code 1 when anything was wrong.
 pub(super) fn sim(args: &SimArgs) -> Result<()> {
     let setup = Setup { operations: args.steps, ..Setup::new(args.seed) };
+    #[cfg(feature = "mutants")]
+    if let Some(most) = args.mutants {
+        return mutants(&setup, most, args.print.output);
+    }
     match args.runs {
         None => one(setup, args.print.output),
         Some(runs) => many(&setup, runs, args.print.output),
@@ -42,10 +46,9 @@ fn one(setup: Setup, format: Format) -> Result<()> {
 }
 
 fn many(setup: &Setup, runs: u64, format: Format) -> Result<()> {
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     let bar = progress::bar(runs, "simulating");
     let began = Instant::now();
-    let summary = simulate_many(setup, runs, threads, |_| bar.inc(1));
+    let summary = simulate_many(setup, runs, threads(), |_| bar.inc(1));
     let took = began.elapsed();
     bar.finish_and_clear();
     match format {
@@ -70,6 +73,57 @@ fn many(setup: &Setup, runs: u64, format: Format) -> Result<()> {
         format!("seed {}: {first}", report.seed)
     });
     Err(violated(summary.failed.len(), lines.collect()))
+}
+
+/// A table of guards, and how soon it was noticed that each was gone. More than one that got away is a failure.
+#[cfg(feature = "mutants")]
+fn mutants(setup: &Setup, most: u64, format: Format) -> Result<()> {
+    use super::output::{show, table};
+    use crate::guard::Guard;
+
+    let bar = progress::bar(Guard::EVERY.len() as u64, "hunting");
+    // A mutant may well panic: that is one way to be caught, and no news.
+    std::panic::set_hook(Box::new(|_| {}));
+    let hunts = crate::sim::hunt_all(setup, most, threads(), |_| bar.inc(1));
+    let _ = std::panic::take_hook();
+    bar.finish_and_clear();
+    let missed = hunts.iter().filter(|hunt| hunt.caught.is_none()).count();
+    match format {
+        Format::Json => json(&Value::Array(
+            hunts
+                .iter()
+                .map(|hunt| {
+                    let (seed, violation) = hunt.caught.clone().unzip();
+                    json!({
+                        "guard": hunt.guard.name(), "seeds": hunt.seeds, "caught": seed.is_some(),
+                        "seed": seed, "violation": violation,
+                    })
+                })
+                .collect(),
+        ))?,
+        Format::Table => {
+            let mut rows = table(&["taken out", "verdict", "seeds", "noticed by"]);
+            for hunt in &hunts {
+                let (verdict, by) = match &hunt.caught {
+                    Some((_, violation)) => ("caught", violation.chars().take(76).collect()),
+                    None => ("MISSED", String::new()),
+                };
+                rows.add_row([hunt.guard.name(), verdict, &hunt.seeds.to_string(), by.as_str()]);
+            }
+            show(&rows)?;
+        }
+    }
+    match missed {
+        0 | 1 => Ok(()),
+        _ => {
+            let what = format!("{missed} of {} mutants got away", hunts.len());
+            Err(Failure::new("violation", what, "make the workload or the faults reach them"))
+        }
+    }
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 fn violated(count: usize, details: Vec<String>) -> Failure {

@@ -135,6 +135,10 @@ pub(in crate::cli) struct SimArgs {
     /// Run so many seeds from this one on, over all cores; only what failed is told
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
     pub runs: Option<u64>,
+    /// Take one guard of the protocol out at a time, and run up to so many seeds until one notices
+    #[cfg(feature = "mutants")]
+    #[arg(long, value_name = "K", conflicts_with = "runs")]
+    pub mutants: Option<u64>,
     /// Requests in each run
     #[arg(long, value_name = "S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub steps: u64,
