@@ -11,6 +11,7 @@
 //! merged from as many other owners as a rebuilding slot needs. All other keys of the slot are intact and
 //! count as before: were the whole slot in doubt, two rotten records on two nodes would wait for each other.
 
+use super::slots::sources_needed;
 use super::{Shard, Turn};
 use crate::id::{NodeId, PartitionId};
 use crate::store::{Change, Store, StoreError, key};
@@ -158,7 +159,7 @@ impl Shard {
         list.owners().find(|owner| *owner == me)?;
         let n = list.owners().len();
         let w = usize::from(settings.w.unwrap_or(settings.n / 2 + 1));
-        let enough = n.saturating_sub(1).min((n + 1).saturating_sub(w));
+        let enough = sources_needed(n, w);
         Some(Sources { others: list.owners().filter(|owner| *owner != me).collect(), enough })
     }
 }

@@ -95,7 +95,7 @@ impl Slots {
             let merged = quorums.iter().all(|(n, w)| {
                 let owners = layout.preference_list(*partition, *n);
                 let n = owners.owners().len();
-                let enough = n.saturating_sub(1).min((n + 1).saturating_sub(usize::from(*w)));
+                let enough = sources_needed(n, usize::from(*w));
                 let merged = owners.owners().filter(|o| slot.merged_from.contains(o)).count();
                 merged >= enough || owners.owners().all(|owner| owner != view.me)
             });
@@ -112,6 +112,12 @@ impl Slots {
         }
         changes
     }
+}
+
+/// From how many other owners must be merged what one of `n` has lost: any `w` slots that acknowledged a write
+/// include one of them, or it lay on the lost one alone.
+pub(super) fn sources_needed(n: usize, w: usize) -> usize {
+    n.saturating_sub(1).min((n + 1).saturating_sub(w))
 }
 
 fn slot_key(partition: PartitionId) -> Bytes {
