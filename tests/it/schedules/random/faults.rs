@@ -44,7 +44,7 @@ impl Run {
     pub(super) fn rest(&mut self) {
         if let Some(node) = self.up() {
             self.note(format!("stop n{node}, copy its disk and start it"));
-            self.c.stop(node);
+            assert!(self.c.stop(node), "{}n{node} does not stop", self.story());
             self.copies.insert(node, self.c.disk(node).copy());
             self.c.start(node);
         }
