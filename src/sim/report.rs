@@ -41,7 +41,7 @@ impl Report {
 
     /// Takes the figures of another run in: a sum over seeds.
     pub fn absorb(&mut self, other: &Report) {
-        self.simulated = self.simulated + other.simulated;
+        self.simulated += other.simulated;
         self.met += other.met;
         self.overlapped += other.overlapped;
         self.sibling_reads += other.sibling_reads;
