@@ -68,13 +68,15 @@ pub enum Fault {
     Stumble,
     /// The owners of one key are cut off, one after another.
     Carousel,
+    /// One owner of a key has writes that the others never sync; these die, and it is cut off.
+    Strand,
     /// One owner of a key misses writes; then another one loses its disk, and the third is out of reach.
     Bereave,
 }
 
 impl Fault {
     /// All of them.
-    pub const EVERY: [Fault; 21] = [
+    pub const EVERY: [Fault; 22] = [
         Fault::Kill,
         Fault::Torn,
         Fault::PowerCut,
@@ -95,6 +97,7 @@ impl Fault {
         Fault::RestoreOld,
         Fault::Stumble,
         Fault::Carousel,
+        Fault::Strand,
         Fault::Bereave,
     ];
 
@@ -121,6 +124,7 @@ impl Fault {
             Fault::RestoreOld => "restore-old",
             Fault::Stumble => "stumble",
             Fault::Carousel => "carousel",
+            Fault::Strand => "strand",
             Fault::Bereave => "bereave",
         }
     }
@@ -138,6 +142,8 @@ enum Away {
 /// What is done at a moment: mostly to mend something.
 #[derive(Clone, Copy, Debug)]
 enum Mend {
+    Want(usize, usize),
+    Hold(usize),
     Isolate(usize),
     Die(usize),
     Lose(usize),
@@ -295,8 +301,12 @@ impl Faults {
                 format!("n{node} is {by:?} away")
             }
             Fault::Hang => {
-                let to = other(node, nodes, rng);
+                let to = target.owners[rng.usize(..target.owners.len())];
+                if to == node {
+                    return None;
+                }
                 let by = Duration::from_millis(rng.u64(300..4_000));
+                focus = Some(Focus { key: target.key, node: Some(node), until });
                 c.network.slow_stream(node, to, by);
                 self.later(until, Mend::Links);
                 format!("streams from n{node} to n{to} take {by:?}")
@@ -358,7 +368,7 @@ impl Faults {
                 if !all && self.away.len() >= AWAY {
                     return None;
                 }
-                let held = Duration::from_millis(rng.u64(5..150));
+                let held = Duration::from_millis(rng.u64(5..400));
                 let at = c.now() + held;
                 for node in 1..=nodes {
                     c.hold_syncs(node, true);
@@ -368,6 +378,8 @@ impl Faults {
                     if dies {
                         let back = at + Duration::from_millis(rng.u64(50..1_000));
                         self.later(back, Mend::Start(node));
+                        let soon = back + Duration::from_millis(rng.u64(2..200));
+                        self.later(soon, Mend::Want(target.key, node));
                     }
                 }
                 let node = (!all || rng.bool()).then_some(dies);
@@ -385,6 +397,27 @@ impl Faults {
                 }
                 focus = Some(Focus { key: target.key, node: None, until: at });
                 format!("the owners of k{} are cut off one after another", target.key)
+            }
+            Fault::Strand => {
+                let mut owners = target.owners.clone();
+                rng.shuffle(&mut owners);
+                let [alone, ref others @ ..] = owners[..] else { return None };
+                if !self.away.is_empty() {
+                    return None;
+                }
+                let mut at = c.now();
+                others.iter().for_each(|node| self.later(at, Mend::Hold(*node)));
+                self.later(at, Mend::Want(target.key, alone));
+                at = at + Duration::from_millis(rng.u64(100..1_500));
+                self.later(at, Mend::Isolate(alone));
+                others.iter().for_each(|node| self.later(at, Mend::Die(*node)));
+                at = at + Duration::from_millis(rng.u64(50..500));
+                others.iter().for_each(|node| self.later(at, Mend::Start(*node)));
+                at = at + Duration::from_millis(rng.u64(10..500));
+                self.later(at, Mend::Want(target.key, others[0]));
+                at = at + Duration::from_millis(rng.u64(500..3_000));
+                self.later(at, Mend::Links);
+                format!("only n{alone} syncs writes to k{}", target.key)
             }
             Fault::Bereave => {
                 let mut owners = target.owners.clone();
@@ -435,11 +468,20 @@ impl Faults {
         let due = self.next_mend().is_some_and(|at| at <= c.now());
         let (_, mend) = if due { self.mends.pop_first()? } else { return None };
         let disk_lost = matches!(mend, Mend::Lose(_));
-        Some(Struck { line: self.undo(mend, c), disk_lost, focus: None })
+        let focus = match mend {
+            Mend::Want(key, node) => Some(Focus { key, node: Some(node), until: c.now() + FOCUS }),
+            _ => None,
+        };
+        Some(Struck { line: self.undo(mend, c), disk_lost, focus })
     }
 
     fn undo(&mut self, mend: Mend, c: &mut Cluster) -> String {
         match mend {
+            Mend::Want(key, node) => format!("everybody wants k{key} of n{node}"),
+            Mend::Hold(node) => {
+                c.hold_syncs(node, true);
+                format!("n{node} syncs nothing")
+            }
             Mend::Isolate(node) => {
                 let others: Vec<usize> = (1..=c.size()).filter(|other| *other != node).collect();
                 c.network.partition(&[node], &others);

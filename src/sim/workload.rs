@@ -20,7 +20,7 @@ const CLIENTS: usize = 6;
 /// Of a hundred requests so many are for hot keys.
 const HOT_SHARE: u32 = 60;
 /// For so many requests everybody wants one key.
-const FOCUS_REQUESTS: u32 = 24;
+const FOCUS_REQUESTS: u32 = 32;
 /// How long nobody wants it especially after that.
 const CALM: Duration = Duration::from_secs(10);
 /// After so many other writes of its key a write is not tried again.
@@ -76,7 +76,7 @@ pub(super) struct Workload {
     focus: Option<(usize, u32)>,
     /// How many writes each key was sent, and when everybody last wanted it.
     writes: BTreeMap<usize, u64>,
-    wanted: BTreeMap<usize, Instant>,
+    wanted: BTreeMap<usize, (u32, Instant)>,
 }
 
 /// The bucket and the rule of a key: every fourth is of the last writer.
@@ -180,10 +180,12 @@ impl Workload {
     /// Everybody wants this key, for some requests. Not the same again within a while: a key remembers only so
     /// many overwritten operations, and a retry must find its own among them.
     pub fn focus(&mut self, key: usize, now: Instant) {
-        if self.wanted.get(&key).is_none_or(|last| now.since(*last) > CALM) {
-            self.wanted.insert(key, now);
-            self.focus = Some((key, FOCUS_REQUESTS));
+        if self.wanted.get(&key).is_none_or(|(_, last)| now.since(*last) > CALM) {
+            self.wanted.insert(key, (0, now));
         }
+        let left = self.wanted.get(&key).map_or(0, |(had, _)| FOCUS_REQUESTS.saturating_sub(*had));
+        // Some are left for the second time, when somebody is back.
+        self.focus = (left > 0).then_some((key, left.div_ceil(2)));
     }
 
     /// The key that everybody wants.
@@ -228,6 +230,9 @@ impl Workload {
         let key = match (self.focus, rng.u32(0..100)) {
             (Some((key, left)), 0..FOCUS_SHARE) => {
                 self.focus = (left > 1).then_some((key, left - 1));
+                if let Some((had, _)) = self.wanted.get_mut(&key) {
+                    *had += 1;
+                }
                 key
             }
             (_, 0..HOT_SHARE) => rng.usize(..HOT),
