@@ -70,7 +70,7 @@ struct Run {
 /// Runs one seed to its end.
 ///
 /// # Panics
-/// Where a node does: that is a finding too, see [`many`](super::many).
+/// Where a node does: that is a finding too, see `judge`.
 pub fn simulate(setup: &Setup) -> Report {
     // What an earlier run on this thread left behind, should it have panicked.
     let _ = guard::take_counts();
