@@ -15,6 +15,16 @@ const AWAY: usize = 2;
 /// How far a clock steps at most, in milliseconds: retries are recognised within ten minutes of clocks.
 const CLOCK_STEP_MS: i64 = 120_000;
 
+/// How long everybody wants one key after a fault that is not about one.
+const FOCUS: Duration = Duration::from_secs(2);
+
+/// The key that a fault is about, and who owns it.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub key: usize,
+    pub owners: Vec<usize>,
+}
+
 /// One kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
@@ -54,11 +64,19 @@ pub enum Fault {
     Wipe,
     /// An old copy of a disk is put back.
     RestoreOld,
+    /// Disks stand still while everybody wants one key, then the machines die, one or all of them.
+    Stumble,
+    /// The owners of one key are cut off, one after another.
+    Carousel,
+    /// One owner of a key has writes that the others never sync; these die, and it is cut off.
+    Strand,
+    /// One owner of a key misses writes; then another one loses its disk, and the third is out of reach.
+    Bereave,
 }
 
 impl Fault {
     /// All of them.
-    pub const EVERY: [Fault; 18] = [
+    pub const EVERY: [Fault; 22] = [
         Fault::Kill,
         Fault::Torn,
         Fault::PowerCut,
@@ -77,6 +95,10 @@ impl Fault {
         Fault::Move,
         Fault::Wipe,
         Fault::RestoreOld,
+        Fault::Stumble,
+        Fault::Carousel,
+        Fault::Strand,
+        Fault::Bereave,
     ];
 
     /// The word for it.
@@ -100,6 +122,10 @@ impl Fault {
             Fault::Move => "move",
             Fault::Wipe => "wipe",
             Fault::RestoreOld => "restore-old",
+            Fault::Stumble => "stumble",
+            Fault::Carousel => "carousel",
+            Fault::Strand => "strand",
+            Fault::Bereave => "bereave",
         }
     }
 }
@@ -113,9 +139,14 @@ enum Away {
     Failed,
 }
 
-/// What is undone at a moment.
+/// What is done at a moment: mostly to mend something.
 #[derive(Clone, Copy, Debug)]
 enum Mend {
+    Want(usize, usize),
+    Hold(usize),
+    Isolate(usize),
+    Die(usize),
+    Lose(usize),
     Start(usize),
     Resume(usize),
     Room(usize),
@@ -137,10 +168,19 @@ pub(super) struct Faults {
     pub struck: Counts,
 }
 
-/// What a fault did, for the story; and whether a disk was lost by it.
+/// Where it hurts: the key that everybody should want for a while, and perhaps the node to ask for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Focus {
+    pub key: usize,
+    pub node: Option<usize>,
+    pub until: Instant,
+}
+
+/// What a fault, or the end of one, did: for the story, and whether a disk was lost by it.
 pub(super) struct Struck {
     pub line: String,
     pub disk_lost: bool,
+    pub focus: Option<Focus>,
 }
 
 impl Faults {
@@ -164,6 +204,7 @@ impl Faults {
         &mut self,
         fault: Fault,
         c: &mut Cluster,
+        target: &Target,
         rng: &mut fastrand::Rng,
     ) -> Option<Struck> {
         let nodes = c.size();
@@ -183,11 +224,12 @@ impl Faults {
         if takes_away && self.away.len() >= AWAY {
             return None;
         }
-        let loses_disk = matches!(fault, Fault::Wipe | Fault::RestoreOld);
+        let loses_disk = matches!(fault, Fault::Wipe | Fault::RestoreOld | Fault::Bereave);
         if loses_disk && self.disk_lost {
             return None;
         }
         let until = c.now() + Duration::from_millis(rng.u64(300..8_000));
+        let mut focus = None;
         let line = match fault {
             Fault::Kill => {
                 c.kill(node);
@@ -221,6 +263,9 @@ impl Faults {
             Fault::Stop => {
                 if !c.stop(node) {
                     c.kill(node);
+                } else if rng.bool() {
+                    // A copy that says that it ended cleanly.
+                    self.back_up(node, c);
                 }
                 self.goes(node, Away::Down, until.max(c.now()), Mend::Start(node));
                 format!("stop n{node}")
@@ -256,8 +301,12 @@ impl Faults {
                 format!("n{node} is {by:?} away")
             }
             Fault::Hang => {
-                let to = other(node, nodes, rng);
+                let to = target.owners[rng.usize(..target.owners.len())];
+                if to == node {
+                    return None;
+                }
                 let by = Duration::from_millis(rng.u64(300..4_000));
+                focus = Some(Focus { key: target.key, node: Some(node), until });
                 c.network.slow_stream(node, to, by);
                 self.later(until, Mend::Links);
                 format!("streams from n{node} to n{to} take {by:?}")
@@ -307,13 +356,99 @@ impl Faults {
                     return None;
                 }
                 c.restore(node, copy);
+                let until = c.now() + Duration::from_millis(rng.u64(50..3_000));
                 self.goes(node, Away::Down, until, Mend::Start(node));
+                let until = until + Duration::from_secs(2);
+                focus = Some(Focus { key: target.key, node: Some(node), until });
                 format!("an old copy of its disk is put back for n{node}")
+            }
+            Fault::Stumble => {
+                let all = rng.bool();
+                let dies = target.owners[rng.usize(..target.owners.len())];
+                if !all && self.away.len() >= AWAY {
+                    return None;
+                }
+                let held = Duration::from_millis(rng.u64(5..400));
+                let at = c.now() + held;
+                for node in 1..=nodes {
+                    c.hold_syncs(node, true);
+                    let dies = all || node == dies;
+                    let act = if dies { Mend::Die(node) } else { Mend::LetSync(node) };
+                    self.later(at, act);
+                    if dies {
+                        let back = at + Duration::from_millis(rng.u64(50..1_000));
+                        self.later(back, Mend::Start(node));
+                        let soon = back + Duration::from_millis(rng.u64(2..200));
+                        self.later(soon, Mend::Want(target.key, node));
+                    }
+                }
+                let node = (!all || rng.bool()).then_some(dies);
+                let until = at + Duration::from_secs(2);
+                focus = Some(Focus { key: target.key, node, until });
+                let whom = if all { "all nodes".into() } else { format!("n{dies}") };
+                format!("nobody syncs for {held:?}, then {whom} die")
+            }
+            Fault::Carousel => {
+                let mut at = c.now();
+                for _ in 0..rng.usize(4..16) {
+                    self.later(at, Mend::Isolate(target.owners[rng.usize(..target.owners.len())]));
+                    at = at + Duration::from_millis(rng.u64(20..400));
+                    self.later(at, Mend::Links);
+                }
+                focus = Some(Focus { key: target.key, node: None, until: at });
+                format!("the owners of k{} are cut off one after another", target.key)
+            }
+            Fault::Strand => {
+                let mut owners = target.owners.clone();
+                rng.shuffle(&mut owners);
+                let [alone, ref others @ ..] = owners[..] else { return None };
+                if !self.away.is_empty() {
+                    return None;
+                }
+                let mut at = c.now();
+                others.iter().for_each(|node| self.later(at, Mend::Hold(*node)));
+                self.later(at, Mend::Want(target.key, alone));
+                at = at + Duration::from_millis(rng.u64(100..1_500));
+                self.later(at, Mend::Isolate(alone));
+                others.iter().for_each(|node| self.later(at, Mend::Die(*node)));
+                at = at + Duration::from_millis(rng.u64(50..500));
+                others.iter().for_each(|node| self.later(at, Mend::Start(*node)));
+                at = at + Duration::from_millis(rng.u64(10..500));
+                self.later(at, Mend::Want(target.key, others[0]));
+                at = at + Duration::from_millis(rng.u64(500..3_000));
+                self.later(at, Mend::Links);
+                format!("only n{alone} syncs writes to k{}", target.key)
+            }
+            Fault::Bereave => {
+                let mut owners = target.owners.clone();
+                rng.shuffle(&mut owners);
+                let [absent, lost, apart] = owners[..] else { return None };
+                if owners.iter().any(|node| self.away.contains_key(node)) {
+                    return None;
+                }
+                let mut at = c.now();
+                self.later(at, Mend::Isolate(absent));
+                at = at + Duration::from_millis(rng.u64(50..600));
+                self.later(at, Mend::Lose(lost));
+                self.away.insert(lost, Away::Down);
+                self.later(at, Mend::Links);
+                self.later(at, Mend::Isolate(apart));
+                at = at + Duration::from_millis(rng.u64(1..400));
+                self.later(at, Mend::Start(lost));
+                at = at + Duration::from_millis(rng.u64(200..6_000));
+                self.later(at, Mend::Links);
+                focus = Some(Focus { key: target.key, node: None, until: at });
+                format!("n{absent} misses writes to k{}, n{lost} loses its disk", target.key)
             }
         };
         *self.struck.entry(fault.name()).or_default() += 1;
         self.disk_lost |= loses_disk;
-        Some(Struck { line, disk_lost: loses_disk })
+        if focus.is_none() && rng.u32(0..3) == 0 {
+            focus = Some(Focus { key: target.key, node: None, until: until.min(c.now() + FOCUS) });
+        }
+        // Where the disk goes later, so does the promise.
+        let disk_lost = loses_disk && fault != Fault::Bereave;
+        Some(Struck { line, disk_lost, focus })
     }
 
     fn goes(&mut self, node: usize, away: Away, until: Instant, back: Mend) {
@@ -329,15 +464,41 @@ impl Faults {
     }
 
     /// Mends what is due.
-    pub fn mend(&mut self, c: &mut Cluster) -> Option<String> {
+    pub fn mend(&mut self, c: &mut Cluster) -> Option<Struck> {
         let due = self.next_mend().is_some_and(|at| at <= c.now());
         let (_, mend) = if due { self.mends.pop_first()? } else { return None };
-        Some(self.undo(mend, c))
+        let disk_lost = matches!(mend, Mend::Lose(_));
+        let focus = match mend {
+            Mend::Want(key, node) => Some(Focus { key, node: Some(node), until: c.now() + FOCUS }),
+            _ => None,
+        };
+        Some(Struck { line: self.undo(mend, c), disk_lost, focus })
     }
 
     fn undo(&mut self, mend: Mend, c: &mut Cluster) -> String {
         match mend {
+            Mend::Want(key, node) => format!("everybody wants k{key} of n{node}"),
+            Mend::Hold(node) => {
+                c.hold_syncs(node, true);
+                format!("n{node} syncs nothing")
+            }
+            Mend::Isolate(node) => {
+                let others: Vec<usize> = (1..=c.size()).filter(|other| *other != node).collect();
+                c.network.partition(&[node], &others);
+                format!("n{node} is cut off")
+            }
+            Mend::Die(node) => {
+                c.kill(node);
+                self.away.insert(node, Away::Down);
+                format!("kill n{node}")
+            }
+            Mend::Lose(node) => {
+                c.wipe(node);
+                self.away.insert(node, Away::Down);
+                format!("n{node} loses its disk")
+            }
             Mend::Start(node) => {
+                // Two faults may both want it back.
                 if c.node(node).is_some() {
                     c.kill(node);
                 }
@@ -369,14 +530,17 @@ impl Faults {
         }
     }
 
-    /// Mends everything.
-    pub fn mend_all(&mut self, c: &mut Cluster) {
+    /// Mends everything; whether a disk was lost yet.
+    pub fn mend_all(&mut self, c: &mut Cluster) -> bool {
+        let mut disk_lost = false;
         while let Some((_, mend)) = self.mends.pop_first() {
+            disk_lost |= matches!(mend, Mend::Lose(_));
             self.undo(mend, c);
         }
         c.network.heal();
         c.network.clear_sky();
         (1..=c.size()).for_each(|node| c.skew(node, 0));
+        disk_lost
     }
 
     /// Everything has healed: the next disk may be lost. Copies from before are too old to be believed back.

@@ -97,6 +97,11 @@ impl Oracle {
         self.violations.push(what);
     }
 
+    /// Whether anybody tried to delete it: then "nothing" may be a tombstone, which is something.
+    pub fn was_deleted(&self, key: usize) -> bool {
+        self.books.get(&key).is_some_and(|book| book.deleted)
+    }
+
     /// How many disks were lost.
     pub fn losses(&self) -> u32 {
         self.losses

@@ -5,11 +5,11 @@
 //! ```
 
 use super::cluster::{Cluster, Pending};
-use super::faults::{Fault, Faults};
+use super::faults::{Fault, Faults, Focus, Struck, Target};
 use super::options::Options;
 use super::oracle::{Debt, Oracle, Value};
 use super::report::Report;
-use super::workload::{self, KEYS, Read, Step, Workload, Write};
+use super::workload::{self, HOT, KEYS, Read, Step, Workload, Write};
 use crate::error::Error;
 use crate::guard;
 use crate::message::client::{Inspect, Reply, Request};
@@ -62,6 +62,8 @@ struct Run {
     faults: Faults,
     open: Vec<(Pending, Asked)>,
     asides: usize,
+    focus: Option<Focus>,
+    owners: BTreeMap<usize, Vec<usize>>,
     report: Report,
 }
 
@@ -83,6 +85,8 @@ pub fn simulate(setup: &Setup) -> Report {
         faults: Faults::default(),
         open: Vec::new(),
         asides: 0,
+        focus: None,
+        owners: BTreeMap::new(),
         report: Report { seed: setup.seed, ..Report::default() },
     };
     if run.form() {
@@ -116,6 +120,13 @@ impl Run {
                 self.oracle.object(format!("a bucket cannot be created: {made:?}"));
                 return false;
             }
+        }
+        // Nobody joins or leaves, so they stay the owners.
+        for key in 0..KEYS {
+            let place = self.look(1, workload::locate(key));
+            let names = place["owners"].as_array().into_iter().flatten();
+            let owners = names.filter_map(|name| number(name.as_str()?)).collect();
+            self.owners.insert(key, owners);
         }
         true
     }
@@ -178,8 +189,8 @@ impl Run {
                     break;
                 }
                 self.run_until(due);
-                if let Some(line) = self.faults.mend(&mut self.c) {
-                    self.note(|| line);
+                if let Some(done) = self.faults.mend(&mut self.c) {
+                    self.take_in(done);
                 } else {
                     self.strike();
                     next_fault = self.c.now() + self.gap();
@@ -208,18 +219,34 @@ impl Run {
             self.faults.back_up(node, &self.c);
         }
         let Some(fault) = self.rng.choice(Fault::EVERY) else { return };
-        if let Some(struck) = self.faults.strike(fault, &mut self.c, &mut self.rng) {
-            if struck.disk_lost {
-                self.oracle.lose_disk();
-            }
-            self.note(|| struck.line);
+        let key = self.rng.usize(..HOT);
+        let Some(owners) = self.owners.get(&key).cloned() else { return };
+        let target = Target { key, owners };
+        if let Some(struck) = self.faults.strike(fault, &mut self.c, &target, &mut self.rng) {
+            self.take_in(struck);
         }
     }
 
+    fn take_in(&mut self, struck: Struck) {
+        if struck.disk_lost {
+            self.oracle.lose_disk();
+        }
+        if let Some(focus) = struck.focus {
+            self.workload.focus(focus.key, self.c.now());
+            self.focus = Some(focus);
+        }
+        self.note(|| struck.line);
+    }
+
     fn request(&mut self) {
+        let now = self.c.now();
+        self.focus = self.focus.filter(|focus| now < focus.until);
+        self.focus = self.focus.filter(|focus| self.workload.focused() == Some(focus.key));
         let up: Vec<usize> =
             (1..=self.setup.nodes).filter(|node| self.faults.answers(*node)).collect();
-        let Some(node) = self.rng.choice(up) else { return };
+        let asked = self.focus.and_then(|focus| focus.node).filter(|node| up.contains(node));
+        let anybody = asked.is_none() || self.rng.u32(0..3) == 0;
+        let Some(node) = asked.filter(|_| !anybody).or_else(|| self.rng.choice(up)) else { return };
         let step = self.workload.next(node, self.oracle.losses(), &mut self.rng);
         let (key, request, asked) = match step {
             Step::Read(read) => {
@@ -277,7 +304,13 @@ impl Run {
     }
 
     fn heard_read(&mut self, read: &Read, debt: &Debt, reply: Reply) {
-        let Reply::Got { values, context, .. } = reply else { return };
+        let Reply::Got { values, context, info } = reply else { return };
+        let owners = self.owners_among(read.key, &info.replied);
+        let absent = values.is_empty() && !self.oracle.was_deleted(read.key) && !info.rebuilding;
+        if absent && owners < read.required() {
+            let who = info.replied.join(" ");
+            self.oracle.object(format!("k{} is called absent by {owners} owners: {who}", read.key));
+        }
         let values = self.values(read.key, values.iter().map(|version| &version.value[..]));
         self.note(|| format!("k{} is {values:?}", read.key));
         self.report.sibling_reads += u64::from(values.len() > 1);
@@ -287,7 +320,12 @@ impl Run {
 
     fn heard_write(&mut self, write: Write, reply: Reply) {
         match reply {
-            Reply::Written { context, .. } => {
+            Reply::Written { context, info } => {
+                let slots = self.owners_among(write.key, &info.replied) + info.hinted.len();
+                if slots < write.required() {
+                    let what = write.describe();
+                    self.oracle.object(format!("acknowledged on {slots} slots: {what}, {info:?}"));
+                }
                 self.note(|| format!("acknowledged: {}", write.describe()));
                 self.oracle.acks(write.key, &write.sent, write.promise());
                 self.workload.written(write, context);
@@ -301,6 +339,12 @@ impl Run {
             }
             other => self.oracle.object(format!("a write is answered with {other:?}")),
         }
+    }
+
+    /// How many of these are owners of the key.
+    fn owners_among(&self, key: usize, names: &[String]) -> usize {
+        let owners = self.owners.get(&key).map(Vec::as_slice).unwrap_or_default();
+        names.iter().filter(|name| number(name).is_some_and(|n| owners.contains(&n))).count()
     }
 
     /// The values in these bytes. What is none of ours is a finding.
@@ -317,7 +361,10 @@ impl Run {
     }
 
     fn heal(&mut self) -> bool {
-        self.faults.mend_all(&mut self.c);
+        if self.faults.mend_all(&mut self.c) {
+            self.oracle.lose_disk();
+        }
+        self.focus = None;
         self.note(|| "everything is mended".into());
         let began = self.c.now();
         let calm = self.wait_for("calm after everything was mended", |run| {
@@ -389,6 +436,11 @@ impl Run {
         self.report.violations = once.cloned().collect();
         self.report
     }
+}
+
+/// The number of the node with this name.
+fn number(name: &str) -> Option<usize> {
+    name.strip_prefix('n')?.parse().ok()
 }
 
 /// Errors that say that nothing was stored.

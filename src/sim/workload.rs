@@ -2,9 +2,9 @@
 //! fresh, stale and absent, deletes, every level of consistency, and retries through somebody else.
 
 use super::oracle::{Promise, Rule, Sent, Shown, Value};
-use crate::message::client::{BucketSpec, Item, Request};
+use crate::message::client::{BucketSpec, Inspect, Item, Request};
 use crate::quorum::{Consistency, QuorumRequest};
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 use crate::version::OperationId;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +19,14 @@ pub(super) const KEYS: usize = 48;
 const CLIENTS: usize = 6;
 /// Of a hundred requests so many are for hot keys.
 const HOT_SHARE: u32 = 60;
+/// For so many requests everybody wants one key.
+const FOCUS_REQUESTS: u32 = 32;
+/// How long nobody wants it especially after that.
+const CALM: Duration = Duration::from_secs(10);
+/// After so many other writes of its key a write is not tried again.
+const RETRY_WITHIN: u64 = 16;
+/// And so many for the one that everybody wants, if there is one.
+const FOCUS_SHARE: u32 = 70;
 /// How many writes of unknown outcome are remembered for a retry.
 const UNKNOWN: usize = 64;
 
@@ -38,6 +46,8 @@ pub(super) struct Write {
     token: String,
     operation: OperationId,
     quorum: QuorumRequest,
+    /// Which write of its key it is.
+    number: u64,
 }
 
 /// A read, ready to be sent.
@@ -63,6 +73,10 @@ pub(super) struct Workload {
     operations: u64,
     through: BTreeMap<usize, BTreeSet<usize>>,
     hot: BTreeMap<usize, u64>,
+    focus: Option<(usize, u32)>,
+    /// How many writes each key was sent, and when everybody last wanted it.
+    writes: BTreeMap<usize, u64>,
+    wanted: BTreeMap<usize, (u32, Instant)>,
 }
 
 /// The bucket and the rule of a key: every fourth is of the last writer.
@@ -99,6 +113,11 @@ impl Read {
         self.quorum.strict
     }
 
+    /// How many slots must have spoken.
+    pub fn required(&self) -> usize {
+        required(self.quorum)
+    }
+
     pub fn request(&self) -> Request {
         Request::Get { item: item(self.key), quorum: self.quorum }
     }
@@ -113,6 +132,11 @@ impl Write {
         let weak = matches!(self.quorum.consistency, Some(Consistency::One | Consistency::Any));
         let strict = self.quorum.strict || self.quorum.consistency == Some(Consistency::All);
         Promise { durable: !weak, strict: strict && !weak }
+    }
+
+    /// How many slots must hold it.
+    pub fn required(&self) -> usize {
+        required(self.quorum)
     }
 
     pub fn request(&self) -> Request {
@@ -147,15 +171,37 @@ impl Workload {
             operations: 0,
             through: BTreeMap::new(),
             hot: BTreeMap::new(),
+            focus: None,
+            writes: BTreeMap::new(),
+            wanted: BTreeMap::new(),
         }
+    }
+
+    /// Everybody wants this key, for some requests. Not the same again within a while: a key remembers only so
+    /// many overwritten operations, and a retry must find its own among them.
+    pub fn focus(&mut self, key: usize, now: Instant) {
+        if self.wanted.get(&key).is_none_or(|(_, last)| now.since(*last) > CALM) {
+            self.wanted.insert(key, (0, now));
+        }
+        let left = self.wanted.get(&key).map_or(0, |(had, _)| FOCUS_REQUESTS.saturating_sub(*had));
+        // Some are left for the second time, when somebody is back.
+        self.focus = (left > 0).then_some((key, left.div_ceil(2)));
+    }
+
+    /// The key that everybody wants.
+    pub fn focused(&self) -> Option<usize> {
+        self.focus.map(|(key, _)| key)
     }
 
     /// How long until the next request: often none at all, so that several meet in one turn.
     pub fn pause(&self, rng: &mut fastrand::Rng) -> Duration {
+        if self.focus.is_some() {
+            return Duration::from_micros(rng.u64(0..40_000));
+        }
         Duration::from_micros(match rng.u32(0..10) {
             0..4 => rng.u64(0..400),
-            4..9 => rng.u64(0..160_000),
-            _ => rng.u64(0..600_000),
+            4..9 => rng.u64(0..250_000),
+            _ => rng.u64(0..1_000_000),
         })
     }
 
@@ -176,10 +222,20 @@ impl Workload {
     fn choose(&mut self, losses: u32, rng: &mut fastrand::Rng) -> Step {
         if !self.unknown.is_empty() && rng.u32(0..12) == 0 {
             let write = self.unknown.swap_remove(rng.usize(..self.unknown.len()));
-            return Step::Write(write);
+            let since = self.writes.get(&write.key).copied().unwrap_or(0) - write.number;
+            if since <= RETRY_WITHIN {
+                return Step::Write(write);
+            }
         }
-        let key = match rng.u32(0..100) {
-            0..HOT_SHARE => rng.usize(..HOT),
+        let key = match (self.focus, rng.u32(0..100)) {
+            (Some((key, left)), 0..FOCUS_SHARE) => {
+                self.focus = (left > 1).then_some((key, left - 1));
+                if let Some((had, _)) = self.wanted.get_mut(&key) {
+                    *had += 1;
+                }
+                key
+            }
+            (_, 0..HOT_SHARE) => rng.usize(..HOT),
             _ => rng.usize(HOT..KEYS),
         };
         let client = rng.usize(..CLIENTS);
@@ -208,7 +264,10 @@ impl Workload {
         let value = (rng.u32(0..5) > 0).then_some(self.values);
         let operation = OperationId { session: 1 + client as u64, sequence: self.operations };
         let sent = Sent { value, shown: token.shown, losses };
-        Step::Write(Write { key, client, sent, token: token.text, operation, quorum })
+        let number = self.writes.entry(key).or_default();
+        *number += 1;
+        let number = *number;
+        Step::Write(Write { key, client, sent, token: token.text, operation, quorum, number })
     }
 
     /// A read was answered.
@@ -245,4 +304,18 @@ fn quorum(consistency: Consistency, strict: bool) -> QuorumRequest {
 /// A read of what every replica holds.
 pub(super) fn read_all(key: usize) -> Request {
     Request::Get { item: item(key), quorum: quorum(Consistency::All, false) }
+}
+
+/// A look at where a key lives.
+pub(super) fn locate(key: usize) -> Inspect {
+    Inspect::Locate(item(key))
+}
+
+/// How many of three slots a level needs.
+fn required(quorum: QuorumRequest) -> usize {
+    match quorum.consistency {
+        Some(Consistency::Any | Consistency::One) => 1,
+        Some(Consistency::Three | Consistency::All) => 3,
+        _ => 2,
+    }
 }

@@ -34,7 +34,7 @@ pub use context::{Context, ContextError, ContextScope, MAX_CONTEXT_LENGTH};
 pub use incarnation::{ENDED_CLEANLY_CAP, Incarnations, Local, MintsExhausted};
 pub use join::Applied;
 pub use record::{Head, Joined, Kind, Record, RecordError, SiblingHead};
-pub use seen::{BEYOND_CAP, Seen};
+pub use seen::{BEYOND_CAP, SHOWN_CAP, Seen};
 pub use sibling::{
     COVERED_CAP, COVERED_WINDOW, Cause, Content, Covered, OperationId, SIBLINGS_CAP,
     SIBLINGS_WARNING, Sibling,

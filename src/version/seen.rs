@@ -20,6 +20,9 @@ use serde::{Deserialize, Serialize};
 /// than that to a contended key without reading it finds some of its own old values among the siblings.
 pub const BEYOND_CAP: usize = 8;
 
+/// How many writes a context names because they were shown, though its vector claims them; the oldest go first.
+pub const SHOWN_CAP: usize = 16;
+
 /// What a client has seen: nothing, after `default()`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
@@ -30,6 +33,10 @@ pub struct Seen {
     /// not heard of the write knows it by that.
     #[serde(deserialize_with = "wire::list")]
     pub beyond: Vec<(OperationId, Dot)>,
+    /// The writes that were shown, by name: one that was tried again may stand elsewhere under a dot of which
+    /// the vector knows nothing, and a replica may be told that it is gone before it hears of it.
+    #[serde(deserialize_with = "wire::list")]
+    pub shown: Vec<(OperationId, Dot)>,
     /// The latest stamp that was shown.
     pub time: HybridTime,
 }
@@ -51,10 +58,23 @@ impl Seen {
         self.fold();
     }
 
+    /// Names a write that was shown.
+    pub(super) fn name(&mut self, operation: OperationId, dot: Dot) {
+        self.shown.retain(|(known, _)| *known != operation);
+        self.shown.push((operation, dot));
+        self.shown.drain(..self.shown.len().saturating_sub(SHOWN_CAP));
+    }
+
+    /// Whether the write is named, under whatever dot.
+    pub(super) fn names(&self, operation: OperationId) -> bool {
+        self.beyond.iter().chain(&self.shown).any(|(known, _)| *known == operation)
+    }
+
     /// Adds what somebody else has seen.
     pub(super) fn join(&mut self, other: &Seen) {
         self.vector.join(&other.vector);
         self.beyond.extend(&other.beyond);
+        other.shown.iter().for_each(|(operation, dot)| self.name(*operation, *dot));
         self.time = self.time.max(other.time);
         self.fold();
     }

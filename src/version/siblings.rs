@@ -93,6 +93,7 @@ impl Siblings {
         for covered in self.covered.iter().filter(beyond) {
             seen.add(covered.operation, covered.dot);
         }
+        self.siblings.iter().for_each(|sibling| seen.name(sibling.operation, sibling.dot));
         seen
     }
 
@@ -105,11 +106,13 @@ impl Siblings {
             return after;
         };
         if self.len() == 1 {
-            // All else that is known here was replaced by what led to this write.
+            // All else that is known here was replaced by what led to this write, and is remembered with it.
+            after.shown.clear();
             after.join(&self.context());
         } else {
             after.time = after.time.max(own.stamp);
             after.add(operation, own.dot);
+            after.name(operation, own.dot);
         }
         after
     }

@@ -97,10 +97,10 @@ impl Siblings {
             Conflict::Lww => newest.map_or(write.stamp, |newest| write.stamp.max(newest.next())),
         };
         let gone = gone.iter().map(|s| (s.operation, s.dot));
-        // Writes of which this replica has not heard, and which the vector cannot claim without claiming
+        // Writes of which this replica has not heard, and such as the vector cannot claim without claiming
         // others: they are remembered by their operations.
-        let unheard: Vec<_> =
-            seen.beyond.iter().copied().filter(|(_, dot)| !self.vector.covers(dot)).collect();
+        let beyond = seen.beyond.iter().filter(|(_, dot)| !self.vector.covers(dot));
+        let unheard: Vec<_> = beyond.chain(&seen.shown).copied().collect();
         for (operation, dot) in gone.chain(unheard) {
             self.remember(Covered { operation, dot, stamp, cause: Cause::Overwritten });
         }
@@ -132,6 +132,5 @@ impl Siblings {
 
 /// Whether the client's context removes this sibling.
 fn was_seen(sibling: &Sibling, seen: &Seen) -> bool {
-    sibling.is_seen_by(&seen.vector)
-        || seen.beyond.iter().any(|(operation, _)| *operation == sibling.operation)
+    sibling.is_seen_by(&seen.vector) || seen.names(sibling.operation)
 }

@@ -1,5 +1,7 @@
-//! Everything that needs the whole: schedules over the simulated cluster, real processes, the floors.
+//! Everything that needs the whole: schedules over the simulated cluster, seeds of the simulator, real processes,
+//! the floors.
 
 mod floors;
 mod processes;
 mod schedules;
+mod simulation;

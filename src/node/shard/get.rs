@@ -166,12 +166,12 @@ impl Shard {
     ) -> Result<Holding, StoreError> {
         let damaged = |e: crate::version::RecordError| StoreError::Damaged(e.to_string());
         let (digest, record) = match whole {
+            _ if self.pending.contains(key) && !guard::holds(Guard::DurableReads) => {
+                let record = self.pending.latest(key, turn.store)?;
+                (record.as_ref().map(|record| record.siblings.digest()), record)
+            }
             true => {
-                let shown = match self.pending.contains(key) && !guard::holds(Guard::DurableReads) {
-                    true => self.pending.latest(key, turn.store),
-                    false => pending::durable(key, turn.store),
-                };
-                let record = shown.inspect_err(|error| {
+                let record = pending::durable(key, turn.store).inspect_err(|error| {
                     if matches!(error, StoreError::Damaged(_)) {
                         self.cannot_read(key, turn);
                     }

@@ -5,7 +5,7 @@ use super::kit::{actor, dot, operation, operations, started, write_at};
 use crate::id::{BucketId, ClusterId};
 use crate::time::{HybridClock, WallClock};
 use crate::version::{
-    Conflict, ContextError, ContextScope, Incarnations, Kind, Record, Seen, Written,
+    Conflict, ContextError, ContextScope, Incarnations, Kind, Record, Seen, Siblings, Written,
 };
 
 /// A node with one key: its record and its lives.
@@ -287,4 +287,23 @@ fn a_write_in_an_lww_bucket_lies_above_what_is_stored_whatever_the_caller_stamps
     let retry = a.record.write(&nothing(), write_at(1, 900), &mut a.lives, true).unwrap();
     assert_eq!(retry, Written::Replaced(dot(1, 1)), "a lost stamp is remembered against retries");
     assert!(a.record.siblings.find(operation(2)).is_some());
+}
+
+/// Found by the simulator. A write is tried through two nodes and has two dots; who saw it under the one deletes it,
+/// through a node that has heard of neither.
+#[test]
+fn who_saw_a_write_under_one_dot_removes_it_under_the_other_also_where_nobody_knew_it() {
+    for conflict in [Conflict::Siblings, Conflict::Lww] {
+        let [mut first, mut second, mut stranger] =
+            [const { None }; 3].map(|_: Option<()>| Siblings::new());
+        first.write(&Seen::default(), actor(1), write_at(1, 100), conflict);
+        second.write(&Seen::default(), actor(2), write_at(1, 200), conflict);
+        stranger.write(&first.context(), actor(3), write_at(2, 300), conflict);
+        let mut read = stranger.clone();
+        read.join(&second, conflict);
+        assert_eq!(operations(&read), [2], "{conflict:?}");
+        // And the other way round: the twin is what is known.
+        second.write(&first.context(), actor(2), write_at(3, 400), conflict);
+        assert_eq!(operations(&second), [3], "{conflict:?}");
+    }
 }

@@ -10,7 +10,7 @@
 //! for those who have the time: `QUORATE_KILLS=10`, `QUORATE_ROUNDS=20`, `QUORATE_LOGHUB=<folder of *.log>`.
 
 mod bad_input;
-mod cluster;
+pub mod cluster;
 mod commands;
 mod consistency;
 mod counters;

@@ -7,7 +7,6 @@ mod hints;
 mod kit;
 mod misses;
 mod quorums;
-mod random;
 mod review;
 mod ring;
 mod rot;

@@ -1,0 +1,4 @@
+//! Whole clusters in one thread, broken in every way that the simulator knows: `quorate sim`, as part of the tests.
+
+mod hashes;
+mod seeds;
