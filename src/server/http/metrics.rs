@@ -64,7 +64,7 @@ fn repairs_completed(node: &Counters) -> u64 {
 }
 
 /// What only grows: name, meaning, number.
-fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 20] {
+fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 21] {
     let (node, driver) = (&snapshot.node, &snapshot.driver);
     [
         ("turns", "Turns of the node thread", driver.turns),
@@ -83,6 +83,7 @@ fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 20] {
         ("read_repairs", "Stale replicas found by reads", node.read_repairs),
         ("hints_stored", "Hints kept", node.hints_stored),
         ("hints_replayed", "Hints that their owner has confirmed", node.hints_replayed),
+        ("hints_retargeted", "Hints of owners that left, for the new ones", node.hints_retargeted),
         ("antientropy_rounds", "Comparisons of a partition completed", node.sync_rounds),
         ("antientropy_items", "Items that comparisons brought", node.sync_items),
         ("repairs_completed", "Replicas mended", repairs_completed(node)),
