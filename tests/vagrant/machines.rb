@@ -195,5 +195,8 @@ Dir.mktmpdir("quorate-machines") do |state|
   check("and without one there is a name and no address") { $config.vm.value(:box) == "debian/bookworm64" && $config.vm.all(:box_url).empty? }
   providers = $config.vm.all(:provider).to_h { |_, args, options| [args.first, options[:inner]] }
   check("VirtualBox clones are linked, and libvirt is known too") { providers.fetch(:virtualbox).value(:linked_clone) == true && providers.key?(:libvirt) }
-  check("nothing of the host is shared") { $config.vm.all(:synced_folder).all? { |_, _, options| options[:disabled] } }
+  check("nothing of the host is shared") do
+    shared = $config.vm.all(:synced_folder)
+    shared.any? { |_, args, _| args == [".", "/vagrant"] } && shared.all? { |_, _, options| options[:disabled] }
+  end
 end
