@@ -20,8 +20,10 @@
 #![warn(missing_docs)]
 
 #[cfg(feature = "server")]
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)] // a driver
 pub mod cli;
 #[cfg(feature = "client")]
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)] // a driver
 pub mod client;
 #[cfg(feature = "server")]
 pub mod config;
@@ -39,6 +41,7 @@ pub mod register;
 #[cfg(feature = "server")]
 pub mod ring;
 #[cfg(feature = "server")]
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)] // a driver
 pub mod server;
 #[cfg(feature = "server")]
 pub mod sim;

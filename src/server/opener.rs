@@ -8,6 +8,10 @@ use crate::node::{Counters, Effect, Event, Node};
 use crate::store::{self, CommitNumber, SledStore, Store, StoreError};
 use crate::time::{Instant, Now};
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How often progress is told while a store opens.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Opens nodes on one data directory.
 #[derive(Debug)]
@@ -44,8 +48,13 @@ impl Opener for NodeOpener {
         // From here on by its whole name: the process may change its working directory.
         self.path = directory.path().to_owned();
         let options = store::Options { waker: birth.waker, ..self.options() };
-        let mut progress =
-            |progress: store::Progress| tracing::info!(?progress, "opening the store");
+        let mut told = std::time::Instant::now();
+        let mut progress = |progress: store::Progress| {
+            if told.elapsed() >= TELL_EVERY {
+                told = std::time::Instant::now();
+                tracing::info!(?progress, "opening the store");
+            }
+        };
         let (store, opened) = SledStore::open(&self.path, options, &mut progress)
             .map_err(|error| StartError::Data(error.to_string()))?;
         for damage in &opened.damaged {

@@ -143,12 +143,15 @@ fn node_config(
         })?;
         join.extend(found);
     }
+    let address = config.listen.advertise.unwrap_or(native);
+    // Who listens everywhere is reached where it says that it is.
+    let http_ip = if http.ip().is_unspecified() { address.ip() } else { http.ip() };
     Ok(node::Config {
         name: config.node.name.clone(),
         zone: config.node.zone.clone(),
         weight: config.node.weight,
-        address: config.listen.advertise.unwrap_or(native),
-        http: Some(http),
+        address,
+        http: Some(SocketAddr::new(http_ip, http.port())),
         bootstrap: config.cluster.bootstrap,
         join,
         partitions: config.cluster.partitions,

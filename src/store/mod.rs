@@ -21,6 +21,7 @@ pub mod memory;
 mod options;
 mod overlay;
 mod rebuild;
+#[allow(clippy::disallowed_methods)] // it has a thread and a clock of its own
 mod reclaim;
 mod record;
 mod recovery;
@@ -31,6 +32,7 @@ mod sled_store;
 mod state;
 #[cfg(test)]
 mod tests;
+#[allow(clippy::disallowed_methods)] // it has a thread and a clock of its own
 mod writer;
 
 pub use memory::MemoryStore;

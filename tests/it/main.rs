@@ -1,6 +1,8 @@
 //! Everything that needs the whole: schedules over the simulated cluster, seeds of the simulator, real processes,
 //! the floors.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod floors;
 mod processes;
 mod schedules;
