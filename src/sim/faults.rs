@@ -64,6 +64,8 @@ pub enum Fault {
     Wipe,
     /// An old copy of a disk is put back.
     RestoreOld,
+    /// A node stops in order, somebody copies its disk, it goes on, and the copy is put back.
+    Relapse,
     /// Disks stand still while everybody wants one key, then the machines die, one or all of them.
     Stumble,
     /// The owners of one key are cut off, one after another.
@@ -76,7 +78,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const EVERY: [Fault; 22] = [
+    pub const EVERY: [Fault; 23] = [
         Fault::Kill,
         Fault::Torn,
         Fault::PowerCut,
@@ -95,6 +97,7 @@ impl Fault {
         Fault::Move,
         Fault::Wipe,
         Fault::RestoreOld,
+        Fault::Relapse,
         Fault::Stumble,
         Fault::Carousel,
         Fault::Strand,
@@ -122,6 +125,7 @@ impl Fault {
             Fault::Move => "move",
             Fault::Wipe => "wipe",
             Fault::RestoreOld => "restore-old",
+            Fault::Relapse => "relapse",
             Fault::Stumble => "stumble",
             Fault::Carousel => "carousel",
             Fault::Strand => "strand",
@@ -147,6 +151,7 @@ enum Mend {
     Isolate(usize),
     Die(usize),
     Lose(usize),
+    Relapse(usize),
     Start(usize),
     Resume(usize),
     Room(usize),
@@ -161,7 +166,9 @@ pub(super) struct Faults {
     away: BTreeMap<usize, Away>,
     mends: BTreeMap<(Instant, u64), Mend>,
     mended: u64,
+    /// Copies of disks; and of such as say that they ended cleanly, so that their actors would go on.
     backups: BTreeMap<usize, MemoryStore>,
+    rested: BTreeMap<usize, MemoryStore>,
     disk_lost: bool,
     moves: u16,
     /// How often each kind struck.
@@ -220,11 +227,13 @@ impl Faults {
                 | Fault::Move
                 | Fault::Wipe
                 | Fault::RestoreOld
+                | Fault::Relapse
         );
         if takes_away && self.away.len() >= AWAY {
             return None;
         }
-        let loses_disk = matches!(fault, Fault::Wipe | Fault::RestoreOld | Fault::Bereave);
+        let loses_disk =
+            matches!(fault, Fault::Wipe | Fault::RestoreOld | Fault::Relapse | Fault::Bereave);
         if loses_disk && self.disk_lost {
             return None;
         }
@@ -264,7 +273,6 @@ impl Faults {
                 if !c.stop(node) {
                     c.kill(node);
                 } else if rng.bool() {
-                    // A copy that says that it ended cleanly.
                     self.back_up(node, c);
                 }
                 self.goes(node, Away::Down, until.max(c.now()), Mend::Start(node));
@@ -356,11 +364,28 @@ impl Faults {
                     return None;
                 }
                 c.restore(node, copy);
-                let until = c.now() + Duration::from_millis(rng.u64(50..3_000));
-                self.goes(node, Away::Down, until, Mend::Start(node));
-                let until = until + Duration::from_secs(2);
+                let back = c.now() + Duration::from_millis(rng.u64(50..3_000));
+                self.goes(node, Away::Down, back, Mend::Start(node));
+                let until = back + FOCUS;
                 focus = Some(Focus { key: target.key, node: Some(node), until });
                 format!("an old copy of its disk is put back for n{node}")
+            }
+            Fault::Relapse => {
+                let node = target.owners[rng.usize(..target.owners.len())];
+                if self.away.contains_key(&node) || !c.stop(node) {
+                    return None;
+                }
+                self.rested.insert(node, c.disk(node).copy());
+                c.start(node);
+                let mut at = c.now() + Duration::from_millis(rng.u64(2..100));
+                self.later(at, Mend::Want(target.key, node));
+                at = at + Duration::from_millis(rng.u64(200..1_000));
+                self.later(at, Mend::Relapse(node));
+                at = at + Duration::from_millis(rng.u64(10..200));
+                self.later(at, Mend::Start(node));
+                at = at + Duration::from_millis(rng.u64(2..50));
+                self.later(at, Mend::Want(target.key, node));
+                format!("stop n{node}, copy its disk, and start it: the copy comes back soon")
             }
             Fault::Stumble => {
                 let all = rng.bool();
@@ -447,7 +472,7 @@ impl Faults {
             focus = Some(Focus { key: target.key, node: None, until: until.min(c.now() + FOCUS) });
         }
         // Where the disk goes later, so does the promise.
-        let disk_lost = loses_disk && fault != Fault::Bereave;
+        let disk_lost = loses_disk && !matches!(fault, Fault::Bereave | Fault::Relapse);
         Some(Struck { line, disk_lost, focus })
     }
 
@@ -467,7 +492,7 @@ impl Faults {
     pub fn mend(&mut self, c: &mut Cluster) -> Option<Struck> {
         let due = self.next_mend().is_some_and(|at| at <= c.now());
         let (_, mend) = if due { self.mends.pop_first()? } else { return None };
-        let disk_lost = matches!(mend, Mend::Lose(_));
+        let disk_lost = matches!(mend, Mend::Lose(_) | Mend::Relapse(_));
         let focus = match mend {
             Mend::Want(key, node) => Some(Focus { key, node: Some(node), until: c.now() + FOCUS }),
             _ => None,
@@ -491,6 +516,13 @@ impl Faults {
                 c.kill(node);
                 self.away.insert(node, Away::Down);
                 format!("kill n{node}")
+            }
+            Mend::Relapse(node) => {
+                if let Some(copy) = self.rested.remove(&node) {
+                    c.restore(node, copy);
+                    self.away.insert(node, Away::Down);
+                }
+                format!("the copy is put back for n{node}")
             }
             Mend::Lose(node) => {
                 c.wipe(node);
@@ -534,7 +566,7 @@ impl Faults {
     pub fn mend_all(&mut self, c: &mut Cluster) -> bool {
         let mut disk_lost = false;
         while let Some((_, mend)) = self.mends.pop_first() {
-            disk_lost |= matches!(mend, Mend::Lose(_));
+            disk_lost |= matches!(mend, Mend::Lose(_) | Mend::Relapse(_));
             self.undo(mend, c);
         }
         c.network.heal();

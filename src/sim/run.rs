@@ -276,7 +276,8 @@ impl Run {
             self.asides += 1;
             self.oracle.lose_disk();
             self.note(|| format!("n{node} sets its directory aside: {why}"));
-            let old = self.faults.struck.get(Fault::RestoreOld.name()).copied().unwrap_or(0);
+            let struck = |fault: Fault| self.faults.struck.get(fault.name()).copied().unwrap_or(0);
+            let old = struck(Fault::RestoreOld) + struck(Fault::Relapse);
             if self.asides as u64 > old {
                 self.oracle.object(format!("n{node} set aside what was no old copy: {why}"));
             }
