@@ -1,0 +1,42 @@
+"""Which faults come when: from a seed, and from nothing else.
+
+Every possible kind comes once before any comes twice, in an order that the seed decides. In every third cycle or so a
+second fault of another kind joins in, except where a disk loses its content: what one of N copies may lose is
+promised for one disk at a time.
+"""
+
+from __future__ import annotations
+
+import random
+
+from .faults import FAULTS, Plan, draw
+
+# How often a second fault joins in.
+COMPANY = 0.35
+# Faults that fit beside another one: they neither restart nodes nor need them up.
+COMPANIONS = ("pause", "partition", "loss", "duplicate", "corrupt", "delay", "skew")
+
+
+def schedule(seed: int, cycles: int, kinds: list[str], nodes: list[int]) -> list[list[Plan]]:
+    """The plans of each cycle."""
+    rng = random.Random(seed)
+    order: list[str] = []
+    plans = []
+    for _ in range(cycles):
+        if not order:
+            order = sorted(kinds)
+            rng.shuffle(order)
+        main = draw(order.pop(), rng, nodes)
+        cycle = [main]
+        company = [name for name in COMPANIONS if name in kinds and name != main.fault]
+        alone = FAULTS[main.fault].loses_disk or main.fault in ("rolling-restart", "full-disk")
+        # Always drawn, so that what comes later does not depend on what is possible here.
+        wanted, choice = rng.random() < COMPANY, rng.random()
+        if wanted and company and not alone:
+            other = draw(company[int(choice * len(company))], rng, nodes)
+            # Two faults of one node's process would undo one another.
+            other.nodes = [node for node in other.nodes if node not in main.nodes] or other.nodes[:0]
+            if other.nodes or other.how.get("shape") == "ring":
+                cycle.append(other)
+        plans.append(cycle)
+    return plans
