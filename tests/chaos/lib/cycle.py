@@ -164,7 +164,8 @@ class Player:
             if took is not None:
                 cycle.rest = self.now() - cycle.fault_end
                 return
-            cycle.objection = cycle.objection or objection or ""
+            cycle.objection = f"{cycle.objection} … {objection}" if cycle.objection else objection or ""
+        await asyncio.to_thread(observe.picture, self.cluster, self.cluster.folder / "unrest")
 
     def _measure(self, cycle: Cycle, ops: list[Op]) -> None:
         calm = sorted(op.end - op.begin for op in ops if op.begin < cycle.fault_begin)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from . import replicas, web
 from .cluster import Cluster
@@ -59,6 +60,23 @@ def rest(
         if took > limit:
             return None, objection, found
         time.sleep(AGAIN)
+
+
+def picture(cluster: Cluster, folder: Path) -> None:
+    """What each node says of itself and of the others, for whoever wants to know why there is no rest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in cluster.numbers:
+        for path in ("v1/status", "v1/hints", "v1/members", "metrics", "v1/local/partitions"):
+            try:
+                _, body = web.ask(cluster.http(number), "GET", f"/{path}")
+            except OSError as error:
+                body = str(error).encode()
+            (folder / f"n{number}-{path.replace('/', '-')}").write_bytes(body)
+        try:
+            text = cluster.quorate("dump", "--local", "--node", cluster.native(number))
+        except Failed as error:
+            text = str(error)
+        (folder / f"n{number}-dump").write_text(text)
 
 
 def panics(cluster: Cluster) -> list[str]:
