@@ -20,9 +20,9 @@ from .history import OK, History, Op
 from .words import Failed
 from .workloads import WORKLOADS, Worker, Workload
 
-# How long replicas may take to be equal, and how much longer is waited before the run is given up.
+# How long replicas may take to be equal, and how much longer is waited before all nodes are restarted.
 REST = 60.0
-PATIENCE = 120.0
+PATIENCE = 30.0
 COPIES = 3
 # A cycle counts when so many operations succeeded during its faults, and so many failed or were slowed.
 SUCCEEDED = 0.30
@@ -57,6 +57,8 @@ class Cycle:
     acknowledged_adds: int = 0
     rest: float | None = None
     objection: str = ""
+    # Whether a cluster that did not come to rest did so after a restart of all nodes.
+    mended: bool = False
     troubles: list[str] = field(default_factory=list)
     dumps: dict[int, replicas.Dump] = field(default_factory=dict, repr=False)
 
@@ -157,15 +159,24 @@ class Player:
         except Failed as error:
             cycle.objection = str(error)
         for limit in (REST - (self.now() - cycle.fault_end), PATIENCE):
-            took, objection, dumps = await asyncio.to_thread(
-                observe.rest, self.cluster, self.buckets, COPIES, max(limit, 1.0)
-            )
-            cycle.dumps = dumps
-            if took is not None:
+            if await self._is_at_rest(cycle, limit):
                 cycle.rest = self.now() - cycle.fault_end
                 return
-            cycle.objection = f"{cycle.objection} … {objection}" if cycle.objection else objection or ""
-        await asyncio.to_thread(observe.picture, self.cluster, self.cluster.folder / "unrest")
+        # This is a failure, and is told as one; what it looks like, and whether a restart mends it, helps to find it.
+        folder = self.cluster.folder / f"unrest-{cycle.number}"
+        await asyncio.to_thread(observe.picture, self.cluster, folder)
+        for number in self.cluster.numbers:
+            await asyncio.to_thread(self.cluster.stop, number)
+            await asyncio.to_thread(self.cluster.start, number)
+        cycle.mended = await self._is_at_rest(cycle, REST)
+        cycle.troubles.append(f"not equal until all nodes were restarted: {cycle.objection}")
+
+    async def _is_at_rest(self, cycle: Cycle, limit: float) -> bool:
+        took, objection, cycle.dumps = await asyncio.to_thread(
+            observe.rest, self.cluster, self.buckets, COPIES, max(limit, 1.0)
+        )
+        cycle.objection = cycle.objection or objection or ""
+        return took is not None
 
     def _measure(self, cycle: Cycle, ops: list[Op]) -> None:
         calm = sorted(op.end - op.begin for op in ops if op.begin < cycle.fault_begin)

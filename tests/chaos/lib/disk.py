@@ -21,6 +21,7 @@ SOURCE = "quorate-small-disk"
 MIB = 1 << 20
 # What is left free: less than the node's reserve, so it must refuse writes, and more than nothing.
 LEFT = 8 * MIB
+NOTICED = 15.0
 
 
 def mounts() -> list[Path]:
@@ -55,6 +56,8 @@ def prepare(cluster: Cluster, number: int) -> None:
 
 def fill(cluster: Cluster, number: int) -> None:
     """Leaves a few MiB."""
+    from .cluster import until
+
     data = cluster.data(number)
     if data not in mounts():
         raise Failed(f"n{number} has no small disk")
@@ -63,6 +66,13 @@ def fill(cluster: Cluster, number: int) -> None:
     with open(data / "ballast", "wb") as ballast:
         if size > 0:
             os.posix_fallocate(ballast.fileno(), 0, size)
+    # It looks now and then; before it has noticed there is no fault.
+    until(f"n{number} notices that its disk is full", NOTICED, lambda: _notices(cluster, number))
+
+
+def _notices(cluster: Cluster, number: int) -> str | None:
+    reason = cluster.ready(number) or "it is ready"
+    return None if "disk" in reason else reason
 
 
 def free(cluster: Cluster, number: int) -> None:

@@ -243,7 +243,7 @@ def draw(name: str, rng: random.Random, nodes: list[int]) -> Plan:
     if name == "skew":
         return Plan(name, one, {"by": rng.choice((-3600, -30, 5, 120, 86400))})
     if name == "slow-disk":
-        return Plan(name, one, {"delay": rng.choice((0.05, 0.25, 1.0))})
+        return Plan(name, one, {"delay": rng.choice((0.3, 0.6, 1.5))})
     if name == "rolling-restart":
         return Plan(name, [])
     return Plan(name, one)

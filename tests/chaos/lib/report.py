@@ -146,7 +146,7 @@ def markdown(report: Report, facts: dict[str, Any], picture: str, command: str) 
         "|---|---|---|---|---|---|---|",
     ]
     for cycle in report.cycles:
-        rest = f"**never**: {cycle.objection}" if cycle.rest is None else f"{cycle.rest:.1f} s"
+        rest = "**not by itself**" if cycle.rest is None else f"{cycle.rest:.1f} s"
         counts = "yes" if cycle.counts else "no"
         trouble = "".join(f"; {trouble}" for trouble in cycle.troubles)
         lines.append(

@@ -1,8 +1,8 @@
 """Which faults come when: from a seed, and from nothing else.
 
 Every possible kind comes once before any comes twice, in an order that the seed decides. In every third cycle or so a
-second fault of another kind joins in, except where a disk loses its content: what one of N copies may lose is
-promised for one disk at a time.
+second fault of another kind joins in (always, where the first is one that clients hardly notice), except where a disk
+loses its content: what one of N copies may lose is promised for one disk at a time.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from .faults import FAULTS, Plan, draw
 
 # How often a second fault joins in.
 COMPANY = 0.35
-# Faults that fit beside another one: they neither restart nodes nor need them up.
-COMPANIONS = ("pause", "partition", "loss", "duplicate", "corrupt", "delay", "skew")
+# Faults that clients hardly notice by themselves: a cycle with nothing else would prove nothing.
+GENTLE = ("skew", "full-disk")
+# Faults that fit beside another one: none of them needs the others' nodes.
+COMPANIONS = ("kill", "pause", "partition", "loss", "duplicate", "corrupt", "delay", "skew")
 
 
 def schedule(seed: int, cycles: int, kinds: list[str], nodes: list[int]) -> list[list[Plan]]:
@@ -29,14 +31,17 @@ def schedule(seed: int, cycles: int, kinds: list[str], nodes: list[int]) -> list
         main = draw(order.pop(), rng, nodes)
         cycle = [main]
         company = [name for name in COMPANIONS if name in kinds and name != main.fault]
-        alone = FAULTS[main.fault].loses_disk or main.fault in ("rolling-restart", "full-disk")
+        if main.fault in GENTLE:
+            company = [name for name in company if name not in GENTLE] or company
+        alone = FAULTS[main.fault].loses_disk or main.fault == "rolling-restart"
         # Always drawn, so that what comes later does not depend on what is possible here.
         wanted, choice = rng.random() < COMPANY, rng.random()
-        if wanted and company and not alone:
+        if (wanted or main.fault in GENTLE) and company and not alone:
             other = draw(company[int(choice * len(company))], rng, nodes)
             # Two faults of one node's process would undo one another.
-            other.nodes = [node for node in other.nodes if node not in main.nodes] or other.nodes[:0]
-            if other.nodes or other.how.get("shape") == "ring":
+            free = [node for node in nodes if node not in main.nodes]
+            other.nodes = [node for node in other.nodes if node in free] or ([free[0]] if other.nodes else [])
+            if free:
                 cycle.append(other)
         plans.append(cycle)
     return plans
