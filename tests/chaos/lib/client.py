@@ -45,6 +45,8 @@ class Line:
         self.address = address
         self.reader: asyncio.StreamReader | None = None
         self.writer: asyncio.StreamWriter | None = None
+        # Whether anything of the request under way may have left.
+        self.sent = False
 
     def close(self) -> None:
         if self.writer:
@@ -53,22 +55,25 @@ class Line:
 
     async def ask(self, head: bytes, body: bytes) -> Answer:
         """One request; fails like a socket."""
-        sent = False
+        self.sent = False
         try:
-            async with asyncio.timeout(TRY):
-                if self.reader is None or self.writer is None or self.reader.at_eof():
-                    self.close()
-                    self.reader, self.writer = await asyncio.open_connection(*self.address)
-                sent = True
-                self.writer.write(head + body)
-                return await self._answer(self.reader)
-        except (OSError, EOFError, ValueError, TimeoutError) as error:
+            return await asyncio.wait_for(self._ask(head + body), TRY)
+        # Python 3.10 has two kinds of TimeoutError.
+        except (OSError, EOFError, ValueError, TimeoutError, asyncio.TimeoutError) as error:
             self.close()
-            slow = isinstance(error, TimeoutError)
-            return Answer(code="silent" if slow else "broken" if sent else "refused", sent=sent)
+            slow = isinstance(error, (TimeoutError, asyncio.TimeoutError))
+            return Answer(code="silent" if slow else "broken" if self.sent else "refused", sent=self.sent)
         except asyncio.CancelledError:
             self.close()
             raise
+
+    async def _ask(self, request: bytes) -> Answer:
+        if self.reader is None or self.writer is None or self.reader.at_eof():
+            self.close()
+            self.reader, self.writer = await asyncio.open_connection(*self.address)
+        self.sent = True
+        self.writer.write(request)
+        return await self._answer(self.reader)
 
     async def _answer(self, reader: asyncio.StreamReader) -> Answer:
         lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 from . import process, shell, web
@@ -161,7 +162,7 @@ class Cluster:
 
     def wait_ready(self, numbers: list[int], limit: float = READY) -> None:
         for number in numbers:
-            until(f"n{number} becomes ready", limit, lambda n=number: self.ready(n))
+            until(f"n{number} becomes ready", limit, partial(self.ready, number))
 
     def start(self, number: int, wait: bool = True) -> None:
         """Starts a node that is down, and waits until it is ready where that is asked."""

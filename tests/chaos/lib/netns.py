@@ -177,8 +177,8 @@ class Netns(Cluster):
         for number in self.numbers:
             self.kill(number)
         super().down()
-        for number in [*self.numbers, None]:
-            end_namespace(self.namespace(number))
+        for place in [*self.numbers, None]:
+            end_namespace(self.namespace(place))
         shutil.rmtree(self.folder / "old", ignore_errors=True)
 
     def enter(self) -> None:
@@ -207,10 +207,12 @@ class Netns(Cluster):
 
     def bend(self, number: int, **how: float) -> None:
         hub, file = self.namespace(None), self.node(number) / "cable"
-        bent = {}
-        if file.exists():
-            bent = dict(line.split("=") for line in file.read_text().split() if "=" in line)
-        bent = {name: float(value) for name, value in bent.items()} | how
+        bent: dict[str, float] = {}
+        for word in file.read_text().split() if file.exists() else []:
+            name, equals, value = word.partition("=")
+            if equals:
+                bent[name] = float(value)
+        bent |= how
         self._unplug(number)
         near, far = f"c{number}i", f"c{number}o"
         batch = [

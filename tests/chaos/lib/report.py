@@ -163,7 +163,7 @@ def write(report: Report, history: History, folder: Path) -> list[Path]:
     commit = git("rev-parse", "--short", "HEAD")
     if git("status", "--porcelain", "--untracked-files=no"):
         commit += " with changes"
-    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    date = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     folder.mkdir(parents=True, exist_ok=True)
     base = "short" if report.options["short"] else f"{date}-{commit.split()[0]}"
     paths = [folder / f"{base}.{kind}" for kind in ("md", "json", "svg")]

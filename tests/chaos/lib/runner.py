@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import backends, netns, observe, web
+from . import backends, observe, web
 from .checkers.verdict import Verdict
 from .cluster import ROOT, Cluster, Facts, program, say, warn
 from .cycle import COPIES, REST, Cycle, Pace, Player
@@ -233,8 +233,8 @@ def main() -> int:
 
 def run(given: argparse.Namespace) -> int:
     # Whoever ends us ends us in order.
-    for what in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(what, signal.default_int_handler)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
     backend, reason = chosen(given)
     folder = Path(tempfile.mkdtemp(prefix="quorate-chaos-"))
     tag = f"{os.getpid() & 0xFFFF:04x}{random.randrange(256):02x}"
@@ -295,5 +295,3 @@ def run(given: argparse.Namespace) -> int:
                 say(f"the nodes' folders and the history are kept in {folder}")
     return 0 if well else 1
 
-
-__all__ = ["main", "netns"]

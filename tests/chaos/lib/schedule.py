@@ -14,7 +14,7 @@ from .faults import FAULTS, Plan, draw
 # How often a second fault joins in.
 COMPANY = 0.35
 # Faults that clients hardly notice by themselves: a cycle with nothing else would prove nothing.
-GENTLE = ("skew", "full-disk")
+GENTLE = ("skew", "full-disk", "slow-disk")
 # Faults that fit beside another one: none of them needs the others' nodes.
 COMPANIONS = ("kill", "pause", "partition", "loss", "duplicate", "corrupt", "delay", "skew")
 

@@ -59,7 +59,8 @@ class Vagrant(Cluster):
         self.heal()
 
     def spawn(self, number: int) -> None:
-        self.ssh(number, f"rm -f {DROP_IN}; systemctl daemon-reload; systemctl reset-failed {UNIT} || true; systemctl start {UNIT}")
+        again = f"rm -f {DROP_IN}; systemctl daemon-reload; systemctl reset-failed {UNIT} || true"
+        self.ssh(number, f"{again}; systemctl start {UNIT}")
 
     def state(self, number: int) -> str:
         script = f"p=$(systemctl show -P MainPID {UNIT}); cut -d' ' -f3 /proc/$p/stat 2>/dev/null || echo X"
@@ -75,8 +76,8 @@ class Vagrant(Cluster):
         return self.ssh(number, f"journalctl -u {UNIT} -b --no-pager -o cat")
 
     def kill(self, number: int) -> None:
-        stay_down = f"mkdir -p $(dirname {DROP_IN}); printf '[Service]\\nRestart=no\\n' > {DROP_IN}; systemctl daemon-reload"
-        self.ssh(number, f"{stay_down}; systemctl kill -s KILL {UNIT} || true")
+        stay_down = f"mkdir -p $(dirname {DROP_IN}); printf '[Service]\\nRestart=no\\n' > {DROP_IN}"
+        self.ssh(number, f"{stay_down}; systemctl daemon-reload; systemctl kill -s KILL {UNIT} || true")
         until(f"n{number} is gone", 30, lambda: None if self.state(number) == "down" else "it is up")
 
     def stop(self, number: int) -> None:

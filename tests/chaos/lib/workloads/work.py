@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from ..client import Client
 from ..history import History, Op
@@ -77,5 +78,5 @@ class Workload:
     name: str
     workers: int
     share: float
-    run: Callable[[Worker], Awaitable[None]]
+    run: Callable[[Worker], Coroutine[Any, Any, None]]
     settings: dict[str, str]
