@@ -13,10 +13,15 @@ from .faults import FAULTS, Plan, draw
 
 # How often a second fault joins in.
 COMPANY = 0.35
-# Faults that clients hardly notice by themselves: a cycle with nothing else would prove nothing.
-GENTLE = ("skew", "full-disk", "slow-disk")
 # Faults that fit beside another one: none of them needs the others' nodes.
 COMPANIONS = ("kill", "pause", "partition", "loss", "duplicate", "corrupt", "delay", "skew")
+# Faults that clients hardly notice by themselves: a cycle with nothing else would prove nothing.
+GENTLE = ("skew", "full-disk", "slow-disk")
+
+
+def is_gentle(plan: Plan) -> bool:
+    """Gossip that is cut off is gentle too: data pass over TCP."""
+    return plan.fault in GENTLE or plan.how.get("shape") == "udp-only"
 
 
 def schedule(seed: int, cycles: int, kinds: list[str], nodes: list[int]) -> list[list[Plan]]:
@@ -31,12 +36,12 @@ def schedule(seed: int, cycles: int, kinds: list[str], nodes: list[int]) -> list
         main = draw(order.pop(), rng, nodes)
         cycle = [main]
         company = [name for name in COMPANIONS if name in kinds and name != main.fault]
-        if main.fault in GENTLE:
+        if is_gentle(main):
             company = [name for name in company if name not in GENTLE] or company
         alone = FAULTS[main.fault].loses_disk or main.fault == "rolling-restart"
         # Always drawn, so that what comes later does not depend on what is possible here.
         wanted, choice = rng.random() < COMPANY, rng.random()
-        if (wanted or main.fault in GENTLE) and company and not alone:
+        if (wanted or is_gentle(main)) and company and not alone:
             other = draw(company[int(choice * len(company))], rng, nodes)
             # Two faults of one node's process would undo one another.
             free = [node for node in nodes if node not in main.nodes]

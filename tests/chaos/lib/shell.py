@@ -36,7 +36,9 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise Failed(f"{' '.join(command)}: not done after {limit:.0f} s") from error
     if done.returncode != 0:
-        complaint = (done.stderr or done.stdout).strip() or f"exit code {done.returncode}"
+        lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+        # The rest says where to look further; a script's complaint is one line.
+        complaint = lines[0]
         raise Failed(f"{' '.join(command)}: {complaint}")
     return done.stdout
 
