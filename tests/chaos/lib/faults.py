@@ -66,6 +66,14 @@ def each(act: Callable[[Cluster, int], None]) -> Act:
     return do
 
 
+def _kill(cluster: Cluster, number: int) -> None:
+    cluster.kill(number)
+
+
+def _pause(cluster: Cluster, number: int) -> None:
+    cluster.pause(number)
+
+
 def _start(cluster: Cluster, number: int) -> None:
     cluster.start(number, wait=False)
 
@@ -176,8 +184,8 @@ def _roll(cluster: Cluster, plan: Plan) -> None:
 
 
 FAULTS: dict[str, Fault] = {
-    "kill": Fault("kill -9", each(Cluster.kill), each(_start)),
-    "pause": Fault("the process stands still, its ports stay open", each(Cluster.pause), each(_resume)),
+    "kill": Fault("kill -9", each(_kill), each(_start)),
+    "pause": Fault("the process stands still, its ports stay open", each(_pause), each(_resume)),
     "partition": Fault("some nodes cannot hear others", _partition, _join, _needs_network, network=True),
     "loss": Fault("frames are lost", _bend, _straighten, _needs_network, network=True),
     "duplicate": Fault("frames arrive twice", _bend, _straighten, _needs_network, network=True),

@@ -14,6 +14,7 @@ from typing import Any
 from .checkers.verdict import Verdict
 from .cluster import ROOT
 from .cycle import Cycle
+from .faults import FAULTS
 from .history import History
 from .timeline import svg
 from .workloads import WORKLOADS
@@ -158,6 +159,13 @@ def markdown(report: Report, facts: dict[str, Any], picture: str, command: str) 
     return "\n".join(lines) + "\n"
 
 
+def chosen(report: Report) -> str:
+    """The rest of the command, where not everything was asked for."""
+    some = [(name, report.options[name]) for name in ("faults", "workloads")]
+    full = {"faults": len(FAULTS), "workloads": len(WORKLOADS)}
+    return "".join(f" --{name} {','.join(words)}" for name, words in some if len(words) < full[name])
+
+
 def write(report: Report, history: History, folder: Path) -> list[Path]:
     """Writes all three; the Markdown first in the list."""
     commit = git("rev-parse", "--short", "HEAD")
@@ -169,7 +177,7 @@ def write(report: Report, history: History, folder: Path) -> list[Path]:
     paths = [folder / f"{base}.{kind}" for kind in ("md", "json", "svg")]
     facts = plain(report, commit, date)
     command = "tests/chaos/run --short" if report.options["short"] else (
-        f"tests/chaos/run --cycles {report.options['cycles']} --seed {report.seed}"
+        f"tests/chaos/run --cycles {report.options['cycles']} --seed {report.seed}{chosen(report)}"
     )
     paths[0].write_text(markdown(report, facts, paths[2].name, command))
     paths[1].write_text(json.dumps(facts, indent=1) + "\n")

@@ -244,6 +244,7 @@ def run(given: argparse.Namespace) -> int:
     report = Report(given.seed, backend, program(), vars(given))
     if reason:
         report.left_out.append(f"namespaces, and with them all faults of the network: {reason}")
+    report.left_out += [f"{name}: not asked for" for name in FAULTS if name not in given.faults]
     kinds = []
     for name in given.faults:
         try:

@@ -1,4 +1,4 @@
-"""A picture of a run: faults as bars, acknowledged operations and errors a second, the moments of rest."""
+"""A picture of a run: faults as bars, acknowledged and disturbed operations a second, the moments of rest."""
 
 from __future__ import annotations
 
@@ -27,14 +27,12 @@ COLOURS = {
 
 
 def per_second(ops: list[Op], length: int) -> tuple[list[int], list[int]]:
-    """How many operations ended well and how many did not, in each second."""
+    """In each second: how many operations ended well, and how many failed or needed another try."""
     good, bad = [0] * (length + 1), [0] * (length + 1)
     for op in ops:
         at = min(int(op.end), length)
-        if op.outcome == OK:
-            good[at] += 1
-        else:
-            bad[at] += 1
+        good[at] += op.outcome == OK
+        bad[at] += op.outcome != OK or op.stumbled
     return good, bad
 
 
@@ -69,7 +67,7 @@ def svg(cycles: list[Cycle], ops: list[Op], title: str) -> str:
                 f'fill="{COLOURS[plan.fault]}"><title>{escape(plan.words())}</title></rect>'
             )
     good, bad = per_second(ops, length)
-    for at, (name, series, colour) in enumerate((("acknowledged/s", good, "#27ae60"), ("errors/s", bad, "#c0392b"))):
+    for at, (name, series, colour) in enumerate((("acknowledged/s", good, "#27ae60"), ("failed or retried/s", bad, "#c0392b"))):
         base = charts + at * (CHART + GAP) + CHART
         most = max([*series, 1])
         points = " ".join(f"{x(second)},{base - value * CHART / most:.1f}" for second, value in enumerate(series))
