@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 # How an operation ended. `no`: the answer promised that nothing changed. `unknown`: it may have happened.
 OK, NO, UNKNOWN = "ok", "no", "unknown"
@@ -44,19 +43,6 @@ class History:
         if self._file:
             self._file.write(json.dumps(asdict(op), separators=(",", ":")) + "\n")
 
-    def of(self, workload: str) -> list[Op]:
-        return [op for op in self.ops if op.workload == workload]
-
     def close(self) -> None:
         if self._file:
             self._file.close()
-
-
-def read(path: Path) -> list[Op]:
-    """A history from its file, to be judged again."""
-    return [Op(**_fields(line)) for line in path.read_text().splitlines()]
-
-
-def _fields(line: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(line)
-    return found

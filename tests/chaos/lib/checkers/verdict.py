@@ -9,14 +9,13 @@ from ..replicas import Held
 
 @dataclass
 class Verdict:
-    """`lost`, `phantom` and `wrong` are violations; `counts` and `notes` are not."""
+    """`lost`, `phantom` and `wrong` are violations; `counts` are not."""
 
     name: str
     counts: dict[str, int] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     phantom: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
     @property
     def violations(self) -> list[str]:
