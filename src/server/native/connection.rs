@@ -17,7 +17,7 @@ use crate::server::shared::Sink;
 use crate::{Error, server::shared::Shared};
 use std::rc::Rc;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// The longest Hello, so that nobody sends megabytes before saying who they are.
 const HELLO_BODY_LIMIT: usize = 1024;
@@ -116,8 +116,14 @@ async fn read(shared: &Shared, stream: &mut FrameStream) -> Result<(), End> {
     }
 }
 
-/// The next frame, with its sender kept from filling the inbox, and from falling silent within a frame.
+/// A whole frame may take so many times what a silence may last.
+const FRAME_STALLS: u32 = 3;
+
+/// The next frame, with its sender kept from filling the inbox, from falling silent within a frame, and from never
+/// ending one: where a bit of the length has flipped, all that follows would be taken for its body, and a
+/// node that knocks once a second would be listened to and not heard for ever.
 async fn next_frame(shared: &Shared, stream: &mut FrameStream) -> Result<Frame, End> {
+    let mut left = shared.timing.stall * FRAME_STALLS;
     loop {
         while shared.is_full() {
             shared.room.notified().await;
@@ -128,10 +134,12 @@ async fn next_frame(shared: &Shared, stream: &mut FrameStream) -> Result<Frame, 
             Err(error) => return Err(End::Rejected("native", reason(error))),
         }
         if stream.is_amid_a_frame() {
-            match timeout(shared.timing.stall, read(shared, stream)).await {
+            let began = Instant::now();
+            match timeout(shared.timing.stall.min(left), read(shared, stream)).await {
                 Ok(result) => result?,
                 Err(_) => return Err(End::Rejected("native", "stalled")),
             }
+            left = left.saturating_sub(began.elapsed());
         } else {
             read(shared, stream).await?;
         }

@@ -61,6 +61,26 @@ fn half_a_frame_and_then_silence_is_closed_but_silence_between_frames_is_not() {
     eventually("the count", || node.rejected("native", "half_a_frame") == 1);
 }
 
+/// Found by real nodes on a wire that flips bits: one in a frame's length, and probes were swallowed for ever.
+#[test]
+fn a_frame_that_trickles_in_and_never_ends_is_closed() {
+    let node = Node::start();
+    let mut endless = node.client();
+    let mut frame = request_frame(1, &get("b", "k"));
+    // A length that the limit allows, of which little will ever come.
+    frame[8..12].copy_from_slice(&(1u32 << 20).to_le_bytes());
+    endless.send(&frame);
+    let mut pieces = 0;
+    eventually("the connection ends", || {
+        pieces += 1;
+        // The other side may be gone by now; that is what is waited for.
+        let _ = endless.stream.write_all(&[0; 16]);
+        node.rejected("native", "stalled") == 1
+    });
+    assert!(pieces > 20, "it was not silent: {pieces} pieces");
+    assert!(endless.is_closed());
+}
+
 #[test]
 fn a_frame_over_the_limit_and_a_damaged_one_are_closed() {
     let node = Node::start();

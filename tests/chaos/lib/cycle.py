@@ -1,0 +1,193 @@
+"""One cycle: calm, faults under load, the healing, the wait for rest, the judgement.
+
+    prepare ─ calm ──── faults begin ──────── faults end ── after ─┬─ workers stop ─ heal ─ at rest? ─ judge
+              └────────────── workers at work ─────────────────────┘
+                                              └───────── at most 60 s until all replicas are equal ──┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, field
+
+from . import observe, replicas
+from .client import Client
+from .cluster import Cluster
+from .faults import FAULTS, Plan
+from .history import OK, History, Op
+from .words import Failed
+from .workloads import WORKLOADS, Worker, Workload
+
+# How long replicas may take to be equal, and how much longer is waited before all nodes are restarted.
+REST = 60.0
+PATIENCE = 30.0
+COPIES = 3
+# A cycle counts when so many operations succeeded during its faults, and so many failed or were slowed.
+SUCCEEDED = 0.30
+DISTURBED = 0.01
+# What is slow: this many times the 99th percentile of the calm before.
+SLOW = 2.0
+
+
+@dataclass
+class Pace:
+    """How long the parts of a cycle are, in seconds, and how many adds are tried a second."""
+
+    calm: float
+    fault: float
+    after: float
+    rate: float
+
+
+@dataclass
+class Cycle:
+    """What happened."""
+
+    number: int
+    plans: list[Plan]
+    begin: float = 0.0
+    fault_begin: float = 0.0
+    fault_end: float = 0.0
+    end: float = 0.0
+    operations: int = 0
+    succeeded: float = 0.0
+    disturbed: float = 0.0
+    acknowledged_adds: int = 0
+    rest: float | None = None
+    objection: str = ""
+    # Whether a cluster that did not come to rest did so after a restart of all nodes.
+    mended: bool = False
+    troubles: list[str] = field(default_factory=list)
+    dumps: dict[int, replicas.Dump] = field(default_factory=dict, repr=False)
+
+    @property
+    def counts(self) -> bool:
+        return self.succeeded >= SUCCEEDED and self.disturbed >= DISTURBED
+
+    def words(self) -> str:
+        return " and ".join(plan.words() for plan in self.plans)
+
+
+class Player:
+    """Plays cycles on one cluster."""
+
+    def __init__(
+        self, cluster: Cluster, history: History, zero: float, seed: int, workloads: list[str], pace: Pace
+    ) -> None:
+        self.cluster = cluster
+        self.history = history
+        self.zero = zero
+        self.seed = seed
+        self.workloads = [WORKLOADS[name] for name in workloads]
+        self.pace = pace
+        self.buckets = {f"chaos-{name}" for name in workloads}
+
+    def now(self) -> float:
+        return time.monotonic() - self.zero
+
+    async def play(self, number: int, plans: list[Plan]) -> Cycle:
+        """All of it but the judgement. Bounded by the sum of its parts' limits."""
+        cycle = Cycle(number, plans)
+        for plan in plans:
+            await asyncio.to_thread(FAULTS[plan.fault].prepare, self.cluster, plan)
+        await asyncio.to_thread(self.cluster.wait_ready, self.cluster.numbers)
+        cycle.begin = self.now()
+        first = len(self.history.ops)
+        stop = asyncio.Event()
+        clients: list[Client] = []
+        tasks = [
+            asyncio.create_task(workload.run(worker))
+            for workload in self.workloads
+            for worker in self._workers(workload, number, stop, clients)
+        ]
+        try:
+            await asyncio.sleep(self.pace.calm)
+            await self._faults(cycle)
+            await asyncio.sleep(self.pace.after)
+            stop.set()
+            await asyncio.wait_for(asyncio.gather(*tasks), timeout=60)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for client in clients:
+                client.close()
+        await self._rest(cycle)
+        cycle.end = self.now()
+        self._measure(cycle, self.history.ops[first:])
+        return cycle
+
+    def _workers(
+        self, workload: Workload, number: int, stop: asyncio.Event, clients: list[Client]
+    ) -> list[Worker]:
+        addresses = [self.cluster.http(node) for node in self.cluster.numbers]
+        workers = []
+        for index in range(workload.workers):
+            rng = random.Random(f"{self.seed}/{number}/{workload.name}/{index}")
+            clients.append(Client(addresses, rng))
+            pace = workload.workers / (self.pace.rate * workload.share)
+            workers.append(
+                Worker(workload.name, number, index, clients[-1], self.history, self.zero, stop, pace)
+            )
+        return workers
+
+    async def _faults(self, cycle: Cycle) -> None:
+        cycle.fault_begin = self.now()
+        begun: list[Plan] = []
+        try:
+            for plan in cycle.plans:
+                begun.append(plan)
+                await asyncio.to_thread(FAULTS[plan.fault].begin, self.cluster, plan)
+            left = self.pace.fault - (self.now() - cycle.fault_begin)
+            await asyncio.sleep(max(0.0, left))
+        except Failed as error:
+            # A fault that fails is told, and so is what the clients saw; it is not a cycle that counts.
+            cycle.troubles.append(f"a fault failed: {error}")
+        finally:
+            for plan in reversed(begun):
+                try:
+                    await asyncio.to_thread(FAULTS[plan.fault].end, self.cluster, plan)
+                except Failed as error:
+                    cycle.troubles.append(f"a fault did not end: {error}")
+            cycle.fault_end = self.now()
+
+    async def _rest(self, cycle: Cycle) -> None:
+        try:
+            await asyncio.to_thread(self.cluster.heal)
+        except Failed as error:
+            cycle.objection = str(error)
+        for limit in (REST - (self.now() - cycle.fault_end), PATIENCE):
+            if await self._is_at_rest(cycle, limit):
+                cycle.rest = self.now() - cycle.fault_end
+                return
+        # This is a failure, and is told as one; what it looks like, and whether a restart mends it, helps to find it.
+        folder = self.cluster.folder / f"unrest-{cycle.number}"
+        await asyncio.to_thread(observe.picture, self.cluster, folder)
+        for number in self.cluster.numbers:
+            await asyncio.to_thread(self.cluster.stop, number)
+            await asyncio.to_thread(self.cluster.start, number)
+        cycle.mended = await self._is_at_rest(cycle, REST)
+        cycle.troubles.append(f"not equal until all nodes were restarted: {cycle.objection}")
+
+    async def _is_at_rest(self, cycle: Cycle, limit: float) -> bool:
+        took, objection, cycle.dumps = await asyncio.to_thread(
+            observe.rest, self.cluster, self.buckets, COPIES, max(limit, 1.0)
+        )
+        cycle.objection = cycle.objection or objection or ""
+        return took is not None
+
+    def _measure(self, cycle: Cycle, ops: list[Op]) -> None:
+        calm = sorted(op.end - op.begin for op in ops if op.begin < cycle.fault_begin)
+        usual = calm[int(len(calm) * 0.99)] if calm else 0.0
+        under = [op for op in ops if cycle.fault_begin <= op.begin <= cycle.fault_end]
+        cycle.operations = len(ops)
+        cycle.acknowledged_adds = sum(op.workload == "adds" and op.outcome == OK for op in ops)
+        if under:
+            good = sum(op.outcome == OK for op in under)
+            bad = sum(
+                op.outcome != OK or op.stumbled or op.end - op.begin > SLOW * usual for op in under
+            )
+            cycle.succeeded = good / len(under)
+            cycle.disturbed = bad / len(under)

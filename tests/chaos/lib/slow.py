@@ -1,0 +1,38 @@
+"""Disks that take long to sync: a small library in the node's process, whose delay may change while it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import clock, shell
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
+
+SOURCE = Path(__file__).with_name("slow_sync.c")
+
+
+def prepare(cluster: Cluster, number: int) -> None:
+    """Restarts the node with the library and no delay, unless it has it already."""
+    from .cluster import program
+
+    compiler = shell.needs("cc", "gcc")
+    clock.needs_dynamic(program())
+    library = cluster.folder / "slow_sync.so"
+    if not library.exists():
+        shell.run([compiler, "-O1", "-shared", "-fPIC", "-o", str(library), str(SOURCE)])
+    file = cluster.node(number) / "sync_delay"
+    file.write_text("0\n")
+    cluster.preload(number, "slow", str(library), {"QUORATE_CHAOS_SYNC_DELAY": str(file)})
+
+
+def delay(cluster: Cluster, number: int, seconds: float) -> None:
+    """Every sync takes so much longer from now on."""
+    (cluster.node(number) / "sync_delay").write_text(f"{seconds * 1000:.0f}\n")
+
+
+def reset(cluster: Cluster, number: int) -> None:
+    file = cluster.node(number) / "sync_delay"
+    if file.exists():
+        file.write_text("0\n")
