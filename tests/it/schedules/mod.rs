@@ -4,7 +4,7 @@ mod basics;
 mod causality;
 mod durability;
 mod hints;
-mod kit;
+pub mod kit;
 mod misses;
 mod quorums;
 mod review;
