@@ -506,7 +506,9 @@ impl Cluster {
         bytes.extend_from_slice(&self.now.0.to_le_bytes());
         bytes.extend_from_slice(&(number as u64).to_le_bytes());
         match delivery {
-            Delivery::Stream(_, body) | Delivery::Datagram(_, body) => bytes.extend_from_slice(body),
+            Delivery::Stream(_, body) | Delivery::Datagram(_, body) => {
+                bytes.extend_from_slice(body)
+            }
             Delivery::Request(id, ..) => bytes.extend_from_slice(&id.to_le_bytes()),
             Delivery::Synced => bytes.push(1),
             Delivery::Wake => bytes.push(2),

@@ -160,8 +160,7 @@ fn link(words: &[&str]) -> Result<(Vec<String>, Vec<String>), String> {
 
 fn shape(words: &[&str]) -> Result<Shape, String> {
     let sync = Duration::from_secs(5);
-    let mut shape =
-        Shape { nodes: 3, seed: 1, sync, lww: false, n: None, r: None, w: None };
+    let mut shape = Shape { nodes: 3, seed: 1, sync, lww: false, n: None, r: None, w: None };
     for word in words {
         match word.split_once('=') {
             Some(("nodes", count)) => shape.nodes = number(count)?,

@@ -15,8 +15,8 @@ pub fn lines(golden: &str, came: &str) -> String {
     let (mut at, mut with, mut out) = (0, 0, String::new());
     while at < old.len() || with < new.len() {
         let same = at < old.len() && with < new.len() && old[at] == new[with];
-        let gone = with == new.len()
-            || (at < old.len() && common[at + 1][with] >= common[at][with + 1]);
+        let gone =
+            with == new.len() || (at < old.len() && common[at + 1][with] >= common[at][with + 1]);
         let (sign, line) = match (same, gone) {
             (true, _) => (' ', old[at]),
             (false, true) => ('-', old[at]),

@@ -23,7 +23,9 @@ pub struct Stage {
     copies: BTreeMap<usize, MemoryStore>,
     paused: BTreeSet<usize>,
     unanswered: Vec<Unanswered>,
+    /// How many directories set aside were told of.
     asides: usize,
+    tracing: bool,
 }
 
 /// A request for whose answer nobody waits.
@@ -56,6 +58,7 @@ impl Stage {
             paused: BTreeSet::new(),
             unanswered: Vec::new(),
             asides: 0,
+            tracing: false,
         };
         stage.remember_ids();
         stage
@@ -87,7 +90,8 @@ impl Stage {
             (true, 1) => format!("{line} ⇒ {}", outcome.remove(0)),
             _ => line.to_owned(),
         };
-        let rest = outcome.into_iter().map(|line| format!("    ⇒ {line}"));
+        let sign = if matches!(command, Command::Ask(_)) { "⇒ " } else { "" };
+        let rest = outcome.into_iter().map(|line| format!("    {sign}{line}"));
         std::iter::once(first).chain(told).chain(rest).collect()
     }
 
@@ -143,7 +147,10 @@ impl Stage {
                 });
             }
             Command::Show(key) => return self.show(key),
-            Command::Trace(on) => self.cluster.tap(*on),
+            Command::Trace(on) => {
+                self.tracing = *on;
+                self.cluster.tap(*on);
+            }
             Command::Ask(ask) => return self.ask(line, ask),
         }
         Vec::new()
@@ -151,7 +158,7 @@ impl Stage {
 
     /// A, B and C own the key, D and E stand in.
     fn give_names(&mut self, key: &str) -> String {
-        let (owners, fallbacks) = kit::places(&mut self.cluster, key);
+        let (owners, fallbacks) = self.locate(key);
         let letters = ('A'..='Z').map(String::from);
         self.names.letters = owners.iter().chain(&fallbacks).copied().zip(letters).collect();
         let list = |numbers: &[usize]| {
@@ -272,13 +279,21 @@ impl Stage {
         told
     }
 
-    /// The owners and fallbacks of a key. Nobody listens meanwhile: this is asked by the test, not by the script.
+    /// The owners and fallbacks of a key.
     pub(super) fn places(&mut self, key: &str) -> (Vec<usize>, Vec<usize>) {
         if !self.keys.contains_key(key) {
-            let found = kit::places(&mut self.cluster, key);
+            let found = self.locate(key);
             self.keys.insert(key.into(), found);
         }
         self.keys[key].clone()
+    }
+
+    /// Nobody listens meanwhile: the nodes ask each other on behalf of the test, not of the script.
+    fn locate(&mut self, key: &str) -> (Vec<usize>, Vec<usize>) {
+        self.cluster.tap(false);
+        let found = kit::places(&mut self.cluster, key);
+        self.cluster.tap(self.tracing);
+        found
     }
 
     /// Whether the node runs and answers.

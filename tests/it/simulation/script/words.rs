@@ -66,7 +66,11 @@ pub fn reply(reply: &Reply, through: usize, key: &str, names: &Names) -> String 
     match reply {
         Reply::Got { values, info, .. } => {
             let values = set(values.iter().map(|version| text(&version.value)).collect());
-            format!("{key} = {values}, from {}{}", names.list(&info.replied), how(info, through, names))
+            format!(
+                "{key} = {values}, from {}{}",
+                names.list(&info.replied),
+                how(info, through, names)
+            )
         }
         Reply::Written { info, .. } if info.replied.is_empty() => {
             format!("acknowledged{}", how(info, through, names))
@@ -133,13 +137,12 @@ pub fn message(frame: &Frame, names: &Names) -> Option<String> {
         Data::Digests { .. } => "Digests?".into(),
         Data::DigestPage { items, .. } => format!("Digests: {}", items.len()),
         Data::Range { items, .. } => format!("Range: {}", items.len()),
-        Data::HintCount(count) => format!("HintCount {count}"),
+        // Signs of life.
+        Data::CountHints | Data::HintCount(_) => return None,
         Data::Refused(why) => format!("Refused: {why:?}"),
-        // The name says it all.
-        other => {
-            let whole = format!("{other:?}");
-            whole.split(['(', ' ', '{']).next().unwrap_or_default().into()
-        }
+        Data::Replicated => "Replicated".into(),
+        Data::ScanRange { .. } => "ScanRange".into(),
+        Data::Forwarded(_) => "Forwarded".into(),
     })
 }
 
@@ -155,7 +158,8 @@ fn asked(request: &Request) -> String {
 }
 
 fn item(key: &Bytes) -> String {
-    parse_item(key).map_or_else(|| "?".into(), |item| String::from_utf8_lossy(&item.key).into_owned())
+    parse_item(key)
+        .map_or_else(|| "?".into(), |item| String::from_utf8_lossy(&item.key).into_owned())
 }
 
 fn values(record: peer::Record) -> String {
