@@ -2,6 +2,7 @@
 
 use super::network::Network;
 use super::options::Options;
+use super::tap::{Heard, Tap};
 use crate::id::NodeId;
 use crate::message::client::{Reply, Request};
 use crate::message::{MAX_BODY_BYTES, Split, split};
@@ -46,7 +47,8 @@ struct Member {
 
 #[derive(Clone, Debug)]
 enum Delivery {
-    Stream(Bytes),
+    /// From which node, and what.
+    Stream(usize, Bytes),
     Datagram(SocketAddr, Bytes),
     Request(u64, u32, Box<Request>),
     Synced,
@@ -69,6 +71,7 @@ pub struct Cluster {
     trace: u64,
     set_aside: BTreeSet<usize>,
     asides: Vec<(usize, String)>,
+    tap: Tap,
 }
 
 impl Cluster {
@@ -86,6 +89,7 @@ impl Cluster {
             trace: options.seed,
             set_aside: BTreeSet::new(),
             asides: Vec::new(),
+            tap: Tap::default(),
             options,
         };
         for number in 1..=cluster.options.nodes {
@@ -148,6 +152,16 @@ impl Cluster {
     /// Each time that one was: whose, and why.
     pub fn asides(&self) -> &[(usize, String)] {
         &self.asides
+    }
+
+    /// Listens to the frames between nodes from now on, or no longer.
+    pub fn tap(&mut self, open: bool) {
+        self.tap.open = open;
+    }
+
+    /// What was heard since this was last asked, as it came.
+    pub fn heard(&mut self) -> Vec<Heard> {
+        self.tap.take()
     }
 
     /// A node that is up.
@@ -357,6 +371,9 @@ impl Cluster {
         self.now = self.now.max(at);
         let member = &mut self.members[number - 1];
         if member.life != life {
+            if let Delivery::Stream(from, bytes) = &delivery {
+                self.tap.note(self.now, *from, number, bytes, false);
+            }
             return;
         }
         if member.paused {
@@ -370,9 +387,10 @@ impl Cluster {
         let now = self.clock(number);
         match delivery {
             Delivery::Begin => self.begin(number, now),
-            Delivery::Stream(bytes) => {
+            Delivery::Stream(from, bytes) => {
                 let mut buffer = BytesMut::from(&bytes[..]);
                 let node = self.members[number - 1].node.as_mut();
+                self.tap.note(self.now, from, number, &bytes, node.is_some());
                 if let Some(node) = node {
                     while let Ok(Split::Frame(frame)) = split(&mut buffer, MAX_BODY_BYTES) {
                         node.handle(now, Event::Frame(frame));
@@ -449,9 +467,12 @@ impl Cluster {
             Effect::Send { to, bytes } => {
                 let Some(number) = self.listener(to) else { return };
                 let at = self.network.stream(self.now, from, number, &mut self.rng);
+                let bytes = Bytes::from(bytes);
                 if let Some(at) = at {
                     let life = self.members[number - 1].life;
-                    self.push(at, number, life, Delivery::Stream(bytes.into()));
+                    self.push(at, number, life, Delivery::Stream(from, bytes));
+                } else {
+                    self.tap.note(self.now, from, number, &bytes, false);
                 }
             }
             Effect::Datagram { to, bytes } => {
@@ -485,7 +506,9 @@ impl Cluster {
         bytes.extend_from_slice(&self.now.0.to_le_bytes());
         bytes.extend_from_slice(&(number as u64).to_le_bytes());
         match delivery {
-            Delivery::Stream(body) | Delivery::Datagram(_, body) => bytes.extend_from_slice(body),
+            Delivery::Stream(_, body) | Delivery::Datagram(_, body) => {
+                bytes.extend_from_slice(body)
+            }
             Delivery::Request(id, ..) => bytes.extend_from_slice(&id.to_le_bytes()),
             Delivery::Synced => bytes.push(1),
             Delivery::Wake => bytes.push(2),

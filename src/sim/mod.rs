@@ -18,6 +18,7 @@ mod options;
 mod oracle;
 mod report;
 mod run;
+mod tap;
 mod workload;
 
 pub use cluster::{Cluster, Outcome, Pending};
@@ -29,3 +30,4 @@ pub use network::Network;
 pub use options::Options;
 pub use report::{Counts, Report};
 pub use run::{Setup, simulate};
+pub use tap::Heard;

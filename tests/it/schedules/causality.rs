@@ -30,23 +30,6 @@ fn story_01_two_stale_writes_through_one_node_stay_siblings_in_either_order() {
 }
 
 #[test]
-fn story_02_a_stand_in_that_gave_its_copy_away_claims_nothing_of_it() {
-    let (mut c, [a, b, o], [d, _]) = five(102);
-    let owners = [a, b, o];
-    for value in ["v1", "v2"] {
-        owners.iter().for_each(|owner| c.kill(*owner));
-        notices(&mut c, d, &owners);
-        let written = c.ask(d, put("k", value, ""));
-        assert_eq!(info(&written).coordinator, format!("n{d}"));
-        acked(written);
-        owners.iter().for_each(|owner| c.start(*owner));
-        formed(&mut c, 5);
-        until(&mut c, "the copy goes", |c| local(c, d, "k").is_empty() && hints(c, d) == 0);
-    }
-    converges(&mut c, "k", &["v1", "v2"]);
-}
-
-#[test]
 fn story_03_a_node_that_lost_unflushed_dots_does_not_mint_them_again() {
     for heard_of_the_first in [false, true] {
         let (mut c, [a, b, o], _) = five(103);
@@ -82,26 +65,6 @@ fn story_03_a_node_that_lost_unflushed_dots_does_not_mint_them_again() {
             converges(&mut c, "k", &["v12", "v13", "v14"]);
         }
     }
-}
-
-#[test]
-fn story_03_blind_a_node_that_lost_unflushed_dots_goes_on_with_none_of_its_old_actors() {
-    let (mut c, [a, b, o], _) = five_without_sync(113);
-    let v0 = acked(c.ask(a, put("k", "v0", "")));
-    converges(&mut c, "k", &["v0"]);
-    c.hold_syncs(a, true);
-    c.send(a, put("k", "v12", &v0));
-    millis(&mut c, 2);
-    c.kill(a);
-    assert_eq!([local(&mut c, b, "k"), local(&mut c, o, "k")], [["v12"], ["v12"]]);
-    c.start(a);
-    millis(&mut c, 5);
-    assert_eq!(local(&mut c, a, "k"), ["v0"], "nothing has told it yet");
-    let written = c.ask(a, put("k", "v13", ""));
-    assert_eq!(info(&written).coordinator, format!("n{a}"));
-    let (values, _) = got(c.ask(a, get("k", level(Consistency::All))));
-    assert_eq!(values, ["v12", "v13"]);
-    converges(&mut c, "k", &["v12", "v13"]);
 }
 
 #[test]

@@ -1,25 +1,9 @@
-//! Stories 23 and 24, hints and deletion.
+//! Story 24, hints and deletion.
 
 use super::kit::*;
 use quorate::message::client::{Reply, Request};
 use quorate::quorum::{Consistency, QuorumRequest};
 use quorate::sim::Cluster;
-
-#[test]
-fn story_23_a_replica_that_was_away_for_a_deletion_does_not_bring_the_value_back() {
-    let (mut c, [a, _, o], _) = five(123);
-    let context = acked(c.ask(a, put("k", "v", "")));
-    converges(&mut c, "k", &["v"]);
-    c.kill(o);
-    acked(c.ask(a, delete("k", &context)));
-    secs(&mut c, 900);
-    c.start(o);
-    formed(&mut c, 5);
-    converges(&mut c, "k", &["†"]);
-    for through in 1..=5 {
-        assert!(got(c.ask(through, get("k", quorum()))).0.is_empty());
-    }
-}
 
 #[test]
 fn story_24_an_old_copy_with_a_deleted_value_is_set_aside_and_pushes_nothing() {

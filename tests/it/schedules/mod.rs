@@ -1,10 +1,11 @@
 //! Stories in which a store of this kind loses or resurrects data, on simulated clusters of whole nodes.
+//! Those that read well as a conversation are in `tests/scripts`, some of them only there.
 
 mod basics;
 mod causality;
 mod durability;
 mod hints;
-mod kit;
+pub mod kit;
 mod misses;
 mod quorums;
 mod review;
