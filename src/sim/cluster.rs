@@ -8,7 +8,7 @@ use crate::message::{MAX_BODY_BYTES, Split, split};
 use crate::node::{Config, ConnectionId, Effect, Event, Node};
 use crate::store::memory::Survivors;
 use crate::store::{MemoryStore, Store};
-use crate::time::{Duration, Instant, Now, WallClock};
+use crate::time::{Agenda, Duration, Instant, Now, WallClock};
 use bytes::{Bytes, BytesMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -61,8 +61,7 @@ pub struct Cluster {
     pub network: Network,
     members: Vec<Member>,
     now: Instant,
-    sequence: u64,
-    heap: BTreeMap<(Instant, u64), (usize, u64, Delivery)>,
+    agenda: Agenda<(usize, u64, Delivery)>,
     rng: fastrand::Rng,
     replies: BTreeMap<u64, Reply>,
     requests: u64,
@@ -78,8 +77,7 @@ impl Cluster {
             network: Network::default(),
             members: Vec::new(),
             now: Instant(1),
-            sequence: 0,
-            heap: BTreeMap::new(),
+            agenda: Agenda::default(),
             rng: fastrand::Rng::with_seed(options.seed),
             replies: BTreeMap::new(),
             requests: 0,
@@ -226,7 +224,7 @@ impl Cluster {
         let member = &mut self.members[number - 1];
         member.paused = false;
         for (sequence, life, delivery) in member.unread.drain(..) {
-            self.heap.insert((self.now, sequence), (number, life, delivery));
+            self.agenda.put_back(self.now, sequence, (number, life, delivery));
         }
         self.wake(number, self.now);
     }
@@ -302,7 +300,7 @@ impl Cluster {
     /// Runs for so long.
     pub fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
-        while self.heap.first_key_value().is_some_and(|((at, _), _)| *at <= end) {
+        while self.agenda.next_at().is_some_and(|at| at <= end) {
             self.step();
         }
         self.now = end;
@@ -315,7 +313,7 @@ impl Cluster {
             if done(self) {
                 return true;
             }
-            if self.heap.first_key_value().is_none_or(|((at, _), _)| *at > end) {
+            if self.agenda.next_at().is_none_or(|at| at > end) {
                 self.now = end;
                 return done(self);
             }
@@ -330,8 +328,7 @@ impl Cluster {
     }
 
     fn push(&mut self, at: Instant, to: usize, life: u64, delivery: Delivery) {
-        self.sequence += 1;
-        self.heap.insert((at, self.sequence), (to, life, delivery));
+        self.agenda.add(at, (to, life, delivery));
     }
 
     fn clock(&self, number: usize) -> Now {
@@ -351,9 +348,7 @@ impl Cluster {
     }
 
     fn step(&mut self) {
-        let Some(((at, sequence), (number, life, delivery))) = self.heap.pop_first() else {
-            return;
-        };
+        let Some((at, sequence, (number, life, delivery))) = self.agenda.pop() else { return };
         self.now = self.now.max(at);
         let member = &mut self.members[number - 1];
         if member.life != life {
