@@ -162,9 +162,7 @@ impl Detector for Ours {
         }
         loop {
             let said = match self.swim.poll_output()? {
-                Output::Datagram { to, bytes } => {
-                    number(to).map(|to| Said::Datagram { to, bytes })
-                }
+                Output::Datagram { to, bytes } => number(to).map(|to| Said::Datagram { to, bytes }),
                 Output::PushPull { to, bytes } => number(to).map(|to| Said::Stream { to, bytes }),
                 Output::Changed { member, to, .. } => self
                     .swim

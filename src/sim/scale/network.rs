@@ -230,8 +230,7 @@ impl<D: Detector> Network<D> {
                     self.traffic.datagram_bytes += (bytes.len() + D::ENVELOPE + UDP_HEADERS) as u64;
                     let delay = self.delay();
                     if self.rng.u32(0..1_000) >= self.loss_permille {
-                        self.agenda
-                            .add(self.now + delay, (to, Delivery::Datagram { from, bytes }));
+                        self.agenda.add(self.now + delay, (to, Delivery::Datagram { from, bytes }));
                     }
                 }
                 Said::Stream { to, bytes } => {

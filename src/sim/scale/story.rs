@@ -88,9 +88,8 @@ pub fn changes<D: Detector>(
         let gone = |n: &Network<D>| n.hold(victim, Opinion::Dead) > 0;
         network.run_until(killed + LIMIT, gone);
         changes.first.push(network.now() - killed);
-        let all_gone = |n: &Network<D>| {
-            n.hold(victim, Opinion::Alive) + n.hold(victim, Opinion::Suspect) == 0
-        };
+        let all_gone =
+            |n: &Network<D>| n.hold(victim, Opinion::Alive) + n.hold(victim, Opinion::Suspect) == 0;
         network.run_until(killed + LIMIT, all_gone);
         let took = network.now() - killed;
         changes.all.push(took);

@@ -23,13 +23,17 @@ const PARTITIONS: [u32; 2] = [1_024, 16_384];
 const JOIN_COST: u64 = 400;
 /// A slot of a death, in seconds.
 const SLOT_SECONDS: u64 = 40;
+/// Node-seconds of deaths for each size: as many of them as this allows.
+const DEATH_NODE_SECONDS: u64 = 320_000;
+/// The most deaths in one cluster.
+const DEATHS_EACH: usize = 4;
 
 /// What to measure.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Sizes of clusters, each at least 2.
     pub sizes: Vec<usize>,
-    /// How many deaths for each size.
+    /// How many deaths for each size; fewer for very large ones.
     pub deaths: usize,
     /// Everything random comes from it.
     pub seed: u64,
@@ -94,9 +98,11 @@ enum Done {
 }
 
 impl Plan {
-    /// Deaths are spread over clusters, so that none loses more than a tenth of its first members.
+    /// How many deaths each of several clusters sees. None loses more than a tenth of its first members.
     fn clusters(&self, size: usize) -> impl Iterator<Item = usize> + use<> {
-        let (deaths, each) = (self.deaths, (size / 10).max(1));
+        let affordable = DEATH_NODE_SECONDS / (size as u64 * SLOT_SECONDS);
+        let deaths = self.deaths.min(affordable.max(1) as usize);
+        let each = (size / 10).clamp(1, DEATHS_EACH);
         (0..deaths.div_ceil(each)).map(move |cluster| each.min(deaths - cluster * each))
     }
 
@@ -180,10 +186,8 @@ impl Plan {
 
     fn collect(&self, done: impl Iterator<Item = Done>) -> Study {
         let begin = |&members: &usize| Figures { members, ..Figures::default() };
-        let mut study = Study {
-            figures: self.sizes.iter().map(begin).collect(),
-            rings: Vec::new(),
-        };
+        let mut study =
+            Study { figures: self.sizes.iter().map(begin).collect(), rings: Vec::new() };
         for done in done {
             let at = |size: usize| self.sizes.iter().position(|s| *s == size).unwrap_or_default();
             match done {
