@@ -4,6 +4,9 @@
 //! machine believes the date to be; it may step. [`HybridTime`] orders writes across nodes: 48 bits of
 //! milliseconds and 16 of logic, after Kulkarni et al., "Logical Physical Clocks", 2014.
 
+mod agenda;
+
+pub use agenda::Agenda;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{Add, Sub};

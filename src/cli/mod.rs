@@ -21,6 +21,7 @@ mod output;
 mod probe;
 mod process;
 mod progress;
+mod scale;
 mod serve;
 mod sim;
 mod units;

@@ -5,6 +5,7 @@ use super::failure::{Failure, Result};
 use super::output::{Format, json, say};
 use super::progress;
 use super::units::{show_count, show_duration};
+use crate::sim::scale::Plan;
 use crate::sim::{Counts, Report, Setup, Summary, judge, simulate_many};
 use serde_json::{Value, json};
 use std::num::NonZero;
@@ -19,6 +20,10 @@ pub(super) fn sim(args: &SimArgs) -> Result<()> {
     #[cfg(feature = "mutants")]
     if let Some(most) = args.mutants {
         return mutants(&setup, most, args.print.output);
+    }
+    if args.scale {
+        let plan = Plan { sizes: args.members.clone(), seed: args.seed, ..Plan::default() };
+        return super::scale::scale(&plan, threads(), args.print.output);
     }
     match args.runs {
         None => one(setup, args.print.output),

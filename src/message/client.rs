@@ -178,7 +178,7 @@ pub struct PageItem {
 pub struct Info {
     /// The name of the node that coordinated.
     pub coordinator: String,
-    /// Whose answers counted, by name.
+    /// Who answered, by name: every one that confirmed a write; of a read also those whose answer did not count.
     pub replied: Vec<String>,
     /// How many replicas were stale and are being repaired.
     pub repaired: u32,

@@ -9,7 +9,7 @@ use crate::message::{MAX_BODY_BYTES, Split, split};
 use crate::node::{Config, ConnectionId, Effect, Event, Node};
 use crate::store::memory::Survivors;
 use crate::store::{MemoryStore, Store};
-use crate::time::{Duration, Instant, Now, WallClock};
+use crate::time::{Agenda, Duration, Instant, Now, WallClock};
 use bytes::{Bytes, BytesMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -63,8 +63,7 @@ pub struct Cluster {
     pub network: Network,
     members: Vec<Member>,
     now: Instant,
-    sequence: u64,
-    heap: BTreeMap<(Instant, u64), (usize, u64, Delivery)>,
+    agenda: Agenda<(usize, u64, Delivery)>,
     rng: fastrand::Rng,
     replies: BTreeMap<u64, Reply>,
     requests: u64,
@@ -81,8 +80,7 @@ impl Cluster {
             network: Network::default(),
             members: Vec::new(),
             now: Instant(1),
-            sequence: 0,
-            heap: BTreeMap::new(),
+            agenda: Agenda::default(),
             rng: fastrand::Rng::with_seed(options.seed),
             replies: BTreeMap::new(),
             requests: 0,
@@ -240,7 +238,7 @@ impl Cluster {
         let member = &mut self.members[number - 1];
         member.paused = false;
         for (sequence, life, delivery) in member.unread.drain(..) {
-            self.heap.insert((self.now, sequence), (number, life, delivery));
+            self.agenda.put_back(self.now, sequence, (number, life, delivery));
         }
         self.wake(number, self.now);
     }
@@ -316,7 +314,7 @@ impl Cluster {
     /// Runs for so long.
     pub fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
-        while self.heap.first_key_value().is_some_and(|((at, _), _)| *at <= end) {
+        while self.agenda.next_at().is_some_and(|at| at <= end) {
             self.step();
         }
         self.now = end;
@@ -329,7 +327,7 @@ impl Cluster {
             if done(self) {
                 return true;
             }
-            if self.heap.first_key_value().is_none_or(|((at, _), _)| *at > end) {
+            if self.agenda.next_at().is_none_or(|at| at > end) {
                 self.now = end;
                 return done(self);
             }
@@ -344,8 +342,7 @@ impl Cluster {
     }
 
     fn push(&mut self, at: Instant, to: usize, life: u64, delivery: Delivery) {
-        self.sequence += 1;
-        self.heap.insert((at, self.sequence), (to, life, delivery));
+        self.agenda.add(at, (to, life, delivery));
     }
 
     fn clock(&self, number: usize) -> Now {
@@ -365,9 +362,7 @@ impl Cluster {
     }
 
     fn step(&mut self) {
-        let Some(((at, sequence), (number, life, delivery))) = self.heap.pop_first() else {
-            return;
-        };
+        let Some((at, sequence, (number, life, delivery))) = self.agenda.pop() else { return };
         self.now = self.now.max(at);
         let member = &mut self.members[number - 1];
         if member.life != life {

@@ -18,6 +18,7 @@ mod options;
 mod oracle;
 mod report;
 mod run;
+pub mod scale;
 mod tap;
 mod workload;
 

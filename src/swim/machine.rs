@@ -216,6 +216,17 @@ impl Swim {
     /// suspected and given up like everybody when it does not answer. Else one that dies before it was met
     /// would stay unknown for ever. Nothing happens for ourselves and for whom we know.
     pub fn introduce(&mut self, now: Instant, identity: Identity) {
+        self.take_in(now, identity, false);
+    }
+
+    /// As if this member had been alive beside us for long: it is known, and no news to tell to others. For
+    /// machines that begin in the middle of a cluster's life. Nothing happens for ourselves and for whom we
+    /// know.
+    pub fn acquaint(&mut self, now: Instant, identity: Identity) {
+        self.take_in(now, identity, true);
+    }
+
+    fn take_in(&mut self, now: Instant, identity: Identity, met: bool) {
         let node = identity.id;
         let full = self.members.len() >= wire::MAX_MEMBERS;
         if self.members.contains_key(&node) || full || !identity.is_sound() {
@@ -229,7 +240,7 @@ impl Swim {
             facts_version: 0,
             since: now,
             round_trip: None,
-            met: false,
+            met,
         };
         self.members.insert(node, member);
         self.prober.enlist(node, &mut self.rng);

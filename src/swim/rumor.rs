@@ -51,6 +51,11 @@ impl Rumors {
         self.rumors.remove(&(about, Topic::Facts));
     }
 
+    /// Whether there is nothing to tell.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rumors.is_empty()
+    }
+
     /// Whether a member's life is still told.
     pub(super) fn tells_life_of(&self, about: NodeId) -> bool {
         self.rumors.contains_key(&(about, Topic::Life))

@@ -37,8 +37,10 @@ impl Swim {
                 packet.extend(claim);
             }
         }
-        let limit = scale::transmit_limit(self.config.retransmit_multiplier, self.live());
-        self.counters.rumors += self.rumors.fill(&mut packet, self.config.max_packet, limit);
+        if !self.rumors.is_empty() {
+            let limit = scale::transmit_limit(self.config.retransmit_multiplier, self.live());
+            self.counters.rumors += self.rumors.fill(&mut packet, self.config.max_packet, limit);
+        }
         if message == Message::Gossip && packet.len() == empty {
             return;
         }

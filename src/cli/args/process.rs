@@ -2,6 +2,7 @@
 
 use super::Print;
 use crate::config::parse_duration;
+use crate::ring::MAX_MEMBERS;
 use clap::{Args, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -126,6 +127,14 @@ fn parse_node_number(s: &str) -> Result<u16, String> {
     }
 }
 
+/// How many members a simulated cluster has.
+fn parse_size(s: &str) -> Result<usize, String> {
+    match s.parse() {
+        Ok(size) if (2..=MAX_MEMBERS).contains(&size) => Ok(size),
+        _ => Err(format!("a number of members, 2 to {MAX_MEMBERS}")),
+    }
+}
+
 /// `quorate sim`.
 #[derive(Clone, Debug, Args)]
 pub(in crate::cli) struct SimArgs {
@@ -142,6 +151,13 @@ pub(in crate::cli) struct SimArgs {
     /// Requests in each run
     #[arg(long, value_name = "S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub steps: u64,
+    /// Measure membership and ring at many sizes instead: deaths, false deaths, traffic, balance
+    #[arg(long, conflicts_with_all = ["runs", "steps"])]
+    pub scale: bool,
+    /// The sizes
+    #[arg(long, value_name = "N,N", value_delimiter = ',', requires = "scale",
+        default_value = "5,50,200,1000", value_parser = parse_size)]
+    pub members: Vec<usize>,
     #[command(flatten)]
     pub print: Print,
 }

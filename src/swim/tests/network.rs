@@ -5,16 +5,15 @@
 
 use super::super::*;
 use crate::id::{Lineage, NodeId};
-use crate::time::{Duration, Instant};
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use crate::time::{Agenda, Duration, Instant};
+use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// How many packets a paused process's socket holds.
 const SOCKET_BUFFER: usize = 256;
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug)]
 pub(super) enum Delivery {
     Datagram { to: SocketAddr, from: SocketAddr, bytes: Vec<u8> },
     PushPull { to: SocketAddr, from: SocketAddr, bytes: Vec<u8> },
@@ -49,8 +48,7 @@ pub(super) struct Network {
     pub(super) trace: xxhash_rust::xxh3::Xxh3,
     /// From whom nothing reaches whom.
     cuts: BTreeSet<(usize, usize)>,
-    queue: BinaryHeap<Reverse<(Instant, u64, Delivery)>>,
-    sequence: u64,
+    agenda: Agenda<Delivery>,
     rng: fastrand::Rng,
 }
 
@@ -87,8 +85,7 @@ impl Network {
             keep_datagrams: false,
             trace: xxhash_rust::xxh3::Xxh3::new(),
             cuts: BTreeSet::new(),
-            queue: BinaryHeap::new(),
-            sequence: 0,
+            agenda: Agenda::default(),
             rng: fastrand::Rng::with_seed(seed),
         };
         for node in 0..nodes {
@@ -248,9 +245,8 @@ impl Network {
     }
 
     fn post(&mut self, delivery: Delivery) {
-        self.sequence += 1;
         let delay = Duration::from_micros(self.rng.u64(100..3_000));
-        self.queue.push(Reverse((self.now + delay, self.sequence, delivery)));
+        self.agenda.add(self.now + delay, delivery);
     }
 
     fn at(&self, address: SocketAddr) -> Option<usize> {
@@ -300,13 +296,13 @@ impl Network {
                 .filter(|n| !self.nodes[*n].paused)
                 .filter_map(|n| Some((self.nodes[n].due?, n)))
                 .min();
-            let delivery = self.queue.peek().map(|Reverse((at, ..))| *at);
+            let delivery = self.agenda.next_at();
             let next = timer.map(|(at, _)| at).into_iter().chain(delivery).min();
             if next.is_none_or(|at| at > end) {
                 break;
             }
             if delivery.is_some_and(|at| timer.is_none_or(|(due, _)| at <= due)) {
-                let Some(Reverse((at, _, delivery))) = self.queue.pop() else { break };
+                let Some((at, _, delivery)) = self.agenda.pop() else { break };
                 self.now = self.now.max(at);
                 self.deliver(delivery);
             } else if let Some((at, node)) = timer {
