@@ -13,9 +13,8 @@ const LOSSES: [u32; 3] = [0, 50, 200];
 /// The largest cluster in which a fifth of all datagrams is lost: with that many members suspected at every time,
 /// a larger one is all rumors, and takes hours.
 const LOSSY_MEMBERS: usize = 200;
-/// Node-seconds of calm for each loss, as far as [`CALM_SECONDS`] allow.
-const CALM_NODE_SECONDS: u64 = 180_000;
-/// A multiple of the intervals at which states are exchanged: 30, 60, 120 and 180 s.
+/// The least and the most seconds of calm. Multiples of the first are multiples of most of the intervals at which
+/// states are exchanged: 30, 60 and 180 s.
 const CALM_SECONDS: (u64, u64) = (180, 7_200);
 /// Q, as clusters are founded, and as one of a thousand members would be.
 const PARTITIONS: [u32; 2] = [1_024, 16_384];
@@ -35,13 +34,15 @@ pub struct Plan {
     pub sizes: Vec<usize>,
     /// How many deaths for each size; fewer for very large ones.
     pub deaths: usize,
+    /// Members × seconds of calm for each loss: shorter for large clusters, but not below three minutes.
+    pub calm_node_seconds: u64,
     /// Everything random comes from it.
     pub seed: u64,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Plan { sizes: vec![5, 50, 200, 1_000], deaths: 40, seed: 1 }
+        Plan { sizes: vec![5, 50, 200, 1_000], deaths: 40, calm_node_seconds: 180_000, seed: 1 }
     }
 }
 
@@ -115,7 +116,7 @@ impl Plan {
             for loss_permille in LOSSES {
                 if loss_permille < LOSSES[2] || size <= LOSSY_MEMBERS {
                     let (least, most) = CALM_SECONDS;
-                    let seconds = (CALM_NODE_SECONDS / size as u64).clamp(least, most);
+                    let seconds = (self.calm_node_seconds / size as u64).clamp(least, most);
                     let seconds = seconds.next_multiple_of(least);
                     work.push(Work::Calm { size, loss_permille, seconds });
                 }
