@@ -372,8 +372,11 @@ impl Faults {
             }
             Fault::Relapse => {
                 let node = target.owners[rng.usize(..target.owners.len())];
-                if self.away.contains_key(&node) || !c.stop(node) {
+                if self.away.contains_key(&node) {
                     return None;
+                }
+                if !c.stop(node) {
+                    c.kill(node);
                 }
                 self.rested.insert(node, c.disk(node).copy());
                 c.start(node);
