@@ -62,14 +62,21 @@ pub fn hunt_all(
 mod tests {
     use super::*;
 
-    /// At least all but one, each by a verdict of the simulator.
+    /// Whose loss sixty seeds are too few to notice. The scripts of stories 5 and 6 notice the one, that of the late
+    /// retry the other (`tests/scripts`).
+    const TOO_RARE: [Guard; 2] = [Guard::Witness, Guard::FirstStamp];
+
+    /// Each by a verdict of the simulator.
     #[test]
     fn the_simulator_notices_when_a_guard_is_gone() {
         let hunts = hunt_all(&Setup::new(1), 60, 2, |_| {});
-        let missed: Vec<_> = hunts.iter().filter(|hunt| hunt.caught.is_none()).collect();
+        let missed: Vec<_> = hunts
+            .iter()
+            .filter(|hunt| hunt.caught.is_none() && !TOO_RARE.contains(&hunt.guard))
+            .collect();
         for hunt in &hunts {
             println!("{:24} {:3} seeds  {:?}", hunt.guard.name(), hunt.seeds, hunt.caught);
         }
-        assert!(missed.len() <= 1, "{missed:?}");
+        assert!(missed.is_empty(), "{missed:?}");
     }
 }
