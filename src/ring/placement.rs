@@ -73,13 +73,16 @@ fn renumbered<'a>(
 fn lengthened(layout: &Layout, walk: &Walk, mut rows: Vec<Vec<u16>>) -> Table {
     let width = (2 * usize::from(layout.replicas)).min(layout.members.len());
     let zones = zones(layout);
+    let zone_count = zones.iter().max().map_or(0, |last| last + 1);
     for (partition, row) in rows.iter_mut().enumerate() {
         while row.len() < width {
-            let fresh = |at: &u16| {
-                !row.iter().any(|&in_row| zones[usize::from(in_row)] == zones[usize::from(*at)])
-            };
+            let stands_in =
+                |zone: usize| row.iter().any(|&in_row| zones[usize::from(in_row)] == zone);
+            let fresh = |at: &u16| !stands_in(zones[usize::from(*at)]);
             let absent = || walk.from(partition).filter(|at| !row.contains(at));
-            let next = absent().find(fresh).or_else(|| absent().next());
+            // Where a row is in every zone, looking for a fresh one would walk the whole ring in vain.
+            let next = if (0..zone_count).all(stands_in) { None } else { absent().find(fresh) };
+            let next = next.or_else(|| absent().next());
             row.push(next.expect("a row shorter than the members lacks one of them"));
         }
     }

@@ -41,6 +41,8 @@ fn every_name_of_the_interface_parses() {
         "quorate hints",
         "quorate info",
         "quorate dump --local --bucket b",
+        "quorate sim --seed 7 --runs 3 --steps 5 -o json",
+        "quorate sim --scale --seed 7 --members 5,50 -o json",
         "quorate bench --workload a --clients 2 --in-flight 3 --value-bytes 1KiB --keys 5 --duration 1s --consistency all --rate 100",
     ] {
         if let Err(error) = parse(line) {
@@ -75,6 +77,10 @@ fn nonsense_is_refused() {
         "quorate cluster kill",
         "quorate demo --nodes 2",
         "quorate nothing",
+        "quorate sim --scale --members 1",
+        "quorate sim --scale --members 5,1001",
+        "quorate sim --members 5",
+        "quorate sim --scale --runs 3",
     ] {
         assert!(parse(line).is_err(), "{line}");
     }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Membership and placement are what every member takes part in; the data path of a request involves N of them,
-//! whatever the size. `docs/scale.md` has the figures.
+//! whatever the size. `quorate sim --scale` prints the figures.
 
 mod detector;
 mod network;

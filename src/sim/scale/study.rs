@@ -19,7 +19,7 @@ const CALM_SECONDS: (u64, u64) = (180, 7_200);
 /// Q, as clusters are founded, and as one of a thousand members would be.
 const PARTITIONS: [u32; 2] = [1_024, 16_384];
 /// What a join in the ring costs, in the coin of [`Plan::cost`]: node-seconds of simulation.
-const JOIN_COST: u64 = 400;
+const JOIN_COST: u64 = 300;
 /// A slot of a death, in seconds.
 const SLOT_SECONDS: u64 = 40;
 /// Node-seconds of deaths for each size: as many of them as this allows.

@@ -190,7 +190,7 @@ impl Detector for Theirs {
 
 /// Deaths in several clusters of one size, and calms at several rates of loss.
 fn measure<D: Detector>(size: usize, deaths: usize, seconds: u64) -> (Changes, Vec<Calm>) {
-    let each = (size / 10).clamp(1, 4);
+    let each = (size / 10).clamp(1, deaths.min(4));
     let mut all = Changes::default();
     for seed in 1..=deaths.div_ceil(each) as u64 {
         all.absorb(&changes::<D>(seed, size, 0, each, || {}));
@@ -224,7 +224,7 @@ fn foca_on_the_same_network_is_no_faster_by_much_and_buries_more_of_the_living()
             let sizes = sizes.split(',').map(|size| size.parse().expect("a size"));
             (sizes.collect(), 40, 180_000)
         }
-        None => (vec![5, 50], 4, 3_000),
+        None => (vec![5, 50], 2, 3_000),
     };
     println!(
         "members, detector, deaths, first, all, join known, false deaths at 0, 5, 20 %, idle bytes/s"
