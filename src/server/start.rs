@@ -336,3 +336,21 @@ impl Running {
 fn panicked(thread: &str) -> StartError {
     StartError::System(format!("the {thread} thread panicked; see its message above"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_serves_http_everywhere_says_where_it_is_reached() {
+        let at = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        let told = |config: &ServerConfig, http| {
+            node_config(config, at("10.0.0.7:7610"), at(http)).expect("nothing to resolve").http
+        };
+        let mut config = ServerConfig::default();
+        assert_eq!(told(&config, "127.0.0.1:7611"), Some(at("127.0.0.1:7611")));
+        assert_eq!(told(&config, "0.0.0.0:7611"), Some(at("10.0.0.7:7611")));
+        config.listen.advertise = Some(at("192.168.56.11:7610"));
+        assert_eq!(told(&config, "0.0.0.0:7611"), Some(at("192.168.56.11:7611")));
+    }
+}

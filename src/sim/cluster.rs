@@ -11,7 +11,7 @@ use crate::store::memory::Survivors;
 use crate::store::{MemoryStore, Store};
 use crate::time::{Agenda, Duration, Instant, Now, WallClock};
 use bytes::{Bytes, BytesMut};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -68,7 +68,6 @@ pub struct Cluster {
     replies: BTreeMap<u64, Reply>,
     requests: u64,
     trace: u64,
-    set_aside: BTreeSet<usize>,
     asides: Vec<(usize, String)>,
     tap: Tap,
 }
@@ -85,7 +84,6 @@ impl Cluster {
             replies: BTreeMap::new(),
             requests: 0,
             trace: options.seed,
-            set_aside: BTreeSet::new(),
             asides: Vec::new(),
             tap: Tap::default(),
             options,
@@ -142,12 +140,7 @@ impl Cluster {
         self.trace
     }
 
-    /// Which nodes' directories were set aside because they were behind.
-    pub fn set_aside(&self) -> &BTreeSet<usize> {
-        &self.set_aside
-    }
-
-    /// Each time that one was: whose, and why.
+    /// Each time that a node's directory was set aside: whose, and why.
     pub fn asides(&self) -> &[(usize, String)] {
         &self.asides
     }
@@ -483,7 +476,6 @@ impl Cluster {
                 self.replies.insert(connection.0, reply);
             }
             Effect::SetAside { why, join } => {
-                self.set_aside.insert(from);
                 self.asides.push((from, why));
                 self.wipe(from);
                 self.members[from - 1].join.extend(join);

@@ -31,6 +31,7 @@ impl Shard {
         }
         self.disk = None;
         self.begin_life(turn);
+        self.note_doubts(turn);
         if let Err(error) = self.recount_hints(turn) {
             self.disk = Some(error);
         }

@@ -119,10 +119,15 @@ impl Shard {
         self.doubts.items.insert(item.clone(), Merged::default());
         self.sync.look(turn.now.instant);
         if self.disk.is_none() {
-            let (head, body) = (Bytes::new(), Bytes::new());
-            turn.outbox.persist(Change::Put { key: note(item), head, body });
+            turn.outbox.persist(noted(item));
         }
         true
+    }
+
+    /// The disk takes writes again: what was found while it did not, or was in the batch that it refused, is
+    /// noted before anything can be written over it.
+    pub(super) fn note_doubts(&mut self, turn: &mut Turn) {
+        self.doubts.items.keys().for_each(|item| turn.outbox.persist(noted(item)));
     }
 
     /// These items have been merged from `source`, durably; whether for sure.
@@ -170,6 +175,36 @@ struct Sources {
     enough: usize,
 }
 
+fn noted(item: &[u8]) -> Change {
+    Change::Put { key: note(item), head: Bytes::new(), body: Bytes::new() }
+}
+
 fn note(item: &[u8]) -> Bytes {
     [&key::meta(PREFIX)[..], item].concat().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Lone, agreement, item, view};
+    use super::*;
+    use crate::ring::BucketSettings;
+
+    /// Else the record is written over once there is room, the process dies, and the next life takes what is
+    /// there for all that it ever acknowledged.
+    #[test]
+    fn a_doubt_that_arose_on_a_full_disk_is_durable_before_anything_is_written_over_it() {
+        let mut lone = Lone::open(view(agreement(&[1, 2, 3], 3, BucketSettings::new(3))));
+        let [before, during] = ["before", "during"].map(|name| item(0, name));
+        lone.settle();
+        lone.disk.set_full(true);
+        lone.turn(|shard, turn| shard.cannot_read(&before, turn));
+        assert!(lone.shard.disk_error().is_some(), "the batch with the note was refused");
+        lone.turn(|shard, turn| shard.cannot_read(&during, turn));
+        let on_disk = |lone: &Lone| Doubts::open(&lone.disk).expect("a healthy disk").len();
+        assert_eq!((lone.shard.doubts.len(), on_disk(&lone)), (2, 0));
+        lone.disk.set_full(false);
+        lone.run_for(2_000);
+        assert_eq!(lone.shard.disk_error(), None);
+        assert_eq!(on_disk(&lone), 2);
+    }
 }

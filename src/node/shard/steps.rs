@@ -99,7 +99,7 @@ impl Shard {
             .collect();
         for sent in silent {
             self.note_silence(sent.to, sent.at, now);
-            self.fell_silent(id, &mut request, sent.to, turn);
+            self.did_not(id, &mut request, sent.to, true, turn);
         }
         self.go_on(id, request, turn);
     }
@@ -126,27 +126,6 @@ impl Shard {
         }
     }
 
-    fn fell_silent(&mut self, id: u64, request: &mut Request, node: NodeId, turn: &mut Turn) {
-        match &mut request.work {
-            Work::Put(put) => {
-                if let Some(ask) = put.tally.silent(node) {
-                    self.ask_put(id, request, ask, turn);
-                }
-            }
-            Work::Get(get) if get.write_back.is_some() => {
-                self.write_back_failed(id, request, node, true, turn);
-            }
-            Work::Get(get) => get.silent(node),
-            Work::Scan(scan) => scan.tally.silent(node),
-            Work::Forward(_)
-            | Work::Locate(_)
-            | Work::Count(_)
-            | Work::Handoff(_)
-            | Work::Parked { .. } => {}
-            Work::Compare(compare) => compare.failed = true,
-        }
-    }
-
     /// A replica says no.
     pub(super) fn was_refused(
         &mut self,
@@ -156,16 +135,32 @@ impl Shard {
         turn: &mut Turn,
     ) {
         request.sent.retain(|sent| sent.to != node);
+        self.did_not(id, request, node, false, turn);
+    }
+
+    /// A replica did not do what it was asked: it let an attempt pass, or refused.
+    fn did_not(
+        &mut self,
+        id: u64,
+        request: &mut Request,
+        node: NodeId,
+        silent: bool,
+        turn: &mut Turn,
+    ) {
         match &mut request.work {
             Work::Put(put) => {
-                if let Some(ask) = put.tally.refused(node) {
+                let tally = &mut put.tally;
+                let next = if silent { tally.silent(node) } else { tally.refused(node) };
+                if let Some(ask) = next {
                     self.ask_put(id, request, ask, turn);
                 }
             }
             Work::Get(get) if get.write_back.is_some() => {
-                self.write_back_failed(id, request, node, false, turn);
+                self.write_back_failed(id, request, node, silent, turn);
             }
+            Work::Get(get) if silent => get.silent(node),
             Work::Get(get) => get.refused(node),
+            Work::Scan(scan) if silent => scan.tally.silent(node),
             Work::Scan(scan) => scan.tally.refused(node),
             Work::Forward(_)
             | Work::Locate(_)

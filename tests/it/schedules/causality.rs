@@ -123,7 +123,7 @@ fn an_old_copy(seed: u64, clean: bool) {
         assert_eq!(local(&mut c, other, "k"), ["new", "v9"]);
     }
     c.network.heal();
-    until(&mut c, "it knows that it is behind", |c| c.set_aside().contains(&a));
+    until(&mut c, "it knows that it is behind", |c| was_set_aside(c, a));
     formed(&mut c, 5);
     converges(&mut c, "k", &["new", "v9"]);
 }

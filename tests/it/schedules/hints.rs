@@ -17,7 +17,7 @@ fn story_24_an_old_copy_with_a_deleted_value_is_set_aside_and_pushes_nothing() {
     secs(&mut c, 2);
     c.restore(a, copy);
     c.start(a);
-    until(&mut c, "it knows that it is behind", |c| c.set_aside().contains(&a));
+    until(&mut c, "it knows that it is behind", |c| was_set_aside(c, a));
     formed(&mut c, 5);
     converges(&mut c, "k", &["†"]);
     for through in 1..=5 {

@@ -356,3 +356,8 @@ pub fn quorum() -> QuorumRequest {
 
 /// A write that nobody answered, that failed or that was acknowledged: the schedule does not care.
 pub fn whatever(_: Option<Reply>) {}
+
+/// Whether a node's directory was set aside.
+pub fn was_set_aside(cluster: &Cluster, number: usize) -> bool {
+    cluster.asides().iter().any(|(node, _)| *node == number)
+}

@@ -173,9 +173,9 @@ fn story_35_a_life_that_was_replaced_is_refused_and_learns_why() {
     for owner in [b, o] {
         assert_eq!(local(&mut c, owner, "k"), ["†"], "nothing of it got in");
     }
-    assert!(!c.set_aside().contains(&a));
+    assert!(!was_set_aside(&c, a));
     c.network.heal();
-    until(&mut c, "it learns why", |c| c.set_aside().contains(&a));
+    until(&mut c, "it learns why", |c| was_set_aside(c, a));
     formed(&mut c, 5);
     converges(&mut c, "k", &["†"]);
 }
