@@ -54,6 +54,8 @@ pub enum Guard {
     FirstStamp,
     /// A comparison mends what a dead coordinator left without a hint.
     FullSync,
+    /// A tree follows every write.
+    TreeIsKept,
 }
 
 /// How many there are.
@@ -61,7 +63,7 @@ const COUNT: usize = Guard::EVERY.len();
 
 impl Guard {
     /// All of them, in their order.
-    pub const EVERY: [Guard; 20] = [
+    pub const EVERY: [Guard; 21] = [
         Guard::AckAfterFlush,
         Guard::DurableHint,
         Guard::DottedWrites,
@@ -82,6 +84,7 @@ impl Guard {
         Guard::OverwrittenStays,
         Guard::FirstStamp,
         Guard::FullSync,
+        Guard::TreeIsKept,
     ];
 
     /// The word for it.
@@ -107,6 +110,7 @@ impl Guard {
             Guard::OverwrittenStays => "overwritten-stays",
             Guard::FirstStamp => "first-stamp",
             Guard::FullSync => "full-sync",
+            Guard::TreeIsKept => "tree-is-kept",
         }
     }
 }

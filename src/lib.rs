@@ -6,7 +6,7 @@
 //! | floor | modules | what it is |
 //! |---|---|---|
 //! | 0 | [`error`], [`guard`], [`id`], [`quorum`], [`time`] | ground: the words that all others use |
-//! | 1 | `config`, [`version`], `ring`, `store` | settings; causality; who owns what; ordered bytes, atomic batches |
+//! | 1 | `config`, [`version`], `ring`, `merkle`, `store` | settings; causality; who owns what; what differs; ordered bytes, atomic batches |
 //! | 2 | `swim`, `register`, `coordinator` | who is alive; what was agreed; has the quorum been met? |
 //! | 3 | [`message`] | frames and envelopes: bytes and messages |
 //! | 4 | `node` | the whole node as one pure machine: topology and shard over one outbox |
@@ -32,6 +32,8 @@ pub mod coordinator;
 pub mod error;
 pub mod guard;
 pub mod id;
+#[cfg(feature = "server")]
+pub mod merkle;
 pub mod message;
 #[cfg(feature = "server")]
 pub mod node;

@@ -70,6 +70,7 @@ fn status_table(answer: &Value) -> Table {
     table.add_row(["epoch", cell(&answer["epoch"]).as_str()]);
     table.add_row(["nodes", counts("nodes").as_str()]);
     table.add_row(["partitions", counts("partitions").as_str()]);
+    table.add_row(["verified", cell(&answer["verified"]["words"]).as_str()]);
     table.add_row(["hints pending", cell(&answer["hints_pending"]).as_str()]);
     table.add_row(["buckets", cell(&answer["buckets"]).as_str()]);
     table

@@ -21,6 +21,7 @@ mod output;
 mod probe;
 mod process;
 mod progress;
+mod repair;
 mod scale;
 mod serve;
 mod sim;
@@ -73,6 +74,7 @@ fn run(command: Command) -> Result<()> {
         Command::Hints(args) => alone(look::hints(args)),
         Command::Info(args) => alone(look::info(args)),
         Command::Dump(args) => alone(dump::dump(args)),
+        Command::Repair(args) => alone(repair::repair(args)),
         // One thread makes the load, and leaves the other cores to the nodes.
         Command::Bench(args) => alone(bench::bench(args)),
         Command::Sim(args) => sim::sim(&args),

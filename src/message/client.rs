@@ -115,8 +115,13 @@ pub enum Inspect {
         /// At most so many.
         limit: u32,
     },
-    /// This node's partitions: owned, rebuilding.
+    /// This node's partitions: owned, rebuilding, items, root.
     Partitions,
+    /// Compare everything that this node shares with others, and mend what differs; or, how far is that?
+    Repair {
+        /// Begin now; else the `since` of the answer to the call that began.
+        since: Option<u64>,
+    },
 }
 
 /// What a client hears.

@@ -5,7 +5,7 @@
 //! says who speaks.
 
 use super::client::{Reply, Request};
-use crate::id::{Lineage, NodeId};
+use crate::id::{Lineage, NodeId, PartitionId};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -59,12 +59,42 @@ pub enum Data {
         /// The sender's slot is not complete.
         rebuilding: bool,
     },
+    /// Are these the roots of your trees, too?
+    Roots {
+        /// For each partition that both nodes own its number and the root, 18 bytes, big-endian.
+        roots: Bytes,
+        /// What the sender has compared with you since it asked before: for those who ask when that was.
+        compared: Vec<PartitionId>,
+    },
+    /// What is not in any of the lists is the same.
+    RootsCompared {
+        /// These differ.
+        differ: Vec<PartitionId>,
+        /// The sender cannot tell yet.
+        unknown: Vec<PartitionId>,
+        /// Here the sender's slot is not complete, the same or not.
+        rebuilding: Vec<PartitionId>,
+    },
+    /// What are your leaves under the branches of this partition whose sums differ from these?
+    Branches {
+        /// The sums of all branches, 16 bytes each, big-endian.
+        sums: Bytes,
+    },
+    /// Under these branches the sums of all leaves.
+    LeafSums {
+        /// Which branches differ.
+        branches: Vec<u16>,
+        /// Their leaves, 16 bytes each, big-endian; `None`: the sender cannot tell yet.
+        sums: Option<Bytes>,
+    },
     /// Digests of your items of this partition, from this store key on.
     Digests {
         /// Where to begin.
         from: Bytes,
         /// At most so many.
         limit: u32,
+        /// Only of the items in these leaves of the tree, a bit for each; empty: of all.
+        leaves: Bytes,
     },
     /// A page of digests.
     DigestPage {
@@ -85,6 +115,31 @@ pub enum Data {
     Forwarded(Reply),
     /// No, and why.
     Refused(Refusal),
+}
+
+impl Data {
+    /// Whether it asks for something, or answers what was asked.
+    pub fn is_question(&self) -> bool {
+        match self {
+            Data::Replicate { .. }
+            | Data::Read { .. }
+            | Data::ScanRange { .. }
+            | Data::Roots { .. }
+            | Data::Branches { .. }
+            | Data::Digests { .. }
+            | Data::CountHints
+            | Data::Forward(_) => true,
+            Data::Replicated
+            | Data::Holding { .. }
+            | Data::Range { .. }
+            | Data::RootsCompared { .. }
+            | Data::LeafSums { .. }
+            | Data::DigestPage { .. }
+            | Data::HintCount(_)
+            | Data::Forwarded(_)
+            | Data::Refused(_) => false,
+        }
+    }
 }
 
 /// A record as it travels; see `version::Record`.

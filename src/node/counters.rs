@@ -73,9 +73,17 @@ pub struct Counters {
     pub partitions_rebuilding: u64,
     /// Records here that cannot be read, or were written over unread and not merged yet.
     pub records_unreadable: u64,
-    /// Comparisons of a partition with another owner that were completed.
+    /// Comparisons with another owner that were completed: of roots, or of a partition.
     pub sync_rounds: u64,
-    /// Items that such a comparison brought here.
+    /// Roots of trees that were compared with another owner's, asked by this node.
+    pub sync_roots: u64,
+    /// Heads read here to find out which items differ, on behalf of both sides.
+    pub sync_heads: u64,
+    /// Heads read here to build trees that no checkpoint told.
+    pub tree_heads: u64,
+    /// Bytes sent to find out what differs, and to fetch it.
+    pub sync_bytes: u64,
+    /// Items that such a comparison brought here, or to the other owner.
     pub sync_items: u64,
     /// Replicas that did not answer within an attempt.
     pub attempts_timed_out: u64,

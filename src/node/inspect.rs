@@ -9,14 +9,14 @@ use crate::id::NodeId;
 use crate::message::client::{Inspect, Reply};
 use crate::store::Store;
 use crate::swim::State;
-use crate::time::Now;
+use crate::time::{Instant, Now};
 use serde_json::{Value, json};
 
 impl<S: Store> Node<S> {
     pub(super) fn inspect(&mut self, now: Now, connection: ConnectionId, id: u64, what: Inspect) {
         let outbox = &mut self.outbox;
         let answer = match what {
-            Inspect::Status => Ok(self.status()),
+            Inspect::Status => Ok(self.status(now.instant)),
             Inspect::Members => Ok(self.members()),
             Inspect::Ring => self.ring(),
             Inspect::Info => Ok(self.about()),
@@ -29,11 +29,9 @@ impl<S: Store> Node<S> {
             Inspect::Dump { bucket, after, limit } => self.with_turn(now, |shard, turn| {
                 shard.dump_json(bucket.as_deref(), &after, limit, turn)
             }),
-            Inspect::Partitions => match &mut self.shard {
-                Some(shard) => {
-                    let turn = &mut Turn { now, store: &self.store, outbox };
-                    return shard.count_items(connection, id, turn);
-                }
+            Inspect::Partitions => self.with_shard(|shard| Ok(shard.partitions_json())),
+            Inspect::Repair { since } => match &mut self.shard {
+                Some(shard) => Ok(shard.repair_json(since, now.instant)),
                 None => Err(no_cluster()),
             },
             Inspect::Locate(item) => match &mut self.shard {
@@ -65,7 +63,7 @@ impl<S: Store> Node<S> {
         f(shard, &Turn { now, store: &self.store, outbox })
     }
 
-    fn status(&self) -> Value {
+    fn status(&self, now: Instant) -> Value {
         let members = self.topology.members();
         let count = |state: State| members.iter().filter(|m| m.state == Some(state)).count();
         let (alive, suspect) = (count(State::Alive), count(State::Suspect));
@@ -75,6 +73,7 @@ impl<S: Store> Node<S> {
         let rebuilding = self.shard.as_ref().map_or(0, Shard::rebuilding);
         let owned = self.shard.as_ref().map_or(0, Shard::owned);
         let unreadable = self.shard.as_ref().map_or(0, Shard::unreadable);
+        let verified = self.shard.as_ref().map(|shard| shard.verified_json(now));
         let readiness = self.readiness();
         let under = self.under_replicated(&members);
         let mut troubles = Vec::new();
@@ -121,6 +120,7 @@ impl<S: Store> Node<S> {
                 "under_replicated": under,
             },
             "records_unreadable": unreadable,
+            "verified": verified,
             "hints_pending": hints,
             "buckets": agreement.map_or(0, |a| a.buckets.buckets.len()),
         })
@@ -256,6 +256,10 @@ impl<S: Store> Node<S> {
             "records_unreadable": counters.records_unreadable,
             "sync_rounds": counters.sync_rounds,
             "sync_items": counters.sync_items,
+            "sync_roots": counters.sync_roots,
+            "sync_heads": counters.sync_heads,
+            "sync_bytes": counters.sync_bytes,
+            "tree_heads": counters.tree_heads,
             "attempts_timed_out": counters.attempts_timed_out,
             "rejected": counters.rejected.values().sum::<u64>(),
         })

@@ -91,7 +91,7 @@ impl Outbox {
         self.stamp
     }
 
-    /// A data frame leaves at the end of the turn.
+    /// A data frame leaves at the end of the turn. Returns how many bytes it takes.
     pub fn send_data(
         &mut self,
         to: SocketAddr,
@@ -100,10 +100,12 @@ impl Outbox {
         request: u64,
         deadline_ms: u32,
         message: &Data,
-    ) {
+    ) -> usize {
         let header = Header { class, partition, deadline_ms, request, ..self.header(Kind::Data) };
         let buffer = self.frames.entry(to).or_default();
+        let before = buffer.len();
         header.encode_into(buffer, |out| encode_into(out, message));
+        buffer.len() - before
     }
 
     /// A control frame leaves at the end of the turn.

@@ -100,6 +100,12 @@ pub fn partition_of_item(bytes: &[u8]) -> Option<PartitionId> {
     rest.split_first_chunk::<2>().map(|(p, _)| PartitionId(u16::from_be_bytes(*p)))
 }
 
+/// The bucket of an item's key, without taking the rest apart.
+pub fn bucket_of_item(bytes: &[u8]) -> Option<BucketId> {
+    let (_, rest) = bytes.strip_prefix(&[Space::Data as u8])?.split_first_chunk::<2>()?;
+    rest.split_first_chunk::<8>().map(|(bucket, _)| BucketId(u64::from_be_bytes(*bucket)))
+}
+
 /// The range `from..to` of a whole partition.
 pub fn partition_range(partition: PartitionId) -> (Bytes, Bytes) {
     let mut from = vec![Space::Data as u8];

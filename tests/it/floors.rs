@@ -11,6 +11,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("time", 0),
     ("config", 1),
     ("version", 1),
+    ("merkle", 1),
     ("ring", 1),
     ("store", 1),
     ("swim", 2),

@@ -24,7 +24,7 @@ use std::time::Duration;
 pub(in crate::cli) use process::{ClusterArgs, ClusterCommand, DemoArgs, ServeArgs, SimArgs};
 pub(in crate::cli) use requests::{
     BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, Conflict, DeleteArgs, DumpArgs,
-    GetArgs, LocateArgs, LookArgs, PutArgs, RingArgs, ScanArgs,
+    GetArgs, LocateArgs, LookArgs, PutArgs, RepairArgs, RingArgs, ScanArgs,
 };
 
 /// A leaderless key-value store: any node takes any request, any node can die.
@@ -67,6 +67,8 @@ pub(in crate::cli) enum Command {
     Info(LookArgs),
     /// One node's own records, one JSON object per line
     Dump(DumpArgs),
+    /// Compare all replicas now, and mend what differs
+    Repair(RepairArgs),
     /// Load with a latency histogram
     Bench(BenchArgs),
     /// A whole cluster in one thread, in simulated time, broken in every way: same seed, same run

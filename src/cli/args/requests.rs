@@ -133,6 +133,15 @@ pub(in crate::cli) struct LookArgs {
 }
 
 #[derive(Debug, Args)]
+pub(in crate::cli) struct RepairArgs {
+    /// Stay until everything has been compared, with progress
+    #[arg(long)]
+    pub wait: bool,
+    #[command(flatten)]
+    pub look: LookArgs,
+}
+
+#[derive(Debug, Args)]
 pub(in crate::cli) struct RingArgs {
     /// Also list every partition with its owners
     #[arg(long)]

@@ -55,6 +55,14 @@ impl Shard {
                     (_, Err(())) => self.was_refused(id, &mut request, from, turn),
                 }
             }
+            Data::RootsCompared { differ, unknown, rebuilding } => {
+                request.sent.retain(|sent| sent.to != from);
+                self.roots_compared(&request, &differ, &unknown, &rebuilding, turn);
+            }
+            Data::LeafSums { branches, sums } => {
+                request.sent.retain(|sent| sent.to != from);
+                self.compare_leaves(&mut request, &branches, sums.as_ref());
+            }
             Data::DigestPage { items, next, rebuilding } => {
                 request.sent.retain(|sent| sent.to != from);
                 self.compare_page(&mut request, items, next, rebuilding, turn);
@@ -82,11 +90,10 @@ impl Shard {
         // tally counts from whoever is being asked.
         let asked = match &request.work {
             Work::Forward(forward) => forward.was_asked(header.sender),
-            Work::Handoff(_) | Work::Compare(_) | Work::Locate(_) => {
+            Work::Handoff(_) | Work::Roots(_) | Work::Compare(_) | Work::Locate(_) => {
                 request.sent.iter().any(|sent| sent.to == header.sender)
             }
             Work::Put(_) | Work::Get(_) | Work::Scan(_) | Work::Parked { .. } => true,
-            Work::Count(_) => false,
         };
         let timely = header.epoch == request.epoch || matches!(answer, Data::Forwarded(_));
         current && asked && timely

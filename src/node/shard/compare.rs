@@ -1,10 +1,12 @@
 //! One comparison of a partition with another owner, page by page.
 
+use super::exchange;
 use super::pending;
 use super::request::{Goes, Request, Work};
 use super::{Shard, Turn};
 use crate::coordinator::Holding;
 use crate::id::{NodeId, PartitionId};
+use crate::merkle::{self, Leaves};
 use crate::message::Class;
 use crate::message::peer::Data;
 use crate::node::outbox::Release;
@@ -24,6 +26,8 @@ enum Todo {
 pub(super) struct CompareWork {
     partition: PartitionId,
     with: NodeId,
+    /// Which leaves of the tree are compared; `None`: that is to be asked.
+    leaves: Option<Leaves>,
     /// Where the next page of digests begins; `None`: there is none.
     from: Option<Bytes>,
     /// Where the page that was asked for begins.
@@ -37,6 +41,8 @@ pub(super) struct CompareWork {
     waiting_for_disk: bool,
     pub failed: bool,
     hints: Option<u64>,
+    /// Something on the pages differed.
+    differed: bool,
 }
 
 impl CompareWork {
@@ -45,6 +51,7 @@ impl CompareWork {
         CompareWork {
             partition,
             with,
+            leaves: None,
             from: owner.then(|| key::partition_range(partition).0),
             page_from: Bytes::new(),
             todo: VecDeque::new(),
@@ -55,6 +62,7 @@ impl CompareWork {
             waiting_for_disk: false,
             failed: false,
             hints: None,
+            differed: false,
         }
     }
 
@@ -89,6 +97,7 @@ impl Shard {
                     Ok(Some(record)) => {
                         let (head, body) = record.encode();
                         let record = crate::message::peer::Record { head, body };
+                        self.counters.sync_items += 1;
                         Data::Replicate { key, record, hint_for: None }
                     }
                     _ => continue,
@@ -97,10 +106,20 @@ impl Shard {
             self.ask(id, request, with, partition, &message, turn);
             return Goes::On;
         }
+        if compare.leaves.is_none() && compare.from.is_some() {
+            match self.branches_to_compare(partition, with) {
+                None => compare.leaves = Some(Leaves::All),
+                Some(sums) => {
+                    self.ask(id, request, with, partition, &Data::Branches { sums }, turn);
+                    return Goes::On;
+                }
+            }
+        }
         if let Some(from) = compare.from.take() {
             compare.page_from = from.clone();
             let limit = super::replica::DIGESTS_PER_PAGE;
-            self.ask(id, request, with, partition, &Data::Digests { from, limit }, turn);
+            let leaves = compare.leaves.as_ref().map_or_else(Vec::new, Leaves::to_bits).into();
+            self.ask(id, request, with, partition, &Data::Digests { from, limit, leaves }, turn);
             return Goes::On;
         }
         if !compare.asked_hints {
@@ -123,12 +142,45 @@ impl Shard {
             Some(_) => {}
             None => {
                 self.counters.sync_rounds += 1;
+                self.sync.compared(compare.partition, compare.with, turn.now.instant);
+                let vain = matches!(compare.leaves, Some(Leaves::Some(_))) && !compare.differed;
+                if self.sync.was_vain(compare.partition, vain)
+                    && let Some(change) = self.trees.doubt(compare.partition)
+                {
+                    turn.outbox.persist(change);
+                }
                 if !compare.source_rebuilding {
                     self.slots.merged(compare.partition, compare.with);
                 }
             }
         }
         self.go_on_comparing(turn);
+    }
+
+    /// The branches to ask about; `None`: everything is to be compared, for nothing is here that could be the
+    /// same, or the tree does not tell what is asked.
+    fn branches_to_compare(&self, partition: PartitionId, with: NodeId) -> Option<Bytes> {
+        if self.trees.items(partition) == Some(0) || self.doubts.wants(partition, with) {
+            return None;
+        }
+        let sums = self.sums_with(partition, with)?;
+        Some(exchange::pack(&merkle::branches(self.trees.shape(), &sums)))
+    }
+
+    /// The other owner's leaves, as far as they differ.
+    pub(super) fn compare_leaves(
+        &mut self,
+        request: &mut Request,
+        branches: &[u16],
+        sums: Option<&Bytes>,
+    ) {
+        let Work::Compare(compare) = &mut request.work else { return };
+        let (partition, with) = (compare.partition, compare.with);
+        match self.differing_leaves(partition, with, branches, sums) {
+            None => compare.failed = true,
+            Some(leaves) if leaves.is_empty() => compare.from = None,
+            Some(leaves) => compare.leaves = Some(leaves),
+        }
     }
 
     /// The other owner's page of digests.
@@ -149,12 +201,16 @@ impl Shard {
         }
         let (partition, with) = (compare.partition, compare.with);
         let end = next.clone().unwrap_or_else(|| key::partition_range(partition).1);
-        let Ok(mine) = self.digests_between(partition, &compare.page_from, &end, turn) else {
+        let leaves = compare.leaves.clone().unwrap_or(Leaves::All);
+        let mine = self.digests_between(partition, &compare.page_from, &end, &leaves, turn);
+        let Ok(mine) = mine else {
             compare.failed = true;
             return;
         };
         let theirs: BTreeMap<Bytes, u128> = theirs.into_iter().collect();
-        for key in self.doubts.between(&compare.page_from, &end) {
+        // That something is not on the page says something only where all was asked for.
+        let doubts = (leaves == Leaves::All).then(|| self.doubts.between(&compare.page_from, &end));
+        for key in doubts.into_iter().flatten() {
             match theirs.get(key) {
                 // It has never had it, or has lost that with all else.
                 None => compare.merged.push((key.clone(), !rebuilding)),
@@ -177,6 +233,7 @@ impl Shard {
             }
         }
         compare.from = next;
+        compare.differed |= !compare.todo.is_empty();
         if self.slots.is_rebuilding(partition) {
             // All else of the slot may be complete before these are.
             for key in lost.iter().filter(|key| !self.doubts.contains(key)).collect::<Vec<_>>() {
@@ -200,17 +257,18 @@ impl Shard {
     }
 
     fn digests_between(
-        &self,
+        &mut self,
         partition: PartitionId,
         from: &Bytes,
         end: &Bytes,
+        leaves: &Leaves,
         turn: &Turn,
     ) -> Result<BTreeMap<Bytes, u128>, StoreError> {
         let mut mine = BTreeMap::new();
         let mut from = Some(from.clone());
         while let Some(at) = from.take().filter(|at| at < end) {
             let (page, next) =
-                self.digests(partition, &at, super::replica::DIGESTS_PER_PAGE, turn)?;
+                self.digests(partition, &at, super::replica::DIGESTS_PER_PAGE, leaves, turn)?;
             from = next;
             for (key, digest) in page {
                 if key >= *end {
@@ -244,14 +302,10 @@ impl Shard {
             compare.failed = true;
             return;
         }
-        let mine = match self.pending.latest(&key, turn.store) {
-            Ok(mine) => mine,
-            // What the other one holds is written over it.
-            Err(StoreError::Damaged(_)) if self.cannot_read(&key, turn) => None,
-            Err(_) => {
-                compare.failed = true;
-                return;
-            }
+        // What the other one holds is written over what cannot be read.
+        let Ok((mine, before)) = self.latest(&key, turn) else {
+            compare.failed = true;
+            return;
         };
         let digest = theirs.siblings.digest();
         let joined = match mine {
@@ -274,9 +328,10 @@ impl Shard {
             let (head, body) = joined.encode();
             let record = crate::message::peer::Record { head, body };
             let message = Data::Replicate { key: key.clone(), record, hint_for: None };
-            turn.outbox.send_data(to, Class::Background, partition, 0, 0, &message);
+            let bytes = turn.outbox.send_data(to, Class::Background, partition, 0, 0, &message);
+            self.counters.sync_bytes += bytes as u64;
         }
-        self.stage(key, Some(joined), None, turn);
+        self.stage(key, before, Some(joined), None, turn);
     }
 }
 

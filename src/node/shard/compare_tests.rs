@@ -20,8 +20,17 @@ fn one_record_that_the_other_side_cannot_read_does_not_end_the_comparison() {
     let (with, header) = lone
         .sent
         .iter()
+        .find_map(|(to, header, m)| matches!(m, Data::Roots { .. }).then_some((*to, *header)))
+        .expect("it asks for roots as soon as it knows its own");
+    let differ = vec![PartitionId(0)];
+    let (unknown, rebuilding) = Default::default();
+    lone.hear(with.0, header.request, Data::RootsCompared { differ, unknown, rebuilding });
+    lone.run_for(100);
+    let (with, header) = lone
+        .sent
+        .iter()
         .find_map(|(to, header, m)| matches!(m, Data::Digests { .. }).then_some((*to, *header)))
-        .expect("it compares as soon as it is there");
+        .expect("there is nothing here: all is asked for");
     let keys = ["a", "b", "c"].map(|name| item(header.partition.0, name));
     let items = keys.iter().map(|key| (key.clone(), 7)).collect();
     let page = Data::DigestPage { items, next: None, rebuilding: false };
@@ -31,5 +40,5 @@ fn one_record_that_the_other_side_cannot_read_does_not_end_the_comparison() {
         lone.hear(with.0, header.request, Data::Refused(Refusal::Unreadable));
     }
     lone.run_for(100);
-    assert_eq!(lone.shard.counters.sync_rounds, 1, "it came to its end");
+    assert_eq!(lone.shard.counters.sync_rounds, 2, "the roots, and this came to its end");
 }

@@ -1,12 +1,13 @@
 //! What the shard does when its disk says no, and when it says yes again.
 
 use super::request::{Request, Work};
+use super::trees::Before;
 use super::{Life, Shard, Turn};
 use crate::error::Error;
 use crate::guard::{self, Guard};
 use crate::message::peer;
 use crate::node::outbox::Release;
-use crate::store::{Change, StoreError};
+use crate::store::{Change, StoreError, key};
 use crate::version::Record;
 use bytes::Bytes;
 
@@ -16,6 +17,7 @@ impl Shard {
     pub fn commit_failed(&mut self, error: StoreError, turn: &mut Turn) {
         self.pending.forget_staged();
         self.handoff.forget_staged();
+        self.trees.forget_staged();
         self.life = Life::Ended;
         self.disk = Some(error);
         self.fail_local(turn);
@@ -52,10 +54,34 @@ impl Shard {
         Ok(())
     }
 
-    /// Puts a record, or its erasure, into the batch of this turn.
+    /// The newest record of a key, durable or not, to be written over; and what its tree has for it. One that
+    /// cannot be read is in doubt from now on, and as if it were not there.
+    ///
+    /// # Errors
+    /// The store's; then it must not be written over.
+    pub(super) fn latest(
+        &mut self,
+        key: &Bytes,
+        turn: &mut Turn,
+    ) -> Result<(Option<Record>, Before), StoreError> {
+        match self.pending.latest(key, turn.store) {
+            Ok(None) => Ok((None, Before::Nothing)),
+            Ok(Some(record)) => {
+                let digest = record.siblings.digest();
+                Ok((Some(record), Before::Digest(digest)))
+            }
+            Err(StoreError::Damaged(_)) if self.cannot_read(key, turn) => {
+                Ok((None, Before::Unknown))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts a record, or its erasure, into the batch of this turn, in place of what was there before.
     pub(super) fn stage(
         &mut self,
         key: Bytes,
+        before: Before,
         record: Option<Record>,
         encoded: Option<&peer::Record>,
         turn: &mut Turn,
@@ -74,6 +100,14 @@ impl Shard {
             (None, _) => Change::Erase { key: key.clone() },
         };
         turn.outbox.persist(change);
+        let after = record.as_ref().map(|record| record.siblings.digest());
+        if let Some(n) = self.replicas_of(&key)
+            && let Some(partition) = key::partition_of_item(&key)
+            && let Some(erase) =
+                self.trees.stage(partition, n, &key, before, after, turn.now.instant)
+        {
+            turn.outbox.persist(erase);
+        }
         self.pending.stage(key, record);
     }
 

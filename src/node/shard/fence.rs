@@ -10,17 +10,12 @@ impl Shard {
         if self.view.peers.contains_key(&header.sender) {
             self.peers.heard(header.sender, turn.now.instant);
         }
-        match message {
-            Data::Replicate { .. }
-            | Data::Read { .. }
-            | Data::ScanRange { .. }
-            | Data::Digests { .. }
-            | Data::CountHints
-            | Data::Forward(_) => match self.admits(header) {
-                Ok(()) => self.serve_peer(header, message, turn),
-                Err(refusal) => self.refuse(header, refusal, turn),
-            },
-            answer => self.handle_answer(header, answer, turn),
+        if !message.is_question() {
+            return self.handle_answer(header, message, turn);
+        }
+        match self.admits(header) {
+            Ok(()) => self.serve_peer(header, message, turn),
+            Err(refusal) => self.refuse(header, refusal, turn),
         }
     }
 

@@ -270,7 +270,8 @@ impl Shard {
         }
         let list = self.view.agreement.layout.preference_list(parsed.partition, n);
         if !list.owners().any(|other| self.is_hinted(other, item, turn)) {
-            self.stage(item.clone(), None, None, turn);
+            let Ok((_, before)) = self.latest(item, turn) else { return };
+            self.stage(item.clone(), before, None, None, turn);
         }
     }
 

@@ -1,12 +1,10 @@
 //! Hints, seen from inside a shard.
 
-use super::super::testing::{Lone, ME, agreement, item, next_epoch, view, without};
+use super::super::testing::{Lone, ME, agreement, item, next_epoch, record, view, without};
 use super::*;
 use crate::id::PartitionId;
 use crate::node::view::View;
 use crate::ring::{Agreement, BucketSettings, Role};
-use crate::time::HybridTime;
-use crate::version::{Content, Incarnations, Kind, OperationId, Record, Write};
 
 fn five() -> Agreement {
     agreement(&[1, 2, 3, 4, 5], 3, BucketSettings::new(3))
@@ -71,20 +69,6 @@ fn story_27() -> (Lone, View, NodeId, Bytes) {
     (lone, view(after), NodeId(2), item(partition, "k"))
 }
 
-fn record() -> Record {
-    let mut record = Record::new(Kind::Siblings);
-    let write = Write {
-        operation: OperationId { session: 1, sequence: 1 },
-        stamp: HybridTime(1 << 16),
-        expires_at: None,
-        content: Content::Value(Bytes::from_static(b"v")),
-    };
-    let mut incarnations = Incarnations::new();
-    incarnations.begin(9);
-    record.write(&Default::default(), write, &mut incarnations, true).expect("a fresh actor");
-    record
-}
-
 /// Every hint on the disk.
 fn on_disk(lone: &Lone) -> Vec<NodeId> {
     let (from, to) = key::hint_range(None);
@@ -96,7 +80,7 @@ fn on_disk(lone: &Lone) -> Vec<NodeId> {
 fn story_27_the_hint_of_an_owner_that_left_goes_to_every_present_owner() {
     let (mut lone, after, gone, item) = story_27();
     lone.turn(|shard, turn| {
-        assert!(shard.join_here(&item, &record(), turn));
+        assert!(shard.join_here(&item, &record(1), turn));
         shard.keep_hint(gone, &item, turn);
     });
     lone.run_for(1_000);
@@ -126,7 +110,7 @@ fn story_27_the_hint_of_an_owner_that_left_goes_to_every_present_owner() {
 fn a_hint_that_was_on_its_way_to_the_disk_when_the_owners_changed_is_retargeted_too() {
     let (mut lone, after, gone, item) = story_27();
     lone.turn(|shard, turn| {
-        assert!(shard.join_here(&item, &record(), turn));
+        assert!(shard.join_here(&item, &record(1), turn));
         shard.keep_hint(gone, &item, turn);
     });
     let owners = owners_of(&after, &item);
@@ -143,7 +127,7 @@ fn a_hint_that_was_on_its_way_to_the_disk_when_the_owners_changed_is_retargeted_
 fn a_node_that_was_down_while_the_owners_changed_retargets_when_it_starts() {
     let (mut lone, after, gone, item) = story_27();
     lone.turn(|shard, turn| {
-        assert!(shard.join_here(&item, &record(), turn));
+        assert!(shard.join_here(&item, &record(1), turn));
         shard.keep_hint(gone, &item, turn);
     });
     lone.settle();
@@ -165,7 +149,7 @@ fn owners_of(view: &View, item: &Bytes) -> Vec<NodeId> {
 fn an_owner_does_not_wait_for_a_hinted_item_that_cannot_be_read() {
     let (mut lone, _, owner, item) = story_27();
     lone.turn(|shard, turn| {
-        assert!(shard.join_here(&item, &record(), turn));
+        assert!(shard.join_here(&item, &record(1), turn));
         shard.keep_hint(owner, &item, turn);
     });
     lone.settle();
@@ -182,7 +166,7 @@ fn an_owner_does_not_wait_for_a_hinted_item_that_cannot_be_read() {
     );
     // A newer version comes: that one is for the owner again.
     lone.turn(|shard, turn| {
-        assert!(shard.join_here(&item, &record(), turn));
+        assert!(shard.join_here(&item, &record(1), turn));
         shard.keep_hint(owner, &item, turn);
     });
     lone.run_for(200);

@@ -5,6 +5,7 @@ use super::get::dot_name;
 use super::pending;
 use super::{Shard, Turn};
 use crate::error::Error;
+use crate::id::PartitionId;
 use crate::message::client::{Item, SCAN_PAGE_LIMIT};
 use crate::store::key;
 use crate::version::Record;
@@ -20,6 +21,21 @@ impl Shard {
     /// How many slots this node owns.
     pub fn owned(&self) -> usize {
         self.slots.owned().count()
+    }
+
+    /// The partitions of which this node owns a slot. What is not known yet is null.
+    pub fn partitions_json(&self) -> Value {
+        let slot = |(partition, rebuilding): (PartitionId, bool)| {
+            json!({
+                "partition": partition.0,
+                "owned": true,
+                "rebuilding": rebuilding,
+                "unreadable": self.doubts.count(partition),
+                "items": self.trees.items(partition),
+                "root": self.trees.root(partition, 0).map(|root| format!("{root:032x}")),
+            })
+        };
+        json!({ "partitions": self.slots.owned().map(slot).collect::<Vec<_>>() })
     }
 
     /// What this node keeps for others.

@@ -7,11 +7,12 @@
 //!   read    durable records only; a put sees the pending one
 //! ```
 
+mod after_flush;
 mod answer;
 mod compare;
-mod count;
 mod disk;
 mod doubts;
+mod exchange;
 mod fence;
 mod finish;
 mod forward;
@@ -35,6 +36,7 @@ mod sync;
 #[cfg(test)]
 mod testing;
 mod timers;
+mod trees;
 mod unflushed;
 mod write_back;
 
@@ -44,6 +46,7 @@ use super::outbox::{Outbox, Release};
 use super::view::View;
 use crate::coordinator::Replicas;
 use crate::id::{NodeId, PartitionId};
+use crate::merkle::{Shape, Terms};
 use crate::message::peer::{Data, Refusal};
 use crate::ring::{Bucket, Role};
 use crate::store::key::{self, Space};
@@ -61,6 +64,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use sync::Sync;
 use timers::{Timer, Timers};
+use trees::Trees;
 use write_back::WriteBacks;
 
 /// One turn's surroundings: the time, the disk, and where things leave.
@@ -107,6 +111,7 @@ pub(super) struct Shard {
     doubts: Doubts,
     write_backs: WriteBacks,
     sync: Sync,
+    trees: Trees,
     disk: Option<StoreError>,
     stopping: bool,
     pub(super) counters: Counters,
@@ -133,6 +138,12 @@ impl Shard {
             // However cleanly the directory says that older lives ended.
             incarnations = Incarnations::new();
         }
+        let agreement = &view.agreement;
+        let shape = Shape::of(agreement.layout.partitions.count() as u32);
+        let mut trees = Trees::open(shape, Terms::new(&agreement.secret.0), turn.store)?;
+        if new_lineage {
+            turn.outbox.persist(trees.distrust());
+        }
         let mut shard = Shard {
             limits,
             timing,
@@ -152,6 +163,7 @@ impl Shard {
             peers: Peers::default(),
             handoff: Handoff::open(turn.store)?,
             sync: Sync::default(),
+            trees,
             disk: None,
             stopping: false,
             counters: Counters::default(),
@@ -159,8 +171,10 @@ impl Shard {
         shard.begin_life(turn);
         shard.timers.set(turn.now.instant + handoff::TICK, Timer::Handoff);
         shard.timers.set(turn.now.instant + sync::TICK, Timer::Sync);
+        shard.timers.set(turn.now.instant + trees::TICK, Timer::Trees);
         let view = shard.view.clone();
         shard.slots.reload(&view, turn.store)?;
+        shard.keep_trees(turn);
         shard.adopt(&view);
         shard.review_hints(turn);
         Ok(shard)
@@ -183,8 +197,12 @@ impl Shard {
         self.adopt(&view);
         let epoch_changed = old.agreement.layout.epoch != view.agreement.layout.epoch
             || old.lineage != view.lineage;
-        if epoch_changed && let Err(error) = self.slots.reload(&view, turn.store) {
-            self.disk = Some(error);
+        if epoch_changed {
+            if let Err(error) = self.slots.reload(&view, turn.store) {
+                self.disk = Some(error);
+            }
+            self.keep_trees(turn);
+            self.forget_verified();
         }
         let came_back = view.peers.iter().any(|(node, peer)| {
             peer.alive && old.peers.get(node).is_none_or(|before| !before.alive)
@@ -235,12 +253,14 @@ impl Shard {
     pub fn committed(&mut self, number: CommitNumber) {
         self.pending.committed(number);
         self.handoff.committed(number);
+        self.trees.committed(number);
     }
 
     /// Everything up to here is durable: readers see it in the store.
     pub fn durable(&mut self, number: CommitNumber) {
         self.pending.durable(number);
         self.handoff.durable(number);
+        self.trees.durable(number);
     }
 
     /// Due timers.
@@ -251,6 +271,7 @@ impl Shard {
                 Timer::Breaker(node) => self.probe(node, turn),
                 Timer::Handoff => self.replay_hints(turn),
                 Timer::Sync => self.sync_due(turn),
+                Timer::Trees => self.tend_trees(turn),
             }
         }
     }
@@ -270,6 +291,11 @@ impl Shard {
         self.doubts.len()
     }
 
+    /// Heads read to build trees.
+    pub fn tree_heads(&self) -> u64 {
+        self.trees.heads_scanned
+    }
+
     /// How many hints this node keeps.
     pub fn hints(&self) -> &Handoff {
         &self.handoff
@@ -287,6 +313,10 @@ impl Shard {
             self.incarnations.end_cleanly();
             self.persist_incarnations(turn);
         }
+        // What is under way now is not in them: those partitions are scanned at the next start.
+        for change in self.trees.checkpoint(turn.now.instant, true) {
+            turn.outbox.persist(change);
+        }
         self.life = Life::Ended;
     }
 
@@ -303,6 +333,12 @@ impl Shard {
             owners: list.owners().map(reach).collect(),
             fallbacks: list.fallbacks().map(reach).collect(),
         }
+    }
+
+    /// How many replicas the bucket of a store key has.
+    fn replicas_of(&self, key: &[u8]) -> Option<u8> {
+        let bucket = key::bucket_of_item(key)?;
+        Some(self.buckets_by_id.get(&bucket.0)?.settings.n)
     }
 
     fn is_owner(&self, partition: PartitionId, n: u8) -> bool {

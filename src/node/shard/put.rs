@@ -18,7 +18,7 @@ use crate::message::peer::{self, Data};
 use crate::node::outbox::Release;
 use crate::quorum::{Quorum, QuorumRequest};
 use crate::ring::Bucket;
-use crate::store::{StoreError, key};
+use crate::store::key;
 use crate::time::{Duration, WallClock};
 use crate::version::{
     Content, Context, ContextError, Kind, OperationId, Record, Room, SIBLINGS_CAP, Seen, Write,
@@ -110,11 +110,8 @@ impl Shard {
         };
         let key = key::item(partition, bucket.id, partition_key, sort);
         let conflict = bucket.settings.conflict;
-        let latest = match self.pending.latest(&key, turn.store) {
-            // As if there were none: a fresh actor, for nobody knows what the old one did.
-            Err(StoreError::Damaged(_)) if self.cannot_read(&key, turn) => None,
-            latest => latest.map_err(disk_error)?,
-        };
+        // What cannot be read is as if it were not there: a fresh actor, for nobody knows what the old one did.
+        let (latest, before) = self.latest(&key, turn).map_err(disk_error)?;
         let mut record = latest.unwrap_or_else(|| Record::new(Kind::from(conflict)));
         if let Room::Full(count) = record.siblings.room(&seen, put.operation, conflict) {
             assert!(count >= SIBLINGS_CAP, "only a key at its cap is full");
@@ -135,7 +132,7 @@ impl Shard {
         let (head, body) = record.encode();
         let message = peer::Record { head, body };
         if let Written::New(_) = written {
-            self.stage(key.clone(), Some(record), Some(&message), turn);
+            self.stage(key.clone(), before, Some(record), Some(&message), turn);
         }
         Ok(PutWork {
             tally,

@@ -3,6 +3,7 @@
 use super::request::Origin;
 use super::{Shard, Turn, is_item};
 use crate::id::{NodeId, PartitionId};
+use crate::merkle::Leaves;
 use crate::message::Header;
 use crate::message::client::SCAN_PAGE_LIMIT;
 use crate::message::peer::{self, Data, Refusal};
@@ -13,8 +14,10 @@ use crate::time::Duration;
 use crate::version::{Head, Record};
 use bytes::Bytes;
 
-/// The most digests on one page.
+/// The most digests on one page, when all leaves are wanted.
 pub(super) const DIGESTS_PER_PAGE: u32 = 512;
+/// How many items are looked at for one page, when only some leaves are wanted.
+const EXAMINED_PER_PAGE: usize = 4096;
 
 /// Keys, and the digest of what is held of each.
 pub(super) type Digests = Vec<(Bytes, u128)>;
@@ -31,7 +34,11 @@ impl Shard {
             }
             Data::Read { key, whole } => self.read_here(&key, whole, turn),
             Data::ScanRange { from, to, limit } => self.scan_here(&from, &to, limit, turn),
-            Data::Digests { from, limit } => self.digests_here(header, &from, limit, turn),
+            Data::Roots { roots, compared } => self.roots_here(header, &roots, &compared, turn),
+            Data::Branches { sums } => self.branches_here(header, &sums),
+            Data::Digests { from, limit, leaves } => {
+                self.digests_here(header, &from, limit, &Leaves::from_bits(&leaves), turn)
+            }
             Data::CountHints => Ok(Data::HintCount(self.handoff.pending_for(header.sender))),
             Data::Forward(request) => {
                 let (node, request_id) = (header.sender, header.request);
@@ -54,7 +61,13 @@ impl Shard {
     pub(super) fn answer_peer(&mut self, header: &Header, answer: &Data, turn: &mut Turn) {
         if let Some(to) = self.address(header.sender) {
             let partition = header.partition;
-            turn.outbox.send_data(to, header.class, partition, header.request, 0, answer);
+            let bytes =
+                turn.outbox.send_data(to, header.class, partition, header.request, 0, answer);
+            if let Data::RootsCompared { .. } | Data::LeafSums { .. } | Data::DigestPage { .. } =
+                answer
+            {
+                self.counters.sync_bytes += bytes as u64;
+            }
         }
     }
 
@@ -129,23 +142,19 @@ impl Shard {
         if self.disk.is_some() {
             return false;
         }
-        let latest = match self.pending.latest(key, turn.store) {
+        let (latest, before) = match self.latest(key, turn) {
             Ok(latest) => latest,
             // What another replica holds is better than what nobody can read; a comparison finds the rest.
-            Err(StoreError::Damaged(_)) => match self.cannot_read(key, turn) {
-                true => None,
-                false => return false,
-            },
             Err(_) => return false,
         };
         self.clock.observe(turn.now.wall, incoming.clock);
         let Some(mut record) = latest else {
             let record = Record { local: None, ..incoming.clone() };
-            self.stage(key.clone(), Some(record), None, turn);
+            self.stage(key.clone(), before, Some(record), None, turn);
             return true;
         };
         if record.join(incoming).changed() {
-            self.stage(key.clone(), Some(record), None, turn);
+            self.stage(key.clone(), before, Some(record), None, turn);
         }
         true
     }
@@ -189,33 +198,39 @@ impl Shard {
     }
 
     fn digests_here(
-        &self,
+        &mut self,
         header: &Header,
         from: &[u8],
         limit: u32,
+        leaves: &Leaves,
         turn: &Turn,
     ) -> Result<Data, Refusal> {
         let (items, next) = self
-            .digests(header.partition, from, limit.clamp(1, DIGESTS_PER_PAGE), turn)
+            .digests(header.partition, from, limit.clamp(1, DIGESTS_PER_PAGE), leaves, turn)
             .map_err(|_| Refusal::Unreadable)?;
         let rebuilding = !self.view.counts || self.slots.is_rebuilding(header.partition);
         Ok(Data::DigestPage { items, next, rebuilding })
     }
 
-    /// A page of digests of what this node holds durably of a partition. An item that cannot be read, or
-    /// is in doubt, has the digest 0, which differs from every other.
+    /// A page of digests of what this node holds durably in these leaves of a partition. An item that cannot be
+    /// read, or is in doubt, has the digest 0, which differs from every other.
     pub(super) fn digests(
-        &self,
+        &mut self,
         partition: PartitionId,
         from: &[u8],
         limit: u32,
+        leaves: &Leaves,
         turn: &Turn,
-    ) -> Result<(Digests, Option<Bytes>), crate::store::StoreError> {
+    ) -> Result<(Digests, Option<Bytes>), StoreError> {
         let (first, to) = key::partition_range(partition);
         let from = if from < &first[..] { &first[..] } else { from };
-        let heads = turn.store.scan(from, &to, limit as usize)?;
-        let more = heads.len() == limit as usize;
+        let examined = if *leaves == Leaves::All { limit as usize } else { EXAMINED_PER_PAGE };
+        let mut heads = turn.store.scan(from, &to, examined)?;
+        self.counters.sync_heads += heads.len() as u64;
+        let more = heads.len() == examined;
         let next = heads.last().filter(|_| more).map(|(key, _)| super::scan::after(key));
+        let shape = self.trees.shape();
+        heads.retain(|(key, _)| leaves.contain(shape, key));
         let digest = |key: &[u8], head: &[u8]| match self.doubts.contains(key) {
             true => 0,
             false => Head::decode(head).map_or(0, |head| head.digest()),

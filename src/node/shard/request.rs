@@ -1,7 +1,7 @@
 //! One request under way: of a client, of another node, or of this node itself.
 
 use super::compare::CompareWork;
-use super::count::CountWork;
+use super::exchange::RootsWork;
 use super::forward::ForwardWork;
 use super::get::GetWork;
 use super::handoff::HandoffWork;
@@ -98,8 +98,8 @@ pub(super) enum Work {
     Scan(Box<ScanWork>),
     Forward(Box<ForwardWork>),
     Locate(Box<LocateWork>),
-    Count(Box<CountWork>),
     Handoff(HandoffWork),
+    Roots(RootsWork),
     Compare(Box<CompareWork>),
     /// It waits for its bucket to be created or heard of.
     Parked {
@@ -118,7 +118,7 @@ impl Work {
             Work::Scan(scan) => scan.tally.bytes(),
             Work::Forward(forward) => forward.bytes(),
             Work::Parked { request, .. } => value_bytes(request),
-            Work::Locate(_) | Work::Count(_) | Work::Handoff(_) | Work::Compare(_) => 0,
+            Work::Locate(_) | Work::Handoff(_) | Work::Roots(_) | Work::Compare(_) => 0,
         }
     }
 }

@@ -71,7 +71,11 @@ impl Shard {
         let left = request.deadline.since(now).as_millis();
         let deadline_ms = u32::try_from(left).unwrap_or(u32::MAX).max(1);
         if let Some(address) = self.address(to) {
-            turn.outbox.send_data(address, request.class, partition, id, deadline_ms, message);
+            let class = request.class;
+            let bytes = turn.outbox.send_data(address, class, partition, id, deadline_ms, message);
+            if matches!(request.work, Work::Roots(_) | Work::Compare(_)) {
+                self.counters.sync_bytes += bytes as u64;
+            }
         }
     }
 
@@ -112,11 +116,11 @@ impl Shard {
             Work::Scan(_) => self.step_scan(id, &mut request, turn),
             Work::Forward(_) => self.step_forward(id, &mut request, turn),
             Work::Locate(_) => self.step_locate(id, &mut request, turn),
-            Work::Count(_) => self.step_count(&mut request, turn),
             Work::Handoff(_) => match request.sent.is_empty() {
                 true => self.handoff_failed(&request),
                 false => Goes::On,
             },
+            Work::Roots(_) => self.step_roots(id, &mut request, turn),
             Work::Compare(_) => self.step_compare(id, &mut request, turn),
             Work::Parked { .. } => Goes::On,
         };
@@ -164,8 +168,8 @@ impl Shard {
             Work::Scan(scan) => scan.tally.refused(node),
             Work::Forward(_)
             | Work::Locate(_)
-            | Work::Count(_)
             | Work::Handoff(_)
+            | Work::Roots(_)
             | Work::Parked { .. } => {}
             Work::Compare(compare) => compare.failed = true,
         }
@@ -219,11 +223,10 @@ impl Shard {
             }
             Work::Forward(_) => self.expire_forward(&request, turn),
             Work::Locate(_) => self.expire_locate(&mut request, turn),
-            Work::Count(_) => self.expire_count(&mut request, turn),
             Work::Handoff(_) => {
                 self.handoff_failed(&request);
             }
-            Work::Compare(_) => self.compare_over(),
+            Work::Roots(_) | Work::Compare(_) => self.compare_over(),
             Work::Parked { bucket, .. } => {
                 let why = format!("bucket {bucket} could not be agreed on in time; try again");
                 self.fail(&request, Error::Overloaded(why), turn);
@@ -245,16 +248,12 @@ impl Shard {
                 }
                 Work::Get(_) => self.restart_get(&mut request),
                 Work::Scan(_) => self.restart_scan(&mut request),
-                Work::Compare(_) => {
+                Work::Roots(_) | Work::Compare(_) => {
                     self.compare_over();
                     self.drop_request(id);
                     continue;
                 }
-                Work::Forward(_)
-                | Work::Locate(_)
-                | Work::Count(_)
-                | Work::Handoff(_)
-                | Work::Parked { .. } => {}
+                Work::Forward(_) | Work::Locate(_) | Work::Handoff(_) | Work::Parked { .. } => {}
             }
             self.go_on(id, request, turn);
         }

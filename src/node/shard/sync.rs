@@ -1,4 +1,4 @@
-//! The full comparison of a slot with the other owners: page by page of digests, then the items that
+//! The comparison of slots with their other owners: page by page of digests, then the items that
 //! differ, by ordinary reads and replication. It ends the rebuilding of a slot, and mends what a dead
 //! coordinator left without a hint.
 //!
@@ -7,10 +7,11 @@
 //!            same  └── read, join, push ──┘ push d      c is read
 //! ```
 //!
-//! It costs a pass over the keys. A Merkle exchange will cost the difference instead, and move items by
-//! the same path.
+//! Trees say beforehand which partitions differ and in which leaves (`exchange.rs`), so that it costs the
+//! difference. What a tree cannot tell is compared as a whole: a slot that starts empty, a record in doubt.
 
 use super::compare::CompareWork;
+use super::exchange::{self, RootsWork};
 use super::request::{Origin, Work};
 use super::timers::Timer;
 use super::{Shard, Turn};
@@ -20,7 +21,8 @@ use crate::id::{NodeId, PartitionId};
 use crate::message::Class;
 use crate::ring::Role;
 use crate::time::{Duration, Instant};
-use std::collections::{BTreeMap, VecDeque};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How often the queue is looked at.
 pub(super) const TICK: Duration = Duration::from_millis(50);
@@ -30,17 +32,46 @@ const RUNNING: usize = 4;
 const RUNNING_REBUILD: usize = 16;
 /// How soon a pass follows one that could not finish rebuilding.
 const REBUILD_PAUSE: Duration = Duration::from_secs(1);
+/// After how many comparisons in vain a tree is built again.
+const VAIN: u32 = 5;
 /// How long one partition and source may take.
 const COMPARE_DEADLINE: Duration = Duration::from_secs(3600);
 
 /// What is to be compared, and when next.
 #[derive(Debug, Default)]
 pub(super) struct Sync {
-    queue: VecDeque<(PartitionId, NodeId)>,
+    queue: VecDeque<Task>,
     running: usize,
     next_pass: Instant,
     /// When complete slots are compared again, too.
     next_full: Instant,
+    /// When this node last knew that it holds of a partition what the other owner holds.
+    verified: BTreeMap<(PartitionId, NodeId), Instant>,
+    /// How often in a row leaves of a partition differed, and none of their items did.
+    vain: BTreeMap<PartitionId, u32>,
+    /// What was compared with another owner since it was last asked for roots.
+    compared: BTreeMap<NodeId, BTreeSet<PartitionId>>,
+}
+
+/// What is to be done next.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// Which of these partitions differ?
+    Roots { with: NodeId, partitions: Vec<PartitionId> },
+    /// This one does.
+    Compare { partition: PartitionId, with: NodeId },
+    /// Does this fallback keep hints for this node?
+    Hints { with: NodeId, partition: PartitionId },
+}
+
+impl Task {
+    fn with(&self) -> NodeId {
+        match self {
+            Task::Roots { with, .. } | Task::Compare { with, .. } | Task::Hints { with, .. } => {
+                *with
+            }
+        }
+    }
 }
 
 impl Sync {
@@ -48,6 +79,44 @@ impl Sync {
     pub fn hurry(&mut self, now: Instant) {
         self.next_full = self.next_full.min(now + REBUILD_PAUSE);
         self.look(now);
+    }
+
+    /// One more thing to do.
+    pub fn push(&mut self, task: Task) {
+        self.queue.push_back(task);
+    }
+
+    /// This node holds of a partition what the other owner holds.
+    pub fn verified(&mut self, partition: PartitionId, with: NodeId, now: Instant) {
+        self.verified.insert((partition, with), now);
+    }
+
+    /// As [`verified`](Sync::verified), by a comparison that the other owner has not seen the end of.
+    pub fn compared(&mut self, partition: PartitionId, with: NodeId, now: Instant) {
+        self.verified(partition, with, now);
+        self.compared.entry(with).or_default().insert(partition);
+    }
+
+    /// A comparison of this partition is over. True: so often in a row it found nothing where trees had said that
+    /// something differs, that the tree had better be built again. Once or twice means nothing: what was on its way
+    /// has arrived meanwhile.
+    pub fn was_vain(&mut self, partition: PartitionId, vain: bool) -> bool {
+        if !vain {
+            self.vain.remove(&partition);
+            return false;
+        }
+        let times = self.vain.entry(partition).or_default();
+        *times += 1;
+        let too_often = *times >= VAIN;
+        if too_often {
+            self.vain.remove(&partition);
+        }
+        too_often
+    }
+
+    /// What the other owner is to be told of that.
+    pub fn take_compared(&mut self, with: NodeId) -> Vec<PartitionId> {
+        self.compared.remove(&with).into_iter().flatten().collect()
     }
 
     /// Something cannot be read: it is fetched in a moment.
@@ -71,28 +140,108 @@ impl Shard {
         self.run_comparisons(turn);
     }
 
+    /// Everything that this node is to compare, with whom, and when it last was. One of two owners asks.
+    fn shared(&self) -> impl Iterator<Item = (NodeId, Option<Instant>)> + '_ {
+        let layout = &self.view.agreement.layout;
+        let me = self.view.me;
+        self.slots.owned().flat_map(move |(partition, _)| {
+            let list = layout.preference_list(partition, layout.replicas);
+            let others: Vec<NodeId> = list.owners().filter(|other| *other != me).collect();
+            let when = move |other| self.sync.verified.get(&(partition, other)).copied();
+            others.into_iter().map(move |other| (other, when(other)))
+        })
+    }
+
+    /// What is not shared any more was not verified either.
+    pub(super) fn forget_verified(&mut self) {
+        let layout = &self.view.agreement.layout;
+        let owns = |node, p| layout.role(node, p, layout.replicas) == Role::Primary;
+        let me = self.view.me;
+        self.sync.verified.retain(|(p, other), _| owns(me, *p) && owns(*other, *p));
+        self.sync.compared.clear();
+    }
+
+    /// Begins a comparison of everything now, or says how far the one that began at `since` is. Between two
+    /// owners it is done by the one with the lower id, so ask all nodes.
+    pub fn repair_json(&mut self, since: Option<u64>, now: Instant) -> Value {
+        let since = since.map_or(now, Instant);
+        if since == now {
+            self.sync.next_full = now;
+            self.sync.next_pass = now;
+        }
+        let mine = self.shared().filter(|(other, _)| self.view.me < *other);
+        let (mut total, mut left, mut unreachable) = (0u64, 0u64, 0u64);
+        for (other, when) in mine {
+            total += 1;
+            if when.is_none_or(|when| when < since) {
+                left += 1;
+                unreachable += u64::from(self.peers.reach(other, &self.view) != Reach::Up);
+            }
+        }
+        json!({
+            "since": since.0,
+            "total": total,
+            "left": left,
+            "unreachable": unreachable,
+            "rebuilding": self.slots.rebuilding(),
+            "items": self.counters.sync_items,
+        })
+    }
+
+    /// When the slots of this node were last known to hold what the other owners hold.
+    pub fn verified_json(&self, now: Instant) -> Value {
+        let (mut total, mut never, mut oldest) = (0u64, 0u64, None::<Instant>);
+        for (_, when) in self.shared() {
+            total += 1;
+            match when {
+                None => never += 1,
+                Some(when) => oldest = Some(oldest.map_or(when, |oldest| oldest.min(when))),
+            }
+        }
+        let seconds = oldest.map(|oldest| now.since(oldest).as_secs());
+        let words = match (never, seconds) {
+            _ if total == 0 => "there is no other owner to compare with".to_owned(),
+            (0, Some(seconds)) => {
+                format!("every range was compared with every other owner in the last {seconds} s")
+            }
+            (never, _) => {
+                let done = total - never;
+                format!("{done} of {total} ranges were compared since this node started")
+            }
+        };
+        json!({ "ranges": total, "never": never, "oldest_seconds": seconds, "words": words })
+    }
+
     fn begin_pass(&mut self, turn: &mut Turn) {
         let now = turn.now.instant;
         let rebuilding = self.slots.rebuilding() > 0;
-        let full = !rebuilding && now >= self.sync.next_full && guard::holds(Guard::FullSync);
+        let full = !rebuilding
+            && now >= self.sync.next_full
+            && !self.trees.is_incomplete()
+            && guard::holds(Guard::FullSync);
         if full {
             self.sync.next_full = now + self.timing.sync;
         }
-        let urgent = rebuilding || !self.doubts.is_empty();
+        let urgent = rebuilding || !self.doubts.is_empty() || now >= self.sync.next_full;
         self.sync.next_pass = if urgent { now + REBUILD_PAUSE } else { self.sync.next_full };
         let (me, view) = (self.view.me, self.view.clone());
         let layout = &view.agreement.layout;
         let mut hint_keepers: BTreeMap<NodeId, PartitionId> = BTreeMap::new();
+        let mut roots: BTreeMap<NodeId, Vec<PartitionId>> = BTreeMap::new();
         for (partition, slot_rebuilding) in self.slots.owned().collect::<Vec<_>>() {
             let list = layout.preference_list(partition, layout.replicas);
             for other in list.owners().filter(|other| *other != me) {
+                if self.doubts.wants(partition, other) {
+                    self.sync.push(Task::Compare { partition, with: other });
+                    continue;
+                }
                 let needed = match slot_rebuilding {
                     true => !self.slots.has_merged(partition, other),
                     // One of two complete owners is enough to compare them both ways.
-                    false => full && me < other || self.doubts.wants(partition, other),
+                    false => full && me < other,
                 };
                 if needed {
-                    self.sync.queue.push_back((partition, other));
+                    roots.entry(other).or_default().push(partition);
                 }
             }
             if slot_rebuilding {
@@ -100,22 +249,34 @@ impl Shard {
                 hint_keepers.extend(list.fallbacks().map(|fallback| (fallback, partition)));
             }
         }
-        self.sync.queue.extend(hint_keepers.into_iter().map(|(node, p)| (p, node)));
+        for (with, partitions) in roots {
+            for page in partitions.chunks(exchange::ROOTS_PER_PAGE) {
+                self.sync.push(Task::Roots { with, partitions: page.to_vec() });
+            }
+        }
+        for (with, partition) in hint_keepers {
+            self.sync.push(Task::Hints { with, partition });
+        }
         self.finish_slots(turn);
     }
 
     fn run_comparisons(&mut self, turn: &mut Turn) {
         let most = if self.slots.rebuilding() > 0 { RUNNING_REBUILD } else { RUNNING };
         while self.sync.running < most {
-            let Some((partition, with)) = self.sync.queue.pop_front() else { return };
-            if self.peers.reach(with, &self.view) != Reach::Up {
+            let Some(task) = self.sync.queue.pop_front() else { return };
+            if self.peers.reach(task.with(), &self.view) != Reach::Up {
                 continue;
             }
             self.sync.running += 1;
-            let layout = &self.view.agreement.layout;
-            let owner = layout.role(with, partition, layout.replicas) == Role::Primary;
-            let work = CompareWork::new(partition, with, owner);
-            let work = Work::Compare(Box::new(work));
+            let work = match task {
+                Task::Roots { with, partitions } => Work::Roots(RootsWork::new(with, partitions)),
+                Task::Compare { partition, with } => {
+                    Work::Compare(Box::new(CompareWork::new(partition, with, true)))
+                }
+                Task::Hints { partition, with } => {
+                    Work::Compare(Box::new(CompareWork::new(partition, with, false)))
+                }
+            };
             let mut request = self.begin(Origin::Own, None, COMPARE_DEADLINE, work, turn);
             request.class = Class::Background;
             request.attempt = self.timing.attempt * 4;
@@ -136,7 +297,7 @@ impl Shard {
         self.run_comparisons(turn);
     }
 
-    fn finish_slots(&mut self, turn: &mut Turn) {
+    pub(super) fn finish_slots(&mut self, turn: &mut Turn) {
         if !self.view.counts {
             return;
         }

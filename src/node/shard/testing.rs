@@ -14,7 +14,8 @@ use crate::ring::{
     Agreement, BucketSettings, Change as Wish, Member, Partitions, Secret, Successor,
 };
 use crate::store::{MemoryStore, Store, key};
-use crate::time::{Duration, Instant, Now, WallClock};
+use crate::time::{Duration, HybridTime, Instant, Now, WallClock};
+use crate::version::{self, Content, Incarnations, OperationId, Record, Write};
 use bytes::{Bytes, BytesMut};
 use std::net::SocketAddr;
 
@@ -222,4 +223,19 @@ pub(super) fn item(partition: u16, name: &str) -> Bytes {
 pub(super) fn next_epoch(mut agreement: Agreement) -> Agreement {
     agreement.layout.epoch = Epoch(agreement.layout.epoch.0 + 100);
     agreement
+}
+
+/// A record of one value, written by an actor of this incarnation.
+pub(super) fn record(incarnation: u64) -> Record {
+    let mut record = Record::new(version::Kind::Siblings);
+    let write = Write {
+        operation: OperationId { session: incarnation, sequence: 1 },
+        stamp: HybridTime(1 << 16),
+        expires_at: None,
+        content: Content::Value(Bytes::from_static(b"v")),
+    };
+    let mut incarnations = Incarnations::new();
+    incarnations.begin(incarnation);
+    record.write(&Default::default(), write, &mut incarnations, true).expect("a fresh actor");
+    record
 }

@@ -15,6 +15,8 @@ pub(super) enum Timer {
     Handoff,
     /// Partitions are to be compared.
     Sync,
+    /// Trees are to be read on, or written down.
+    Trees,
 }
 
 /// See the module's picture.

@@ -64,7 +64,7 @@ fn repairs_completed(node: &Counters) -> u64 {
 }
 
 /// What only grows: name, meaning, number.
-fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 21] {
+fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 25] {
     let (node, driver) = (&snapshot.node, &snapshot.driver);
     [
         ("turns", "Turns of the node thread", driver.turns),
@@ -84,8 +84,12 @@ fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 21] {
         ("hints_stored", "Hints kept", node.hints_stored),
         ("hints_replayed", "Hints that their owner has confirmed", node.hints_replayed),
         ("hints_retargeted", "Hints of owners that left, for the new ones", node.hints_retargeted),
-        ("antientropy_rounds", "Comparisons of a partition completed", node.sync_rounds),
-        ("antientropy_items", "Items that comparisons brought", node.sync_items),
+        ("antientropy_rounds", "Comparisons with another owner completed", node.sync_rounds),
+        ("antientropy_bytes", "Bytes sent to find what differs and fetch it", node.sync_bytes),
+        ("antientropy_roots", "Partitions whose roots were compared", node.sync_roots),
+        ("antientropy_heads", "Index entries read to find what differs", node.sync_heads),
+        ("tree_heads", "Index entries read to build hash trees", node.tree_heads),
+        ("antientropy_items", "Items that comparisons mended", node.sync_items),
         ("repairs_completed", "Replicas mended", repairs_completed(node)),
         ("attempts_timed_out", "Replicas that did not answer in time", node.attempts_timed_out),
     ]

@@ -6,6 +6,7 @@ mod causality;
 mod durability;
 mod hints;
 pub mod kit;
+mod merkle;
 mod misses;
 mod quorums;
 mod review;

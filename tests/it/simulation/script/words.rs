@@ -137,8 +137,14 @@ pub fn message(frame: &Frame, names: &Names) -> Option<String> {
         Data::Digests { .. } => "Digests?".into(),
         Data::DigestPage { items, .. } => format!("Digests: {}", items.len()),
         Data::Range { items, .. } => format!("Range: {}", items.len()),
+        Data::RootsCompared { differ, .. } if !differ.is_empty() => {
+            format!("Roots: {} differ", differ.len())
+        }
+        Data::Branches { .. } => "Branches?".into(),
+        Data::LeafSums { branches, .. } => format!("Leaves of {} branches", branches.len()),
         // Signs of life.
         Data::CountHints | Data::HintCount(_) => return None,
+        Data::Roots { .. } | Data::RootsCompared { .. } => return None,
         Data::Refused(why) => format!("Refused: {why:?}"),
         Data::Replicated => "Replicated".into(),
         Data::ScanRange { .. } => "ScanRange".into(),
