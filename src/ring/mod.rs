@@ -7,18 +7,22 @@
 //! ```
 //!
 //! Requests read the table of the agreed [`Layout`]; the ring of virtual nodes is walked only when a
-//! layout is made. An [`Agreement`] is one value of the chain that the register chooses: a layout, the
+//! layout is made. While owners change there is a second table beside it, see [`Transition`].
+//! An [`Agreement`] is one value of the chain that the register chooses: a layout, the
 //! buckets and the cluster's secret; [`Change`] is what anybody may want of the next one.
 
 mod agreement;
 mod bucket;
 mod change;
+mod follows;
 mod invalid;
 mod layout;
 mod placement;
+mod relocation;
 mod table;
 mod targets;
 mod token;
+mod transition;
 mod walk;
 
 #[cfg(test)]
@@ -38,3 +42,4 @@ pub use layout::{
 };
 pub use table::Table;
 pub use token::{Partitions, partition_of};
+pub use transition::{Goal, Transition, TransitionStep};
