@@ -18,6 +18,7 @@ mod follows;
 mod invalid;
 mod layout;
 mod placement;
+mod plan;
 mod relocation;
 mod table;
 mod targets;
@@ -29,6 +30,10 @@ mod walk;
 mod agreement_tests;
 #[cfg(test)]
 mod placement_tests;
+#[cfg(test)]
+mod random_changes_tests;
+#[cfg(test)]
+mod transition_tests;
 
 pub use agreement::{Agreement, Malformed, Secret};
 pub use bucket::{
@@ -40,6 +45,7 @@ pub use layout::{
     Layout, MAX_MEMBERS, MAX_REPLICAS, MAX_TOTAL_WEIGHT, MAX_WEIGHT, Member, NAME_LIMIT,
     PreferenceList, Role,
 };
+pub use plan::{Owned, Plan, Relocation};
 pub use table::Table;
 pub use token::{Partitions, partition_of};
 pub use transition::{Goal, Transition, TransitionStep};
