@@ -47,7 +47,7 @@ impl fmt::Debug for Secret {
 /// - Neither epoch nor version exceeds the index.
 /// - `index` grows by one per value, the layout's epoch only with placement, `buckets.version` only with
 ///   buckets; none ever shrinks.
-/// - The owners of an existing bucket never change (in this version: data do not move yet).
+/// - The owners of an existing bucket change only through the steps of a [`Transition`](super::Transition).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agreement {
     /// Which value of the chain this is.
@@ -101,6 +101,9 @@ impl Agreement {
             partitions,
             members: vec![founder],
             table: super::Table::default(),
+            transition: None,
+            leaving: BTreeSet::new(),
+            held: BTreeSet::new(),
         };
         if !(1..=super::MAX_REPLICAS).contains(&replicas) {
             return Err(Invalid::Replicas(replicas));
@@ -132,9 +135,10 @@ impl Agreement {
         self.layout.members.len() / 2 + 1
     }
 
-    /// The largest `n` that a bucket can be created with now.
+    /// The largest `n` that a bucket can be created with now: as many owners as every table names.
     pub fn largest_n(&self) -> u8 {
-        self.layout.replicas.min(self.layout.table.width)
+        let (old, new) = self.layout.tables();
+        self.layout.replicas.min(old.width).min(new.width)
     }
 
     /// What `change` makes of this value: the next one, to be proposed for `index + 1`.
@@ -164,7 +168,7 @@ impl Agreement {
         if !same_cluster {
             return Err(Refusal::OtherCluster);
         }
-        let placement_differs = old.members != new.members || old.table != new.table;
+        let placement_differs = *old != Layout { epoch: old.epoch, ..new.clone() };
         let buckets_differ = self.buckets.buckets != next.buckets.buckets;
         let follows = self.index.checked_add(1) == Some(next.index)
             && new.epoch.0.checked_sub(old.epoch.0) == Some(u64::from(placement_differs))
@@ -183,7 +187,7 @@ impl Agreement {
                     && (new.n, new.conflict, &new.kind) == (old.n, old.conflict, &old.kind)
             })
         });
-        if !kept || (!self.buckets.buckets.is_empty() && !new.extends(old)) {
+        if !kept || (!self.buckets.buckets.is_empty() && !new.follows(old)) {
             return Err(Refusal::DataWouldMove);
         }
         Ok(())

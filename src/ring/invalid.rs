@@ -41,6 +41,9 @@ pub enum Invalid {
     /// A row of the table names a member twice, or one that does not exist.
     #[error("a row that names a member twice, or nobody")]
     TableRow,
+    /// What is said of a change of owners does not fit the layout around it.
+    #[error("a change of owners that contradicts itself: {0}")]
+    Transition(&'static str),
     /// An index nobody reaches, or an epoch or a version above it.
     #[error("numbers that no cluster reaches")]
     Numbers,

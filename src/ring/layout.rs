@@ -6,9 +6,10 @@
 //!  bucket with n = 1:  owner  A     · fallback  B                          a prefix of the same list
 //! ```
 //!
-//! (DeCandia et al., "Dynamo", 2007, §4.3 and §6.2, strategy 3.)
+//! While owners change there are two tables, and both name their members by the one list here; see
+//! [`Transition`]. (DeCandia et al., "Dynamo", 2007, §4.3 and §6.2, strategy 3.)
 
-use super::{Invalid, Partitions, Table, bucket};
+use super::{Invalid, Partitions, Table, Transition, bucket};
 use crate::id::{ClusterId, Epoch, Lineage, NodeId, PartitionId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -65,8 +66,10 @@ impl Member {
 /// Who owns what in one epoch.
 ///
 /// - `members` are sorted by id, with distinct ids and distinct names.
-/// - Every row of `table` names distinct members.
-/// - The epoch grows whenever members, lineages or rows change.
+/// - Every row of `table`, and of the other one, names distinct members.
+/// - Who is `leaving` stands in no row of the newest table. Of the older one only the member whose going is
+///   the change's goal may.
+/// - The epoch grows whenever any of this changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     /// The cluster.
@@ -81,8 +84,15 @@ pub struct Layout {
     pub partitions: Partitions,
     /// The members, sorted by id.
     pub members: Vec<Member>,
-    /// The preference lists.
+    /// The preference lists that are read, and written.
     pub table: Table,
+    /// The change of owners under way; `None`: there is none, and `table` is all there is.
+    pub transition: Option<Transition>,
+    /// Members that are to go: they get no places, and are let go when nothing lives on them alone.
+    pub leaving: BTreeSet<NodeId>,
+    /// Newcomers of a change that was aborted: they get no places until they are released. Otherwise the next
+    /// change would try what has just failed.
+    pub held: BTreeSet<NodeId>,
 }
 
 /// What a node is to a partition, for one `n`.
@@ -130,9 +140,15 @@ impl<'a> PreferenceList<'a> {
     pub fn slot_of(&self, node: NodeId) -> Option<usize> {
         self.owners().position(|id| id == node)
     }
+
+    /// Whether the same members own, and the same stand in, in whatever order. For lists of one layout.
+    pub(super) fn names_the_same(&self, other: &PreferenceList<'_>) -> bool {
+        let same = |a: &[u16], b: &[u16]| a.len() == b.len() && a.iter().all(|at| b.contains(at));
+        same(self.owners, other.owners) && same(self.fallbacks, other.fallbacks)
+    }
 }
 
-fn ids<'a>(
+pub(super) fn ids<'a>(
     members: &'a [Member],
     row: &'a [u16],
 ) -> impl ExactSizeIterator<Item = NodeId> + Clone + 'a {
@@ -143,7 +159,16 @@ impl Layout {
     /// The preference list of a partition for a bucket of `n` replicas. Shorter than 2n where there are
     /// fewer members; empty for a partition that does not exist.
     pub fn preference_list(&self, partition: PartitionId, n: u8) -> PreferenceList<'_> {
-        let row = self.table.row(partition);
+        self.list_in(&self.table, partition, n)
+    }
+
+    pub(super) fn list_in<'a>(
+        &'a self,
+        table: &'a Table,
+        partition: PartitionId,
+        n: u8,
+    ) -> PreferenceList<'a> {
+        let row = table.row(partition);
         let n = usize::from(n);
         let (owners, rest) = row.split_at(n.min(row.len()));
         PreferenceList { members: &self.members, owners, fallbacks: &rest[..n.min(rest.len())] }
@@ -183,6 +208,16 @@ impl Layout {
         self.position(id).and_then(|at| u16::try_from(at).ok())
     }
 
+    /// Takes a member that stands nowhere out of the list, and gives both tables the others' new indices.
+    pub(super) fn without(&mut self, id: NodeId) -> Option<Member> {
+        let (at, index) = (self.position(id)?, self.index_of(id)?);
+        self.table.close_gap(index);
+        self.transition.iter_mut().for_each(|transition| transition.other.close_gap(index));
+        self.leaving.remove(&id);
+        self.held.remove(&id);
+        Some(self.members.remove(at))
+    }
+
     /// Whether every sentence that the types promise holds. For whatever came from a peer or a disk:
     /// nothing here may be trusted (or indexed with) before it passed.
     ///
@@ -196,7 +231,8 @@ impl Layout {
             return Err(Invalid::TooMany("former cluster ids"));
         }
         self.validate_members()?;
-        self.validate_table()
+        self.validate_table(&self.table)?;
+        self.validate_transition()
     }
 
     fn validate_members(&self) -> Result<(), Invalid> {
@@ -225,13 +261,13 @@ impl Layout {
         Ok(())
     }
 
-    fn validate_table(&self) -> Result<(), Invalid> {
-        let width = self.table.width();
+    pub(super) fn validate_table(&self, table: &Table) -> Result<(), Invalid> {
+        let width = table.width();
         let bounds = 1..=(2 * usize::from(self.replicas)).min(self.members.len());
-        if !bounds.contains(&width) || self.table.cells.len() != width * self.partitions.count() {
+        if !bounds.contains(&width) || table.cells.len() != width * self.partitions.count() {
             return Err(Invalid::TableShape);
         }
-        for row in self.table.rows() {
+        for row in table.rows() {
             for (at, cell) in row.iter().enumerate() {
                 if usize::from(*cell) >= self.members.len() || row[..at].contains(cell) {
                     return Err(Invalid::TableRow);
@@ -239,15 +275,5 @@ impl Layout {
             }
         }
         Ok(())
-    }
-
-    /// Whether every preference list of `old` is a prefix of this layout's: nobody lost a place.
-    pub(super) fn extends(&self, old: &Layout) -> bool {
-        let whole = usize::from(MAX_REPLICAS);
-        let names = |layout: &Layout, row: &[u16]| -> Vec<NodeId> {
-            ids(&layout.members, row).take(2 * whole).collect()
-        };
-        let mut rows = self.table.rows().zip(old.table.rows());
-        rows.all(|(new, old_row)| names(self, new).starts_with(&names(old, old_row)))
     }
 }

@@ -7,24 +7,33 @@
 //! ```
 //!
 //! Requests read the table of the agreed [`Layout`]; the ring of virtual nodes is walked only when a
-//! layout is made. An [`Agreement`] is one value of the chain that the register chooses: a layout, the
+//! layout is made. While owners change there is a second table beside it, see [`Transition`].
+//! An [`Agreement`] is one value of the chain that the register chooses: a layout, the
 //! buckets and the cluster's secret; [`Change`] is what anybody may want of the next one.
 
 mod agreement;
 mod bucket;
 mod change;
+mod follows;
 mod invalid;
 mod layout;
 mod placement;
+mod plan;
+mod relocation;
 mod table;
 mod targets;
 mod token;
+mod transition;
 mod walk;
 
 #[cfg(test)]
 mod agreement_tests;
 #[cfg(test)]
 mod placement_tests;
+#[cfg(test)]
+mod random_changes_tests;
+#[cfg(test)]
+mod transition_tests;
 
 pub use agreement::{Agreement, Malformed, Secret};
 pub use bucket::{
@@ -36,5 +45,7 @@ pub use layout::{
     Layout, MAX_MEMBERS, MAX_REPLICAS, MAX_TOTAL_WEIGHT, MAX_WEIGHT, Member, NAME_LIMIT,
     PreferenceList, Role,
 };
+pub use plan::{Owned, Plan, Relocation};
 pub use table::Table;
 pub use token::{Partitions, partition_of};
+pub use transition::{Goal, Transition, TransitionStep};

@@ -14,6 +14,7 @@
 //! - A newcomer enters at one position and pushes others back; the set of the first k gains nobody else,
 //!   for any k. So between old members nothing moves.
 //! - Each prefix of k lies in as many zones as it can: min(k, zones). Zones come before loads.
+//! - Who leaves or is held takes part in nothing of this: it is not on the ring, and has no target.
 //! - Deterministic: integers, members in order of id, partitions in order of nearness and number.
 
 use super::targets::{ONE, targets};
@@ -24,6 +25,8 @@ use std::collections::BTreeSet;
 
 /// How far a load may exceed its target while gaps are filled along the ring: a tenth.
 const SLACK: i64 = 10;
+/// How much of its target a member may lack before a rebalance gives it more: a fifth.
+const TOLERANCE: i64 = 5;
 /// Weighs prefixes by one over their length squared, without fractions worth mentioning.
 const WHOLE: i64 = 420 * 420;
 /// Rounds in which only those give who have too much.
@@ -50,7 +53,7 @@ pub(super) fn extend(layout: &Layout, previous: &Layout) -> Option<Table> {
 /// Who may take places from others: everybody while nothing is placed yet or when zones or weights
 /// changed, else those who joined.
 fn newcomers(layout: &Layout, previous: Option<&Layout>) -> Vec<u16> {
-    let all = 0..layout.members.len();
+    let all = (0..layout.members.len()).filter(|&at| layout.has_seat(layout.members[at].id));
     let before = |member: &Member| previous.and_then(|layout| layout.member(member.id));
     let same = |a: &Member, b: &Member| a.zone == b.zone && a.weight == b.weight;
     let changed = layout.members.iter().any(|m| before(m).is_some_and(|b| !same(m, b)));
@@ -59,7 +62,7 @@ fn newcomers(layout: &Layout, previous: Option<&Layout>) -> Vec<u16> {
 }
 
 /// The rows of `previous` with the members' present indices; `None` in place of those who are gone.
-fn renumbered<'a>(
+pub(super) fn renumbered<'a>(
     layout: &'a Layout,
     previous: &'a Layout,
 ) -> impl Iterator<Item = impl Iterator<Item = Option<u16>>> {
@@ -69,24 +72,48 @@ fn renumbered<'a>(
     })
 }
 
-/// Appends members along the ring, in fresh zones while there are any, up to 2·replicas positions.
-fn lengthened(layout: &Layout, walk: &Walk, mut rows: Vec<Vec<u16>>) -> Table {
-    let width = (2 * usize::from(layout.replicas)).min(layout.members.len());
+/// Appends members along the ring, in fresh zones while there are any, up to 2·replicas positions; where a
+/// row has more, its end goes.
+pub(super) fn lengthened(layout: &Layout, walk: &Walk, mut rows: Vec<Vec<u16>>) -> Table {
     let zones = zones(layout);
-    let zone_count = zones.iter().max().map_or(0, |last| last + 1);
+    let seated: Vec<u16> = seated(layout).collect();
+    let in_use: BTreeSet<usize> = seated.iter().map(|&at| zones[usize::from(at)]).collect();
+    // Rows may hold members that are not on the ring any more, and not all of them the same ones.
+    let off_ring = |at: &&u16| seated.binary_search(at).is_err();
+    let reach = |row: &Vec<u16>| seated.len() + row.iter().filter(off_ring).count();
+    let shortest = rows.iter().map(reach).min().unwrap_or_default();
+    let width = (2 * usize::from(layout.replicas)).min(shortest);
     for (partition, row) in rows.iter_mut().enumerate() {
+        row.truncate(width);
         while row.len() < width {
             let stands_in =
                 |zone: usize| row.iter().any(|&in_row| zones[usize::from(in_row)] == zone);
             let fresh = |at: &u16| !stands_in(zones[usize::from(*at)]);
             let absent = || walk.from(partition).filter(|at| !row.contains(at));
             // Where a row is in every zone, looking for a fresh one would walk the whole ring in vain.
-            let next = if (0..zone_count).all(stands_in) { None } else { absent().find(fresh) };
+            let everywhere = in_use.iter().all(|&zone| stands_in(zone));
+            let next = if everywhere { None } else { absent().find(fresh) };
             let next = next.or_else(|| absent().next());
             row.push(next.expect("a row shorter than the members lacks one of them"));
         }
     }
     Table::of_rows(&rows)
+}
+
+/// Those who may be given places, as indices.
+fn seated(layout: &Layout) -> impl Iterator<Item = u16> + '_ {
+    (0..).zip(&layout.members).filter(|(_, m)| layout.has_seat(m.id)).map(|(at, _)| at)
+}
+
+/// The targets of all members; nothing for those who may not be given places.
+fn seated_targets(layout: &Layout, owners: usize, partitions: usize) -> Vec<i64> {
+    let some: Vec<Member> =
+        seated(layout).map(|at| layout.members[usize::from(at)].clone()).collect();
+    let mut all = vec![0; layout.members.len()];
+    for (at, target) in seated(layout).zip(targets(&some, owners, partitions)) {
+        all[usize::from(at)] = target;
+    }
+    all
 }
 
 /// The zone of each member, as a small number.
@@ -97,7 +124,7 @@ fn zones(layout: &Layout) -> Vec<usize> {
 }
 
 /// The owners of every partition while they are being placed.
-struct Placement<'a> {
+pub(super) struct Placement<'a> {
     layout: &'a Layout,
     walk: Walk,
     zones: Vec<usize>,
@@ -106,8 +133,8 @@ struct Placement<'a> {
     rows: Vec<Vec<u16>>,
     /// `excess[k][m]`: by how much member m's load among the first k+1 positions exceeds its target.
     excess: Vec<Vec<i64>>,
-    /// `target[m]`: among all owners.
-    target: Vec<i64>,
+    /// `targets[k][m]`: what it ought to be.
+    targets: Vec<Vec<i64>>,
 }
 
 /// A member enters a row at `enter`; whoever stands at `leave` (perhaps itself) goes out.
@@ -118,31 +145,34 @@ struct Move {
 }
 
 impl<'a> Placement<'a> {
-    fn new(layout: &'a Layout, previous: Option<&Layout>) -> Placement<'a> {
-        let owners = usize::from(layout.replicas).min(layout.members.len());
+    pub(super) fn new(layout: &'a Layout, previous: Option<&Layout>) -> Placement<'a> {
+        let owners = usize::from(layout.replicas).min(layout.seats());
         let partitions = layout.partitions.count();
         let rows: Vec<Vec<u16>> = match previous {
-            Some(previous) => renumbered(layout, previous)
-                .map(|row| row.take(usize::from(layout.replicas)).flatten().collect())
-                .collect(),
+            Some(previous) => {
+                let stays = |at: &u16| layout.has_seat(layout.members[usize::from(*at)].id);
+                let first = usize::from(layout.replicas);
+                renumbered(layout, previous)
+                    .map(|row| row.take(first).flatten().filter(stays).collect())
+                    .collect()
+            }
             None => vec![Vec::new(); partitions],
         };
-        let levels = (1..=owners).map(|k| targets(&layout.members, k, partitions));
+        let levels = (1..=owners).map(|k| seated_targets(layout, k, partitions));
         let levels: Vec<Vec<i64>> = levels.collect();
-        let target = levels.last().cloned().unwrap_or_default();
         let mut excess: Vec<Vec<i64>> =
-            levels.into_iter().map(|level| level.into_iter().map(|t| -t).collect()).collect();
+            levels.iter().map(|level| level.iter().map(|t| -t).collect()).collect();
         for row in &rows {
             for (k, level) in excess.iter_mut().enumerate() {
                 row.iter().take(k + 1).for_each(|&at| level[usize::from(at)] += ONE);
             }
         }
         let (walk, zones) = (Walk::new(layout), zones(layout));
-        Placement { layout, walk, zones, owners, rows, excess, target }
+        Placement { layout, walk, zones, owners, rows, excess, targets: levels }
     }
 
     /// Fills the gaps along the ring.
-    fn fill(&mut self) {
+    pub(super) fn fill(&mut self) {
         for partition in 0..self.rows.len() {
             while self.rows[partition].len() < self.owners {
                 let (member, position) = self.filler(partition);
@@ -176,7 +206,7 @@ impl<'a> Placement<'a> {
         let top = self.owners - 1;
         let entries = || entries.iter().filter(|&&(.., spread)| Some(spread) == best);
         let over = |at: u16| self.excess[top][usize::from(at)];
-        let slack = |at: u16| self.target[usize::from(at)] / SLACK;
+        let slack = |at: u16| self.targets[top][usize::from(at)] / SLACK;
         let found = entries()
             .find(|&&(at, ..)| over(at) < 0)
             .or_else(|| entries().find(|&&(at, ..)| over(at) + ONE <= slack(at)))
@@ -186,7 +216,7 @@ impl<'a> Placement<'a> {
     }
 
     /// Lets each of `takers` take places while that brings loads nearer to their targets.
-    fn balance(&mut self, takers: &[u16]) {
+    pub(super) fn balance(&mut self, takers: &[u16]) {
         let nearest: Vec<Vec<usize>> =
             takers.iter().map(|&taker| self.walk.nearest_first(taker)).collect();
         for round in 0..ROUNDS {
@@ -273,6 +303,46 @@ impl<'a> Placement<'a> {
             old.iter().take(k + 1).for_each(|&at| excess[usize::from(at)] -= ONE);
             self.rows[partition].iter().take(k + 1).for_each(|&at| excess[usize::from(at)] += ONE);
         }
+    }
+
+    /// Everybody who may be given places.
+    pub(super) fn everybody(&self) -> Vec<u16> {
+        seated(self.layout).collect()
+    }
+
+    /// Those of them who own nothing.
+    pub(super) fn placeless(&self) -> Vec<u16> {
+        let (excess, targets) = (self.excess.last(), self.targets.last());
+        let levels = excess.zip(targets);
+        let owns = |at: usize| levels.is_some_and(|(excess, targets)| excess[at] + targets[at] > 0);
+        seated(self.layout).filter(|&at| !owns(usize::from(at))).collect()
+    }
+
+    /// Those of them who carry less than they ought to in some prefix: by more than a slot, and more than a
+    /// fifth.
+    pub(super) fn underloaded(&self) -> Vec<u16> {
+        let lacks = |at: &u16| {
+            let at = usize::from(*at);
+            let mut levels = self.excess.iter().zip(&self.targets);
+            levels.any(|(excess, targets)| {
+                let missing = -excess[at];
+                missing >= ONE && missing > targets[at] / TOLERANCE
+            })
+        };
+        seated(self.layout).filter(lacks).collect()
+    }
+
+    /// Whether every prefix of every row lies in as many zones as it can.
+    pub(super) fn is_spread(&self) -> bool {
+        let zones: BTreeSet<usize> =
+            seated(self.layout).map(|at| self.zones[usize::from(at)]).collect();
+        let possible = (1..=self.owners).map(|k| k.min(zones.len())).sum::<usize>();
+        self.rows.iter().all(|row| self.spread(row) >= possible)
+    }
+
+    /// The owners of every partition.
+    pub(super) fn into_rows(self) -> (Vec<Vec<u16>>, Walk) {
+        (self.rows, self.walk)
     }
 
     fn finish(self) -> Table {

@@ -21,6 +21,9 @@ fn unplaced(mut members: Vec<Member>, replicas: u8, partitions: u32) -> Layout {
         partitions: Partitions::new(partitions).expect("a power of two"),
         members,
         table: Table::default(),
+        transition: None,
+        leaving: BTreeSet::new(),
+        held: BTreeSet::new(),
     }
 }
 

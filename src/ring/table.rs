@@ -32,6 +32,11 @@ impl Table {
         }
     }
 
+    /// Counts on as if the member at this index had never been; nobody stands there.
+    pub(super) fn close_gap(&mut self, gone: u16) {
+        self.cells.iter_mut().filter(|at| **at > gone).for_each(|at| *at -= 1);
+    }
+
     /// How many positions each partition has.
     pub fn width(&self) -> usize {
         usize::from(self.width)
@@ -41,6 +46,12 @@ impl Table {
     pub fn row(&self, partition: PartitionId) -> &[u16] {
         let from = usize::from(partition.0) * self.width();
         self.cells.get(from..from + self.width()).unwrap_or(&[])
+    }
+
+    /// The first `count` positions of a partition, or as many as there are.
+    pub(super) fn first(&self, partition: PartitionId, count: u8) -> &[u16] {
+        let row = self.row(partition);
+        &row[..row.len().min(usize::from(count))]
     }
 
     /// All rows, in order.

@@ -55,7 +55,8 @@ impl BuildHasher for Stable {
     }
 }
 
-/// The ring of a layout's members, flattened: walking costs no hashing and no copies.
+/// The ring of those members of a layout that may be given places, flattened: walking costs no hashing and no
+/// copies.
 pub(super) struct Walk {
     /// The member index of every virtual node, in ring order.
     ring: Vec<u16>,
@@ -67,7 +68,7 @@ pub(super) struct Walk {
 impl Walk {
     pub(super) fn new(layout: &Layout) -> Walk {
         let mut virtual_nodes: Vec<VirtualNode> = Vec::new();
-        for member in &layout.members {
+        for member in layout.members.iter().filter(|member| layout.has_seat(member.id)) {
             let indices = 0..u32::from(member.weight) * VIRTUAL_NODES;
             virtual_nodes.extend(indices.map(|index| VirtualNode { node: member.id, index }));
         }
@@ -86,7 +87,7 @@ impl Walk {
         }
     }
 
-    /// All members in the order in which the walk from a partition meets them first.
+    /// All of them in the order in which the walk from a partition meets them first.
     pub(super) fn from(&self, partition: usize) -> impl Iterator<Item = u16> + '_ {
         let start = self.starts[partition];
         let mut met = vec![false; self.members];

@@ -1,0 +1,37 @@
+//! New buckets. While owners change, a bucket lives by both tables from the start.
+
+use super::{Refusal, Successor, proposed, step};
+use crate::id::BucketId;
+use crate::ring::bucket::shown;
+use crate::ring::{Agreement, Bucket, BucketSettings, Invalid, is_bucket_name};
+
+pub(super) fn create_bucket(
+    old: &Agreement,
+    id: BucketId,
+    name: &str,
+    settings: &BucketSettings,
+) -> Result<Successor, Refusal> {
+    if !is_bucket_name(name) {
+        return Err(Invalid::BucketName(shown(name)).into());
+    }
+    settings.validate(old.layout.replicas)?;
+    if let Some(bucket) = old.buckets.get(name) {
+        return if bucket.settings == *settings {
+            Ok(Successor::AlreadySo)
+        } else {
+            Err(Refusal::BucketExists(name.to_owned()))
+        };
+    }
+    if settings.n > old.largest_n() {
+        return Err(Refusal::TooFewMembers { n: settings.n, have: old.largest_n() });
+    }
+    if old.buckets.by_id(id).is_some() {
+        return Err(Refusal::BucketIdTaken);
+    }
+    let bucket = Bucket { id, name: name.to_owned(), settings: settings.clone() };
+    let mut next = step(old);
+    next.buckets.version += 1;
+    next.buckets.buckets.insert(bucket.name.clone(), bucket);
+    next.buckets.validate(old.largest_n())?;
+    proposed(next)
+}

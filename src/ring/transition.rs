@@ -1,0 +1,188 @@
+//! A change of owners while data exist: three steps, so that at every moment whoever is read has the data.
+//!
+//! ```text
+//!   step            table   other    a write is stored on              a read asks
+//!   stable          old              W of old                          old
+//!   (a) Copying     old     new      W of old and W of new             old      while the new ones copy
+//!   (b) Settling    new     old      W of new and W of old             new      everybody learns of it
+//!   stable          new              W of new                          new
+//! ```
+//!
+//! Each arrow downwards is a value of the chain and an epoch. A change can be aborted from (a) and from (b): until
+//! the end, the old owners have met every write. Lists that both tables have in common are not touched at all:
+//! there is no other list for them.
+
+use super::{Invalid, Layout, PreferenceList, Table};
+use crate::id::{Epoch, NodeId, PartitionId};
+use serde::{Deserialize, Serialize};
+
+/// A change of owners under way: the other table that writes must meet as well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transition {
+    /// How far it has come.
+    pub step: TransitionStep,
+    /// The epoch in which step (a) began; it stays the same through (b), and names the change.
+    pub since: Epoch,
+    /// The new table in (a), the old one in (b).
+    pub other: Table,
+    /// What it is for.
+    pub goal: Goal,
+}
+
+/// Which table is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum TransitionStep {
+    /// (a) Write both, read the old one: the layout's `table` is the old one, `other` the new.
+    Copying,
+    /// (b) Write both, read the new one: the layout's `table` is the new one, `other` the old.
+    Settling,
+}
+
+/// What a change is for, so that people can be told and the end knows whom to let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Goal {
+    /// Newcomers get their share, or zones and weights are respected again.
+    Rebalance,
+    /// This member leaves in good order.
+    Leave(NodeId),
+    /// This member is gone for good: at the end it is no member any more.
+    Remove(NodeId),
+    /// `new` takes exactly the places of `old`, which leaves.
+    Replace {
+        /// Who leaves.
+        old: NodeId,
+        /// Who comes.
+        new: NodeId,
+    },
+}
+
+impl Goal {
+    /// Who goes when the change is through.
+    pub fn leaver(&self) -> Option<NodeId> {
+        match *self {
+            Goal::Rebalance => None,
+            Goal::Leave(id) | Goal::Remove(id) | Goal::Replace { old: id, .. } => Some(id),
+        }
+    }
+}
+
+impl Layout {
+    /// The preference list of the other table, which writes must meet as well. `None` when no change is under
+    /// way, or when it does not touch this partition for this `n`: both tables name the same owners and the
+    /// same fallbacks, if not in the same order.
+    pub fn other_list(&self, partition: PartitionId, n: u8) -> Option<PreferenceList<'_>> {
+        let transition = self.transition.as_ref()?;
+        let other = self.list_in(&transition.other, partition, n);
+        (!other.names_the_same(&self.preference_list(partition, n))).then_some(other)
+    }
+
+    /// The preference list of the newest table: the one that stays if the change under way goes through.
+    pub fn next_list(&self, partition: PartitionId, n: u8) -> PreferenceList<'_> {
+        self.list_in(self.newest(), partition, n)
+    }
+
+    /// Whether `node` owns a slot of the partition in either table, for a bucket of `n` replicas.
+    pub fn owns(&self, node: NodeId, partition: PartitionId, n: u8) -> bool {
+        let tables = [Some(&self.table), self.transition.as_ref().map(|t| &t.other)];
+        let mut lists = tables.into_iter().flatten().map(|t| self.list_in(t, partition, n));
+        lists.any(|list| list.slot_of(node).is_some())
+    }
+
+    /// The partitions of which `node` owns a slot in either table, for a bucket of `n` replicas: what is
+    /// written there.
+    pub fn partitions_written(
+        &self,
+        node: NodeId,
+        n: u8,
+    ) -> impl Iterator<Item = PartitionId> + '_ {
+        self.partitions.iter().filter(move |&p| self.owns(node, p, n))
+    }
+
+    /// The partitions whose owners differ between the two tables, for any `n`: a bucket with a smaller `n`
+    /// may move where a larger one stays.
+    pub fn partitions_moving(&self) -> impl Iterator<Item = PartitionId> + '_ {
+        let (old, new) = self.tables();
+        // Every prefix names the same members just if each position does.
+        let differ =
+            move |p: &PartitionId| old.first(*p, self.replicas) != new.first(*p, self.replicas);
+        self.partitions.iter().filter(differ)
+    }
+
+    /// The table that stays if the change under way goes through.
+    pub(super) fn newest(&self) -> &Table {
+        self.tables().1
+    }
+
+    /// The old table and the new one; the same twice when no change is under way.
+    pub(super) fn tables(&self) -> (&Table, &Table) {
+        match &self.transition {
+            None => (&self.table, &self.table),
+            Some(Transition { step: TransitionStep::Copying, other, .. }) => (&self.table, other),
+            Some(Transition { step: TransitionStep::Settling, other, .. }) => (other, &self.table),
+        }
+    }
+
+    /// Whether this member may be given places.
+    pub(super) fn has_seat(&self, id: NodeId) -> bool {
+        !self.leaving.contains(&id) && !self.held.contains(&id)
+    }
+
+    /// How many members may be given places.
+    pub(super) fn seats(&self) -> usize {
+        self.members.iter().filter(|member| self.has_seat(member.id)).count()
+    }
+
+    /// Whether the node stands anywhere in this table, as an owner or a fallback.
+    pub(super) fn stands_in(&self, node: NodeId, table: &Table) -> bool {
+        self.index_of(node).is_some_and(|at| table.cells.contains(&at))
+    }
+
+    /// Whether the node owns anything in this table, for the largest `n`.
+    pub(super) fn owns_in(&self, node: NodeId, table: &Table) -> bool {
+        let owners = usize::from(self.replicas);
+        self.index_of(node).is_some_and(|at| {
+            table.rows().any(|row| row.iter().take(owners).any(|&in_row| in_row == at))
+        })
+    }
+
+    pub(super) fn validate_transition(&self) -> Result<(), Invalid> {
+        let wrong = |what| Err(Invalid::Transition(what));
+        if self.leaving.iter().chain(&self.held).any(|id| self.position(*id).is_none()) {
+            return wrong("who leaves or is held is a member");
+        }
+        if let Some(transition) = &self.transition {
+            self.validate_table(&transition.other)?;
+            self.validate_goal(transition)?;
+        }
+        let leaver = self.transition.as_ref().and_then(|transition| transition.goal.leaver());
+        let (old, new) = self.tables();
+        for &id in &self.leaving {
+            if self.stands_in(id, new) {
+                return wrong("who leaves has no place in the new table");
+            }
+            if leaver != Some(id) && self.stands_in(id, old) {
+                return wrong("only one leaves at a time");
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_goal(&self, transition: &Transition) -> Result<(), Invalid> {
+        let wrong = |what| Err(Invalid::Transition(what));
+        let (since, epoch) = (transition.since, self.epoch);
+        // Nothing begins in the first epoch, and the second step is a later one.
+        let settling = u64::from(transition.step == TransitionStep::Settling);
+        if since == Epoch(0) || epoch.0.checked_sub(since.0).is_none_or(|age| age < settling) {
+            return wrong("it began in an earlier epoch");
+        }
+        if transition.goal.leaver().is_some_and(|id| !self.leaving.contains(&id)) {
+            return wrong("whose going is the goal is leaving");
+        }
+        if let Goal::Replace { new, .. } = transition.goal
+            && !self.owns_in(new, self.newest())
+        {
+            return wrong("who replaces another has places in the new table");
+        }
+        Ok(())
+    }
+}
