@@ -95,24 +95,25 @@ pub struct Get {
 impl Get {
     /// Begins a get. `me` is preferred where it is an owner: its record costs no round trip.
     pub fn begin(quorum: Quorum, replicas: &Replicas, me: NodeId) -> Get {
-        let mut candidates = VecDeque::with_capacity(replicas.owners.len());
+        let mut candidates = VecDeque::with_capacity(replicas.read.owners.len());
         let of = |list: &[(NodeId, Reach)], reach: Reach| -> Vec<NodeId> {
             list.iter().filter(|(n, r)| *n != me && *r == reach).map(|(n, _)| *n).collect()
         };
         candidates.extend(replicas.is_owner(me).then_some(me));
-        candidates.extend(of(&replicas.owners, Reach::Up));
+        candidates.extend(of(&replicas.read.owners, Reach::Up));
         if !quorum.strict {
-            candidates.extend(replicas.fallbacks.iter().map(|f| f.0).filter(|node| *node == me));
+            candidates
+                .extend(replicas.read.fallbacks.iter().map(|f| f.0).filter(|node| *node == me));
         }
-        let doubtful = of(&replicas.owners, Reach::Doubtful);
+        let doubtful = of(&replicas.read.owners, Reach::Doubtful);
         if quorum.strict {
             candidates.extend(doubtful);
         } else {
-            candidates.extend(of(&replicas.fallbacks, Reach::Up));
+            candidates.extend(of(&replicas.read.fallbacks, Reach::Up));
             candidates.extend(doubtful);
-            candidates.extend(of(&replicas.fallbacks, Reach::Doubtful));
+            candidates.extend(of(&replicas.read.fallbacks, Reach::Doubtful));
         }
-        let owners = replicas.owners.iter().map(|(node, _)| *node).collect();
+        let owners = replicas.read.owners.iter().map(|(node, _)| *node).collect();
         Get { quorum, owners, asked: Vec::with_capacity(quorum.required), candidates }
     }
 

@@ -37,38 +37,68 @@ pub enum Reach {
     Down,
 }
 
-/// The replicas that a request may ask.
+/// One preference list, and whom of it it is worth asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Replicas {
+pub struct List {
     /// The owners of the partition: one slot each.
     pub owners: Vec<(NodeId, Reach)>,
     /// The fixed fallbacks, in order.
     pub fallbacks: Vec<(NodeId, Reach)>,
 }
 
+/// The replicas that a request may ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replicas {
+    /// Who answers reads.
+    pub read: List,
+    /// While owners change: the list that writes must meet as well.
+    pub other: Option<List>,
+}
+
 impl Replicas {
-    /// How many distinct nodes could be asked.
-    pub fn reachable(&self, strict: bool) -> usize {
-        let up = |list: &[(NodeId, Reach)]| list.iter().filter(|(_, r)| *r != Reach::Down).count();
-        up(&self.owners) + if strict { 0 } else { up(&self.fallbacks) }
+    fn lists(&self) -> impl Iterator<Item = &List> {
+        std::iter::once(&self.read).chain(&self.other)
     }
 
-    /// Refuses what cannot succeed before anything is stored anywhere.
+    /// The owners of all lists, each once: first those who answer reads.
+    pub fn owners(&self) -> Vec<(NodeId, Reach)> {
+        let mut owners = self.read.owners.clone();
+        let others = self.other.iter().flat_map(|list| &list.owners);
+        owners.extend(others.filter(|(node, _)| !self.read.owners.iter().any(|(n, _)| n == node)));
+        owners
+    }
+
+    /// The fallbacks of all lists, each once, but for those who own a slot in one of them: they hold the item
+    /// for themselves.
+    pub fn fallbacks(&self) -> Vec<(NodeId, Reach)> {
+        let mut fallbacks: Vec<(NodeId, Reach)> = Vec::new();
+        for entry in self.lists().flat_map(|list| &list.fallbacks) {
+            if !self.is_owner(entry.0) && !fallbacks.contains(entry) {
+                fallbacks.push(*entry);
+            }
+        }
+        fallbacks
+    }
+
+    /// Refuses a read that cannot succeed.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; nothing changed.
     pub fn check(&self, quorum: Quorum) -> Result<(), Error> {
-        let slots = self.owners.len();
-        let alive = self.reachable(quorum.strict).min(slots);
-        if alive < quorum.required {
-            return Err(Error::Unavailable { required: quorum.required, alive });
-        }
-        Ok(())
+        self.read.check(quorum)
     }
 
-    /// Whether `node` is one of the owners.
+    /// Refuses a write that cannot succeed before anything is stored anywhere.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; nothing changed.
+    pub fn check_write(&self, quorum: Quorum) -> Result<(), Error> {
+        self.lists().try_for_each(|list| list.check(quorum))
+    }
+
+    /// Whether `node` is one of the owners of any list.
     pub fn is_owner(&self, node: NodeId) -> bool {
-        self.owners.iter().any(|(owner, _)| *owner == node)
+        self.lists().any(|list| list.owners.iter().any(|(owner, _)| *owner == node))
     }
 
     /// Who coordinates a put: the owner or fallback that this node is, or the first of those that can be
@@ -77,12 +107,28 @@ impl Replicas {
         if self.is_owner(me) {
             return Some(me);
         }
-        let fallbacks = if strict { &[][..] } else { &self.fallbacks[..] };
+        let fallbacks = if strict { &[][..] } else { &self.read.fallbacks[..] };
+        let owners = &self.read.owners;
         let first = |reach: Reach| {
-            self.owners.iter().chain(fallbacks).find(|(_, r)| *r == reach).map(|(node, _)| *node)
+            owners.iter().chain(fallbacks).find(|(_, r)| *r == reach).map(|(node, _)| *node)
         };
-        let owner =
-            |reach: Reach| self.owners.iter().find(|(_, r)| *r == reach).map(|(node, _)| *node);
+        let owner = |reach: Reach| owners.iter().find(|(_, r)| *r == reach).map(|(node, _)| *node);
         owner(Reach::Up).or_else(|| first(Reach::Up)).or_else(|| first(Reach::Doubtful))
+    }
+}
+
+impl List {
+    fn check(&self, quorum: Quorum) -> Result<(), Error> {
+        let alive = self.reachable(quorum.strict).min(self.owners.len());
+        if alive < quorum.required {
+            return Err(Error::Unavailable { required: quorum.required, alive });
+        }
+        Ok(())
+    }
+
+    /// How many distinct nodes could be asked.
+    fn reachable(&self, strict: bool) -> usize {
+        let up = |list: &[(NodeId, Reach)]| list.iter().filter(|(_, r)| *r != Reach::Down).count();
+        up(&self.owners) + if strict { 0 } else { up(&self.fallbacks) }
     }
 }

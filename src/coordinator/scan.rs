@@ -67,17 +67,21 @@ impl Scan {
         let mut candidates: VecDeque<NodeId> =
             replicas.is_owner(me).then_some(me).into_iter().collect();
         for reach in [Reach::Up, Reach::Doubtful] {
-            let owners = replicas.owners.iter();
+            let owners = replicas.read.owners.iter();
             candidates.extend(owners.filter(|(n, r)| *n != me && *r == reach).map(|(n, _)| *n));
         }
-        let some_down = replicas.owners.iter().any(|(node, r)| *node != me && *r != Reach::Up);
+        let some_down = replicas.read.owners.iter().any(|(node, r)| *node != me && *r != Reach::Up);
         let helpers = match some_down && !quorum.strict {
-            true => {
-                replicas.fallbacks.iter().filter(|(_, r)| *r == Reach::Up).map(|f| f.0).collect()
-            }
+            true => replicas
+                .read
+                .fallbacks
+                .iter()
+                .filter(|(_, r)| *r == Reach::Up)
+                .map(|f| f.0)
+                .collect(),
             false => Vec::new(),
         };
-        let owners = replicas.owners.iter().map(|(node, _)| *node).collect();
+        let owners = replicas.read.owners.iter().map(|(node, _)| *node).collect();
         Scan { quorum, owners, asked: Vec::new(), candidates, helpers }
     }
 

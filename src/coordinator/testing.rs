@@ -1,6 +1,6 @@
 //! Five nodes for the tests of the tallies: A, B, C own the partition, D and E are its fallbacks.
 
-use super::{Reach, Replicas};
+use super::{List, Reach, Replicas};
 use crate::id::NodeId;
 use crate::quorum::Quorum;
 
@@ -13,7 +13,8 @@ pub(super) const E: NodeId = NodeId(5);
 /// Whom of A to E it is worth asking.
 pub(super) fn five(reach: [Reach; 5]) -> Replicas {
     let nodes = [A, B, C, D, E].into_iter().zip(reach).collect::<Vec<_>>();
-    Replicas { owners: nodes[..3].to_vec(), fallbacks: nodes[3..].to_vec() }
+    let read = List { owners: nodes[..3].to_vec(), fallbacks: nodes[3..].to_vec() };
+    Replicas { read, other: None }
 }
 
 pub(super) fn quorum(required: usize, strict: bool) -> Quorum {

@@ -66,8 +66,41 @@ pub enum Request {
     },
     /// Creates a bucket. Doing so again with the same settings is fine.
     CreateBucket(BucketSpec),
+    /// Lets the owners change, or stops that; answers [`Reply::BucketReady`] when it has been agreed on.
+    ChangeRing(RingChange),
     /// Looks at the cluster or at this node; answers [`Reply::Json`].
     Inspect(Inspect),
+}
+
+/// What an operator may want of the ring. Members go by their names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RingChange {
+    /// Everybody gets its share.
+    Rebalance,
+    /// This member gives its places away and goes.
+    Leave(String),
+    /// This member is gone for good: the others take its places.
+    Remove(String),
+    /// `new`, which owns nothing yet, takes exactly the places of `old`, which goes.
+    Replace {
+        /// Who goes.
+        old: String,
+        /// Who comes.
+        new: String,
+    },
+    /// This member stands elsewhere, or takes another share; what is open stays as it is.
+    Place {
+        /// Which member.
+        name: String,
+        /// Its zone.
+        zone: Option<String>,
+        /// Its weight.
+        weight: Option<u16>,
+    },
+    /// Members that a change left without places may have some again.
+    Commit,
+    /// The change under way is taken back.
+    Abort,
 }
 
 /// The settings of a bucket as a user gives them.

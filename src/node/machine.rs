@@ -5,7 +5,7 @@ use super::counters::Counters;
 use super::event::{ConnectionId, Effect, Event};
 use super::outbox::{Outbox, Release};
 use super::shard::{Shard, Turn, Want};
-use super::topology::{OpenError, Ticket, Topology, flags};
+use super::topology::{OpenError, Standing, Ticket, Topology, flags};
 use crate::error::Error;
 use crate::id::{ClusterId, Lineage, NodeId};
 use crate::message::client::{BucketSpec, Reply, Request};
@@ -32,7 +32,6 @@ pub struct Node<S: Store> {
     creating: BTreeMap<Ticket, (ConnectionId, u64)>,
     stopping: bool,
     busy: bool,
-    epoch_of_flags: u32,
 }
 
 /// How far the topology is with what the shard wants.
@@ -74,7 +73,6 @@ impl<S: Store> Node<S> {
             creating: BTreeMap::new(),
             stopping: false,
             busy: true,
-            epoch_of_flags: 0,
         })
     }
 
@@ -147,6 +145,10 @@ impl<S: Store> Node<S> {
             _ if self.stopping => {
                 let error = Error::Overloaded("the node is stopping; ask another".into());
                 self.outbox.reply(connection, id, Reply::Failed(error));
+            }
+            Request::ChangeRing(change) => {
+                let ticket = self.topology.change_ring(now, &change, &mut self.outbox);
+                self.creating.insert(ticket, (connection, id));
             }
             Request::CreateBucket(spec) => {
                 let ticket = self.topology.create_bucket(now, &spec, &mut self.outbox);
@@ -340,10 +342,14 @@ impl<S: Store> Node<S> {
         let rebuilding = self.shard.as_ref().is_some_and(|shard| shard.rebuilding() > 0);
         let flags =
             if ready { flags::READY } else { 0 } | if rebuilding { flags::REBUILDING } else { 0 };
-        if flags != self.epoch_of_flags {
-            self.epoch_of_flags = flags;
-            self.topology.set_flags(flags);
+        let mut standing = Standing { flags, ..Standing::default() };
+        if let Some(shard) = &self.shard {
+            let epoch = shard.epoch().0;
+            standing.complete = if shard.is_complete() { epoch } else { 0 };
+            standing.clean = if shard.is_clean() { epoch } else { 0 };
+            standing.moving = u32::try_from(shard.moving().0).unwrap_or(u32::MAX);
         }
+        self.topology.set_standing(standing);
     }
 
     /// Takes out one effect. Drain it after every turn.

@@ -116,12 +116,12 @@ pub struct PreferenceList<'a> {
 
 impl<'a> PreferenceList<'a> {
     /// The first n positions: each is a slot, and this is their order.
-    pub fn owners(&self) -> impl ExactSizeIterator<Item = NodeId> + Clone + 'a {
+    pub fn owners(&self) -> impl ExactSizeIterator<Item = NodeId> + Clone + use<'a> {
         ids(self.members, self.owners)
     }
 
     /// Positions n+1..=2n: who stands in, live or not, and nobody further.
-    pub fn fallbacks(&self) -> impl ExactSizeIterator<Item = NodeId> + Clone + 'a {
+    pub fn fallbacks(&self) -> impl ExactSizeIterator<Item = NodeId> + Clone + use<'a> {
         ids(self.members, self.fallbacks)
     }
 
@@ -151,7 +151,7 @@ impl<'a> PreferenceList<'a> {
 pub(super) fn ids<'a>(
     members: &'a [Member],
     row: &'a [u16],
-) -> impl ExactSizeIterator<Item = NodeId> + Clone + 'a {
+) -> impl ExactSizeIterator<Item = NodeId> + Clone + use<'a> {
     row.iter().map(|&at| members[usize::from(at)].id)
 }
 

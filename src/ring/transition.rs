@@ -15,6 +15,7 @@
 use super::{Invalid, Layout, PreferenceList, Table};
 use crate::id::{Epoch, NodeId, PartitionId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A change of owners under way: the other table that writes must meet as well.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +107,24 @@ impl Layout {
         let differ =
             move |p: &PartitionId| old.first(*p, self.replicas) != new.first(*p, self.replicas);
         self.partitions.iter().filter(differ)
+    }
+
+    /// Who gets a place by the change under way that it has not now, for some `n`.
+    pub fn gainers(&self) -> BTreeSet<NodeId> {
+        let moving = self.partitions_moving().collect::<Vec<_>>();
+        let gains = |p: &PartitionId| {
+            let next = self.next_list(*p, self.replicas);
+            next.owners().filter(|id| self.gains(*id, *p)).collect::<Vec<_>>()
+        };
+        moving.iter().flat_map(gains).collect()
+    }
+
+    /// Whether the change under way gives this member a place in a partition for some `n` for which it has none:
+    /// in (a), for afterwards the lists that are read are the newest.
+    pub fn gains(&self, id: NodeId, partition: PartitionId) -> bool {
+        let now = self.preference_list(partition, self.replicas).slot_of(id);
+        let next = self.next_list(partition, self.replicas).slot_of(id);
+        next.is_some_and(|next| now.is_none_or(|now| next < now))
     }
 
     /// The table that stays if the change under way goes through.

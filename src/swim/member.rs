@@ -117,6 +117,12 @@ pub struct Facts {
     pub durable: u64,
     /// One bit for each: ready, rebuilding, draining. The node names them.
     pub flags: u32,
+    /// The placement epoch up to which it has all that it is to own; 0: it lacks something.
+    pub complete: u64,
+    /// The placement epoch up to which nothing lies on it that others own; 0: something does.
+    pub clean: u64,
+    /// How many slots it still has to copy.
+    pub moving: u32,
 }
 
 /// One line of the membership table.

@@ -10,7 +10,6 @@ use crate::merkle::{self, Leaves};
 use crate::message::Class;
 use crate::message::peer::Data;
 use crate::node::outbox::Release;
-use crate::ring::Role;
 use crate::store::{StoreError, key};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
@@ -21,11 +20,25 @@ enum Todo {
     Push(Bytes),
 }
 
+/// What a comparison is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// Two owners: each gets what it lacks.
+    Both,
+    /// A stand-in is asked for what it keeps: this node, an owner, gets what it lacks.
+    Pull,
+    /// This node owns nothing here any more, the other one does: it gets what it lacks.
+    Offer,
+    /// A fallback only says for how many items it stands in.
+    Hints,
+}
+
 /// One comparison under way.
 #[derive(Debug)]
 pub(super) struct CompareWork {
     partition: PartitionId,
     with: NodeId,
+    how: How,
     /// Which leaves of the tree are compared; `None`: that is to be asked.
     leaves: Option<Leaves>,
     /// Where the next page of digests begins; `None`: there is none.
@@ -43,26 +56,30 @@ pub(super) struct CompareWork {
     hints: Option<u64>,
     /// Something on the pages differed.
     differed: bool,
+    /// Something went to the other one.
+    pushed: bool,
 }
 
 impl CompareWork {
-    /// One with another owner of the partition, or with a fallback: that one is asked for hints only.
-    pub fn new(partition: PartitionId, with: NodeId, owner: bool) -> CompareWork {
+    /// A comparison that is about to begin.
+    pub fn new(partition: PartitionId, with: NodeId, how: How) -> CompareWork {
         CompareWork {
             partition,
             with,
+            how,
             leaves: None,
-            from: owner.then(|| key::partition_range(partition).0),
+            from: (how != How::Hints).then(|| key::partition_range(partition).0),
             page_from: Bytes::new(),
             todo: VecDeque::new(),
             fetching: None,
             merged: Vec::new(),
             source_rebuilding: false,
-            asked_hints: owner,
+            asked_hints: how != How::Hints,
             waiting_for_disk: false,
             failed: false,
             hints: None,
             differed: false,
+            pushed: false,
         }
     }
 
@@ -98,6 +115,7 @@ impl Shard {
                         let (head, body) = record.encode();
                         let record = crate::message::peer::Record { head, body };
                         self.counters.sync_items += 1;
+                        compare.pushed = true;
                         Data::Replicate { key, record, hint_for: None }
                     }
                     _ => continue,
@@ -106,7 +124,7 @@ impl Shard {
             self.ask(id, request, with, partition, &message, turn);
             return Goes::On;
         }
-        if compare.leaves.is_none() && compare.from.is_some() {
+        if compare.how == How::Both && compare.leaves.is_none() && compare.from.is_some() {
             match self.branches_to_compare(partition, with) {
                 None => compare.leaves = Some(Leaves::All),
                 Some(sums) => {
@@ -137,10 +155,13 @@ impl Shard {
     pub(super) fn compare_stored(&mut self, request: &Request, turn: &mut Turn) {
         let Work::Compare(compare) = &request.work else { return };
         self.doubts_merged(&compare.merged, compare.with, turn);
-        match compare.hints {
-            Some(0) => self.slots.hint_free(compare.with),
-            Some(_) => {}
-            None => {
+        let (partition, with) = (compare.partition, compare.with);
+        match compare.how {
+            How::Hints if compare.hints == Some(0) => self.slots.hint_free(with),
+            How::Hints => {}
+            How::Pull => self.acquire.pulled(partition, with),
+            How::Offer => self.remnants.offered(partition, with, compare.pushed),
+            How::Both => {
                 self.counters.sync_rounds += 1;
                 self.sync.compared(compare.partition, compare.with, turn.now.instant);
                 let vain = matches!(compare.leaves, Some(Leaves::Some(_))) && !compare.differed;
@@ -150,7 +171,7 @@ impl Shard {
                     turn.outbox.persist(change);
                 }
                 if !compare.source_rebuilding {
-                    self.slots.merged(compare.partition, compare.with);
+                    self.merged(partition, with);
                 }
             }
         }
@@ -209,7 +230,8 @@ impl Shard {
         };
         let theirs: BTreeMap<Bytes, u128> = theirs.into_iter().collect();
         // That something is not on the page says something only where all was asked for.
-        let doubts = (leaves == Leaves::All).then(|| self.doubts.between(&compare.page_from, &end));
+        let is_whole = leaves == Leaves::All && compare.how == How::Both;
+        let doubts = is_whole.then(|| self.doubts.between(&compare.page_from, &end));
         for key in doubts.into_iter().flatten() {
             match theirs.get(key) {
                 // It has never had it, or has lost that with all else.
@@ -218,17 +240,28 @@ impl Shard {
                 Some(_) => {}
             }
         }
+        let how = compare.how;
+        let concerns = |key: &Bytes| match how {
+            How::Both | How::Hints => self.is_shared(key, partition, with),
+            How::Pull => self.is_owned(key, partition, self.view.me),
+            How::Offer => {
+                self.is_owned(key, partition, with)
+                    && self.is_remnant(key)
+                    && mine.contains_key(key)
+            }
+        };
         let mut lost = Vec::new();
-        for (key, digest) in theirs.iter().filter(|(key, _)| self.is_shared(key, partition, with)) {
-            if *digest == 0 {
+        for (key, digest) in theirs.iter().filter(|(key, _)| concerns(key)) {
+            if *digest == 0 && how != How::Pull {
                 lost.push(key.clone());
                 compare.todo.push_back(Todo::Push(key.clone()));
             } else if mine.get(key) != Some(digest) {
                 compare.todo.push_back(Todo::Fetch(key.clone()));
             }
         }
-        for key in mine.keys().filter(|key| !theirs.contains_key(*key)) {
-            if self.is_shared(key, partition, with) {
+        for key in mine.keys().filter(|key| how != How::Pull && !theirs.contains_key(*key)) {
+            // What this node keeps for an owner that is away goes there as a hint.
+            if concerns(key) && (how != How::Offer || !self.stands_in(key, turn)) {
                 compare.todo.push_back(Todo::Push(key.clone()));
             }
         }
@@ -282,12 +315,14 @@ impl Shard {
 
     /// Whether both nodes own this item: the bucket may have fewer replicas than the slot has owners.
     fn is_shared(&self, key: &[u8], partition: PartitionId, with: NodeId) -> bool {
-        let Some(item) = key::parse_item(key).filter(|item| item.partition == partition) else {
-            return false;
-        };
-        let Some(bucket) = self.buckets_by_id.get(&item.bucket.0) else { return false };
-        let list = self.view.agreement.layout.preference_list(partition, bucket.settings.n);
-        [with, self.view.me].into_iter().all(|node| list.role(node) == Role::Primary)
+        [with, self.view.me].into_iter().all(|node| self.is_owned(key, partition, node))
+    }
+
+    fn is_owned(&self, key: &[u8], partition: PartitionId, by: NodeId) -> bool {
+        key::partition_of_item(key) == Some(partition)
+            && self
+                .replicas_of(key)
+                .is_some_and(|n| self.view.agreement.layout.owns(by, partition, n))
     }
 
     /// An item that differs: joined here, and pushed back where the other one lacks something.
@@ -308,11 +343,21 @@ impl Shard {
             return;
         };
         let digest = theirs.siblings.digest();
+        if compare.how == How::Offer {
+            // Nothing is kept here any more: does the owner lack something?
+            if let Some(mine) = mine {
+                let mut joined = theirs;
+                if joined.join(&mine).changed() {
+                    compare.todo.push_front(Todo::Push(key));
+                }
+            }
+            return;
+        }
         let joined = match mine {
             None => crate::version::Record { local: None, ..theirs },
             Some(mut mine) => {
                 if !mine.join(&theirs).changed() {
-                    if mine.siblings.digest() != digest {
+                    if mine.siblings.digest() != digest && compare.how == How::Both {
                         compare.todo.push_front(Todo::Push(key));
                     }
                     return;
@@ -324,7 +369,11 @@ impl Shard {
         let differs = joined.siblings.digest() != digest;
         let with = compare.with;
         let partition = compare.partition;
-        if differs && let Some(to) = self.address(with) {
+        let is_owner = compare.how == How::Both;
+        if differs
+            && is_owner
+            && let Some(to) = self.address(with)
+        {
             let (head, body) = joined.encode();
             let record = crate::message::peer::Record { head, body };
             let message = Data::Replicate { key: key.clone(), record, hint_for: None };

@@ -159,13 +159,13 @@ impl Shard {
     fn sources_of(&self, item: &[u8]) -> Option<Sources> {
         let parsed = key::parse_item(item)?;
         let settings = &self.buckets_by_id.get(&parsed.bucket.0)?.settings;
-        let list = self.view.agreement.layout.preference_list(parsed.partition, settings.n);
+        let mut others = self.owners(parsed.partition, settings.n);
         let me = self.view.me;
-        list.owners().find(|owner| *owner == me)?;
-        let n = list.owners().len();
+        others.iter().find(|owner| **owner == me)?;
         let w = usize::from(settings.w.unwrap_or(settings.n / 2 + 1));
-        let enough = sources_needed(n, w);
-        Some(Sources { others: list.owners().filter(|owner| *owner != me).collect(), enough })
+        let enough = sources_needed(others.len(), w);
+        others.retain(|owner| *owner != me);
+        Some(Sources { others, enough })
     }
 }
 

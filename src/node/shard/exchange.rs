@@ -11,6 +11,7 @@
 //! Each side adds up the trees of those buckets for which both nodes are owners; that follows from the layout,
 //! and questions of another epoch are refused before they come here.
 
+use super::compare::How;
 use super::request::{Goes, Request, Work};
 use super::sync::Task;
 use super::{Shard, Turn};
@@ -45,9 +46,8 @@ impl Shard {
     /// From how many replicas on a bucket of this partition has both nodes as owners; `None`: none has.
     pub(super) fn shared_from(&self, partition: PartitionId, with: NodeId) -> Option<u8> {
         let layout = &self.view.agreement.layout;
-        let list = layout.preference_list(partition, layout.replicas);
-        let last = list.slot_of(self.view.me)?.max(list.slot_of(with)?);
-        u8::try_from(last + 1).ok()
+        let both = [self.view.me, with];
+        (1..=layout.replicas).find(|n| both.iter().all(|node| layout.owns(*node, partition, *n)))
     }
 
     fn root_with(&self, partition: PartitionId, with: NodeId) -> Option<u128> {
@@ -139,13 +139,14 @@ impl Shard {
         let [differ, unknown, rebuilding] =
             [differ, unknown, rebuilding].map(|list| list.iter().copied().collect::<BTreeSet<_>>());
         for partition in &work.partitions {
-            let is_urgent = self.slots.is_rebuilding(*partition);
+            let is_urgent =
+                self.slots.is_rebuilding(*partition) || self.acquire.contains(*partition);
             if differ.contains(partition) || unknown.contains(partition) && is_urgent {
-                self.sync.push(Task::Compare { partition: *partition, with });
+                self.sync.push(Task::Compare { partition: *partition, with, how: How::Both });
             } else if !unknown.contains(partition) {
                 self.sync.verified(*partition, with, turn.now.instant);
                 if !rebuilding.contains(partition) {
-                    self.slots.merged(*partition, with);
+                    self.merged(*partition, with);
                 }
             }
         }

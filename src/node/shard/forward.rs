@@ -60,9 +60,9 @@ impl Shard {
         let me = self.view.me;
         let mut candidates: Vec<NodeId> =
             replicas.coordinator(me, quorum.strict).into_iter().collect();
-        let fallbacks = if quorum.strict { &[][..] } else { &replicas.fallbacks[..] };
+        let fallbacks = if quorum.strict { &[][..] } else { &replicas.read.fallbacks[..] };
         for reach in [Reach::Up, Reach::Doubtful] {
-            let more = replicas.owners.iter().chain(fallbacks).filter(|(_, r)| *r == reach);
+            let more = replicas.read.owners.iter().chain(fallbacks).filter(|(_, r)| *r == reach);
             candidates.extend(more.map(|(node, _)| *node));
         }
         let mut seen = std::collections::BTreeSet::from([me]);

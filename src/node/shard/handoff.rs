@@ -268,8 +268,8 @@ impl Shard {
         if self.is_owner(parsed.partition, n) || self.pending.contains(item) {
             return;
         }
-        let list = self.view.agreement.layout.preference_list(parsed.partition, n);
-        if !list.owners().any(|other| self.is_hinted(other, item, turn)) {
+        let owners = self.owners(parsed.partition, n);
+        if !owners.into_iter().any(|other| self.is_hinted(other, item, turn)) {
             let Ok((_, before)) = self.latest(item, turn) else { return };
             self.stage(item.clone(), before, None, None, turn);
         }

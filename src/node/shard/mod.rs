@@ -7,6 +7,7 @@
 //!   read    durable records only; a put sees the pending one
 //! ```
 
+mod acquire;
 mod after_flush;
 mod answer;
 mod compare;
@@ -24,6 +25,7 @@ mod parking;
 mod peers;
 mod pending;
 mod put;
+mod remnants;
 mod replica;
 mod request;
 mod requests;
@@ -44,20 +46,22 @@ use super::config::{Limits, Timing};
 use super::counters::Counters;
 use super::outbox::{Outbox, Release};
 use super::view::View;
-use crate::coordinator::Replicas;
-use crate::id::{NodeId, PartitionId};
+use crate::coordinator::{List, Replicas};
+use crate::id::{Epoch, NodeId, PartitionId};
 use crate::merkle::{Shape, Terms};
 use crate::message::peer::{Data, Refusal};
-use crate::ring::{Bucket, Role};
+use crate::ring::{Bucket, PreferenceList};
 use crate::store::key::{self, Space};
 use crate::store::{Change, CommitNumber, Store, StoreError};
 use crate::time::{HybridClock, Instant, Now};
 use crate::version::{ContextScope, Incarnations};
+use acquire::Acquire;
 use doubts::Doubts;
 use handoff::Handoff;
 pub(super) use parking::Want;
 use peers::Peers;
 use pending::Pending;
+use remnants::Remnants;
 use requests::Requests;
 use slots::Slots;
 use std::collections::BTreeMap;
@@ -108,6 +112,8 @@ pub(super) struct Shard {
     peers: Peers,
     handoff: Handoff,
     slots: Slots,
+    acquire: Acquire,
+    remnants: Remnants,
     doubts: Doubts,
     write_backs: WriteBacks,
     sync: Sync,
@@ -148,6 +154,8 @@ impl Shard {
             limits,
             timing,
             slots: Slots::default(),
+            acquire: Acquire::default(),
+            remnants: Remnants::default(),
             doubts: Doubts::open(turn.store)?,
             write_backs: WriteBacks::new(),
             view: Arc::new(view),
@@ -173,9 +181,11 @@ impl Shard {
         shard.timers.set(turn.now.instant + sync::TICK, Timer::Sync);
         shard.timers.set(turn.now.instant + trees::TICK, Timer::Trees);
         let view = shard.view.clone();
-        shard.slots.reload(&view, turn.store)?;
-        shard.keep_trees(turn);
         shard.adopt(&view);
+        shard.slots.reload(&view, turn.store)?;
+        shard.acquire.reload(&view, turn.store)?;
+        shard.keep_trees(turn);
+        shard.look_for_remnants(turn);
         shard.review_hints(turn);
         Ok(shard)
     }
@@ -198,11 +208,13 @@ impl Shard {
         let epoch_changed = old.agreement.layout.epoch != view.agreement.layout.epoch
             || old.lineage != view.lineage;
         if epoch_changed {
-            if let Err(error) = self.slots.reload(&view, turn.store) {
+            let slots = self.slots.reload(&view, turn.store);
+            if let Err(error) = slots.and_then(|()| self.acquire.reload(&view, turn.store)) {
                 self.disk = Some(error);
             }
             self.keep_trees(turn);
             self.forget_verified();
+            self.look_for_remnants(turn);
         }
         let came_back = view.peers.iter().any(|(node, peer)| {
             peer.alive && old.peers.get(node).is_none_or(|before| !before.alive)
@@ -286,6 +298,27 @@ impl Shard {
         self.slots.rebuilding()
     }
 
+    /// The epoch that the data path lives by.
+    pub fn epoch(&self) -> Epoch {
+        self.view.agreement.layout.epoch
+    }
+
+    /// Whether everything that is written here is complete, and everything that is to be read here copied.
+    pub fn is_complete(&self) -> bool {
+        self.slots.rebuilding() == 0 && self.acquire.len() == 0
+    }
+
+    /// Whether nothing lies here that only others own, and nothing is kept for anybody.
+    pub fn is_clean(&self) -> bool {
+        self.remnants.len() == 0 && self.handoff.total() == 0
+    }
+
+    /// How many slots are still to be copied here; and of how many partitions the owners are still to be given what
+    /// lies here.
+    pub fn moving(&self) -> (usize, usize) {
+        (self.acquire.len(), self.remnants.len())
+    }
+
     /// How many records here cannot be read, or were written over unread and not merged yet.
     pub fn unreadable(&self) -> usize {
         self.doubts.len()
@@ -327,11 +360,15 @@ impl Shard {
 
     /// Who may be asked about a partition, as things look now.
     fn replicas(&self, partition: PartitionId, n: u8) -> Replicas {
-        let list = self.view.agreement.layout.preference_list(partition, n);
+        let layout = &self.view.agreement.layout;
         let reach = |node: NodeId| (node, self.peers.reach(node, &self.view));
-        Replicas {
+        let list = |list: PreferenceList<'_>| List {
             owners: list.owners().map(reach).collect(),
             fallbacks: list.fallbacks().map(reach).collect(),
+        };
+        Replicas {
+            read: list(layout.preference_list(partition, n)),
+            other: layout.other_list(partition, n).map(list),
         }
     }
 
@@ -341,8 +378,22 @@ impl Shard {
         Some(self.buckets_by_id.get(&bucket.0)?.settings.n)
     }
 
+    /// Whether what is written to the partition is written here, for itself.
     fn is_owner(&self, partition: PartitionId, n: u8) -> bool {
-        self.view.agreement.layout.role(self.view.me, partition, n) == Role::Primary
+        self.view.agreement.layout.owns(self.view.me, partition, n)
+    }
+
+    /// Everybody to whom the partition is written: the owners of both lists while owners change.
+    fn owners(&self, partition: PartitionId, n: u8) -> Vec<NodeId> {
+        let layout = &self.view.agreement.layout;
+        let mut owners: Vec<NodeId> = layout.preference_list(partition, n).owners().collect();
+        let others = layout.other_list(partition, n);
+        for other in others.into_iter().flat_map(|list| list.owners()) {
+            if !owners.contains(&other) {
+                owners.push(other);
+            }
+        }
+        owners
     }
 
     fn scope(&self, bucket: &Bucket, key: &[u8], sort: &[u8]) -> ContextScope {

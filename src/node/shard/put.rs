@@ -167,13 +167,13 @@ impl Shard {
     ) {
         let Work::Put(put) = &request.work else { return };
         let me = self.view.me;
-        let (key, owner) = (put.key.clone(), replicas.owners.first().map(|(owner, _)| *owner));
+        let (key, owner) = (put.key.clone(), replicas.read.owners.first().map(|(owner, _)| *owner));
         if let (false, Some(owner)) = (asks.iter().any(|ask| ask.to == me), owner) {
             // No slot is this node's, and yet it has minted a dot and must remember it until an owner has.
             self.keep_hint(owner, &key, turn);
         }
         let unasked: Vec<NodeId> = replicas
-            .owners
+            .owners()
             .iter()
             .map(|(owner, _)| *owner)
             .filter(|owner| !asks.iter().any(|a| a.to == *owner || a.hint_for == Some(*owner)))

@@ -127,12 +127,13 @@ impl Shard {
         let item = key::parse_item(key).filter(|item| item.partition == partition);
         let item = item.ok_or(Refusal::Unreadable)?;
         let bucket = self.buckets_by_id.get(&item.bucket.0).ok_or(Refusal::UnknownBucket)?;
-        let list = self.view.agreement.layout.preference_list(partition, bucket.settings.n);
-        let role = list.role(self.view.me);
-        let fits = match hint_for {
-            None => role == Role::Primary,
-            Some(owner) => role == Role::Fallback && list.role(owner) == Role::Primary,
-        };
+        let (layout, n) = (&self.view.agreement.layout, bucket.settings.n);
+        let lists = [Some(layout.preference_list(partition, n)), layout.other_list(partition, n)];
+        let me = self.view.me;
+        let fits = lists.iter().flatten().any(|list| match hint_for {
+            None => list.role(me) == Role::Primary,
+            Some(owner) => list.role(me) == Role::Fallback && list.role(owner) == Role::Primary,
+        });
         if fits { Ok(bucket.settings.n) } else { Err(Refusal::Stranger) }
     }
 

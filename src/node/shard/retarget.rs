@@ -57,12 +57,11 @@ impl Shard {
         let Some((owner, item)) = key::parse_hint(hint) else { return };
         let Some(parsed) = key::parse_item(&item) else { return };
         let Some(bucket) = self.buckets_by_id.get(&parsed.bucket.0) else { return };
-        let view = self.view.clone();
-        let list = view.agreement.layout.preference_list(parsed.partition, bucket.settings.n);
-        if list.owners().any(|present| present == owner) || !self.is_hinted(owner, &item, turn) {
+        let owners = self.owners(parsed.partition, bucket.settings.n);
+        if owners.contains(&owner) || !self.is_hinted(owner, &item, turn) {
             return;
         }
-        for present in list.owners() {
+        for present in owners {
             self.keep_hint(present, &item, turn);
         }
         // Last: with the last hint the item would go.

@@ -82,11 +82,11 @@ impl Shard {
                     Ok(resolved) => resolved,
                     Err(error) => return self.turn_away(origin, labels, error, turn),
                 };
-                if let Err(error) = replicas.check(resolved) {
+                if let Err(error) = replicas.check_write(resolved) {
                     return self.turn_away(origin, labels, error, turn);
                 }
-                let listed =
-                    replicas.is_owner(me) || replicas.fallbacks.iter().any(|(node, _)| *node == me);
+                let listed = replicas.is_owner(me)
+                    || replicas.fallbacks().iter().any(|(node, _)| *node == me);
                 let mine = replicas.coordinator(me, resolved.strict) == Some(me);
                 let able = self.life == Life::Running && self.disk.is_none();
                 if (mine && able) || (forwarded && listed) {
@@ -138,7 +138,7 @@ impl Shard {
                 let Origin::Client { connection, id } = origin else { return };
                 return self.locate(connection, id, item, turn);
             }
-            Request::CreateBucket(_) | Request::Inspect(_) => {
+            Request::CreateBucket(_) | Request::ChangeRing(_) | Request::Inspect(_) => {
                 Err(Error::Invalid("this request is not about one key".into()))
             }
         };
@@ -174,7 +174,9 @@ impl Shard {
                 // A page that ended with the longest of sort keys goes on right behind it.
                 (key, from, SORT_KEY_LIMIT + 1)
             }
-            Request::CreateBucket(_) | Request::Inspect(_) => return Ok(()),
+            Request::CreateBucket(_) | Request::ChangeRing(_) | Request::Inspect(_) => {
+                return Ok(());
+            }
         };
         if key.is_empty() {
             return Err(Error::Invalid("an empty key: use 1 to 1024 bytes".into()));
@@ -234,7 +236,7 @@ fn bucket_name(request: &Request) -> &str {
         Request::Inspect(Inspect::Locate(item)) => &item.bucket,
         Request::Scan { bucket, .. } => bucket,
         Request::CreateBucket(spec) => &spec.name,
-        Request::Inspect(_) => "",
+        Request::ChangeRing(_) | Request::Inspect(_) => "",
     }
 }
 
@@ -243,7 +245,7 @@ pub(super) fn key_of(request: &Request) -> &[u8] {
         Request::Get { item, .. } | Request::Put { item, .. } => &item.key,
         Request::Inspect(Inspect::Locate(item)) => &item.key,
         Request::Scan { key, .. } => key,
-        Request::CreateBucket(_) | Request::Inspect(_) => &[],
+        Request::CreateBucket(_) | Request::ChangeRing(_) | Request::Inspect(_) => &[],
     }
 }
 

@@ -34,7 +34,7 @@ impl Slots {
         let fresh = view.agreement.is_late(view.me);
         let old = std::mem::take(&mut self.owned);
         let complete = complete_in(view.lineage, store)?;
-        for partition in layout.partitions_owned(view.me, layout.replicas) {
+        for partition in layout.partitions_written(view.me, layout.replicas) {
             let rebuilding = fresh && !complete.contains(&partition);
             let merged_from = match old.get(&partition) {
                 Some(slot) if rebuilding => slot.merged_from.clone(),
@@ -84,11 +84,7 @@ impl Slots {
     /// a write include one of them or this slot's stand-in, and those keep no hints any more.
     pub fn complete(&mut self, view: &View) -> Vec<Change> {
         let layout = &view.agreement.layout;
-        let majority = |n: u8| n / 2 + 1;
-        let buckets = view.agreement.buckets.buckets.values().map(|bucket| &bucket.settings);
-        let mut quorums: BTreeSet<(u8, u8)> =
-            buckets.map(|bucket| (bucket.n, bucket.w.unwrap_or(majority(bucket.n)))).collect();
-        quorums.insert((layout.replicas, majority(layout.replicas)));
+        let quorums = quorums(view);
         let mut changes = Vec::new();
         for (partition, slot) in self.owned.iter_mut().filter(|(_, slot)| slot.rebuilding) {
             let list = layout.preference_list(*partition, layout.replicas);
@@ -112,6 +108,15 @@ impl Slots {
         }
         changes
     }
+}
+
+/// The n and the default w of every bucket, and of one that is created with default settings.
+pub(super) fn quorums(view: &View) -> BTreeSet<(u8, u8)> {
+    let majority = |n: u8| n / 2 + 1;
+    let buckets = view.agreement.buckets.buckets.values().map(|bucket| &bucket.settings);
+    let quorums = buckets.map(|bucket| (bucket.n, bucket.w.unwrap_or(majority(bucket.n))));
+    let replicas = view.agreement.layout.replicas;
+    quorums.chain([(replicas, majority(replicas))]).collect()
 }
 
 /// From how many other owners must be merged what one of `n` has lost: any `w` slots that acknowledged a write

@@ -10,16 +10,17 @@
 //! Trees say beforehand which partitions differ and in which leaves (`exchange.rs`), so that it costs the
 //! difference. What a tree cannot tell is compared as a whole: a slot that starts empty, a record in doubt.
 
-use super::compare::CompareWork;
+use super::acquire::Acquire;
+use super::compare::{CompareWork, How};
 use super::exchange::{self, RootsWork};
 use super::request::{Origin, Work};
+use super::slots::quorums;
 use super::timers::Timer;
 use super::{Shard, Turn};
 use crate::coordinator::Reach;
 use crate::guard::{self, Guard};
 use crate::id::{NodeId, PartitionId};
 use crate::message::Class;
-use crate::ring::Role;
 use crate::time::{Duration, Instant};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -59,17 +60,13 @@ pub(super) enum Task {
     /// Which of these partitions differ?
     Roots { with: NodeId, partitions: Vec<PartitionId> },
     /// This one does.
-    Compare { partition: PartitionId, with: NodeId },
-    /// Does this fallback keep hints for this node?
-    Hints { with: NodeId, partition: PartitionId },
+    Compare { partition: PartitionId, with: NodeId, how: How },
 }
 
 impl Task {
     fn with(&self) -> NodeId {
         match self {
-            Task::Roots { with, .. } | Task::Compare { with, .. } | Task::Hints { with, .. } => {
-                *with
-            }
+            Task::Roots { with, .. } | Task::Compare { with, .. } => *with,
         }
     }
 }
@@ -131,6 +128,7 @@ impl Shard {
         let now = turn.now.instant;
         self.timers.set(now + TICK, Timer::Sync);
         self.recover_disk(turn);
+        self.erase_remnants(turn);
         if !self.view.admitted || self.life != super::Life::Running {
             return;
         }
@@ -145,8 +143,8 @@ impl Shard {
         let layout = &self.view.agreement.layout;
         let me = self.view.me;
         self.slots.owned().flat_map(move |(partition, _)| {
-            let list = layout.preference_list(partition, layout.replicas);
-            let others: Vec<NodeId> = list.owners().filter(|other| *other != me).collect();
+            let mut others = self.owners(partition, layout.replicas);
+            others.retain(|other| *other != me);
             let when = move |other| self.sync.verified.get(&(partition, other)).copied();
             others.into_iter().map(move |other| (other, when(other)))
         })
@@ -155,7 +153,7 @@ impl Shard {
     /// What is not shared any more was not verified either.
     pub(super) fn forget_verified(&mut self) {
         let layout = &self.view.agreement.layout;
-        let owns = |node, p| layout.role(node, p, layout.replicas) == Role::Primary;
+        let owns = |node, p| layout.owns(node, p, layout.replicas);
         let me = self.view.me;
         self.sync.verified.retain(|(p, other), _| owns(me, *p) && owns(*other, *p));
         self.sync.compared.clear();
@@ -214,7 +212,7 @@ impl Shard {
 
     fn begin_pass(&mut self, turn: &mut Turn) {
         let now = turn.now.instant;
-        let rebuilding = self.slots.rebuilding() > 0;
+        let rebuilding = self.slots.rebuilding() + self.acquire.len() > 0;
         let full = !rebuilding
             && now >= self.sync.next_full
             && !self.trees.is_incomplete()
@@ -222,7 +220,10 @@ impl Shard {
         if full {
             self.sync.next_full = now + self.timing.sync;
         }
-        let urgent = rebuilding || !self.doubts.is_empty() || now >= self.sync.next_full;
+        let urgent = rebuilding
+            || !self.doubts.is_empty()
+            || self.remnants.len() > 0
+            || now >= self.sync.next_full;
         self.sync.next_pass = if urgent { now + REBUILD_PAUSE } else { self.sync.next_full };
         let (me, view) = (self.view.me, self.view.clone());
         let layout = &view.agreement.layout;
@@ -230,18 +231,28 @@ impl Shard {
         let mut roots: BTreeMap<NodeId, Vec<PartitionId>> = BTreeMap::new();
         for (partition, slot_rebuilding) in self.slots.owned().collect::<Vec<_>>() {
             let list = layout.preference_list(partition, layout.replicas);
-            for other in list.owners().filter(|other| *other != me) {
+            let acquiring = self.acquire.contains(partition);
+            let owners = self.owners(partition, layout.replicas);
+            for other in owners.iter().copied().filter(|other| *other != me) {
                 if self.doubts.wants(partition, other) {
-                    self.sync.push(Task::Compare { partition, with: other });
+                    self.sync.push(Task::Compare { partition, with: other, how: How::Both });
                     continue;
                 }
-                let needed = match slot_rebuilding {
-                    true => !self.slots.has_merged(partition, other),
-                    // One of two complete owners is enough to compare them both ways.
-                    false => full && me < other,
-                };
+                let present = list.slot_of(other).is_some();
+                let wanted = acquiring && present && !self.acquire.has(partition, other);
+                let lacks = slot_rebuilding && present && !self.slots.has_merged(partition, other);
+                // One of two complete owners is enough to compare them both ways.
+                let calm = full && !slot_rebuilding && !acquiring && me < other;
+                let needed = wanted || lacks || calm;
                 if needed {
                     roots.entry(other).or_default().push(partition);
+                }
+            }
+            if acquiring {
+                let stand_ins = Acquire::stand_ins(&view, partition).into_iter();
+                let stand_ins = stand_ins.filter(|node| list.slot_of(*node).is_none());
+                for with in stand_ins.filter(|node| !self.acquire.has(partition, *node)) {
+                    self.sync.push(Task::Compare { partition, with, how: How::Pull });
                 }
             }
             if slot_rebuilding {
@@ -255,13 +266,19 @@ impl Shard {
             }
         }
         for (with, partition) in hint_keepers {
-            self.sync.push(Task::Hints { with, partition });
+            self.sync.push(Task::Compare { partition, with, how: How::Hints });
+        }
+        if layout.transition.is_none() {
+            for (partition, with) in self.remnants.open(layout) {
+                self.sync.push(Task::Compare { partition, with, how: How::Offer });
+            }
         }
         self.finish_slots(turn);
     }
 
     fn run_comparisons(&mut self, turn: &mut Turn) {
-        let most = if self.slots.rebuilding() > 0 { RUNNING_REBUILD } else { RUNNING };
+        let urgent = self.slots.rebuilding() + self.acquire.len() + self.remnants.len() > 0;
+        let most = if urgent { RUNNING_REBUILD } else { RUNNING };
         while self.sync.running < most {
             let Some(task) = self.sync.queue.pop_front() else { return };
             if self.peers.reach(task.with(), &self.view) != Reach::Up {
@@ -270,11 +287,8 @@ impl Shard {
             self.sync.running += 1;
             let work = match task {
                 Task::Roots { with, partitions } => Work::Roots(RootsWork::new(with, partitions)),
-                Task::Compare { partition, with } => {
-                    Work::Compare(Box::new(CompareWork::new(partition, with, true)))
-                }
-                Task::Hints { partition, with } => {
-                    Work::Compare(Box::new(CompareWork::new(partition, with, false)))
+                Task::Compare { partition, with, how } => {
+                    Work::Compare(Box::new(CompareWork::new(partition, with, how)))
                 }
             };
             let mut request = self.begin(Origin::Own, None, COMPARE_DEADLINE, work, turn);
@@ -301,8 +315,15 @@ impl Shard {
         if !self.view.counts {
             return;
         }
-        for change in self.slots.complete(&self.view) {
+        let copied = self.acquire.complete(&self.view, &quorums(&self.view));
+        for change in self.slots.complete(&self.view).into_iter().chain(copied) {
             turn.outbox.persist(change);
         }
+    }
+
+    /// Everything that a complete owner holds of a partition is durable here.
+    pub(super) fn merged(&mut self, partition: PartitionId, from: NodeId) {
+        self.slots.merged(partition, from);
+        self.acquire.merged(partition, from);
     }
 }

@@ -18,11 +18,11 @@ use super::intent::{Intent, Standing};
 use super::{Pending, Ticket, Topology};
 use crate::error::Error;
 use crate::id::{BucketId, NodeId};
-use crate::message::client::BucketSpec;
+use crate::message::client::{BucketSpec, RingChange};
 use crate::message::peer::Control;
 use crate::node::{Outbox, Release};
 use crate::register::{AcceptorId, Ballot, Outcome, Proposer, Step, backoff};
-use crate::ring::Agreement;
+use crate::ring::{Agreement, Change};
 use crate::time::{Duration, Instant, Now};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -95,6 +95,47 @@ impl Topology {
         ticket
     }
 
+    /// Asks the members to agree on a change of owners, or on its end. The outcome comes with
+    /// [`poll_outcome`](Topology::poll_outcome): that it has begun, not that it is through.
+    pub fn change_ring(&mut self, now: Now, wish: &RingChange, outbox: &mut Outbox) -> Ticket {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        match self.ring_change(wish) {
+            Ok(change) => self.wish(now, Intent::Ring(change), Some(ticket), outbox),
+            Err(error) => self.outcomes.push_back((ticket, Err(error))),
+        }
+        ticket
+    }
+
+    /// The change that a user means.
+    pub fn ring_change(&self, wish: &RingChange) -> Result<Change, Error> {
+        let Some(agreement) = &self.installed else {
+            return Err(Error::Unavailable { required: 1, alive: 0 });
+        };
+        let layout = &agreement.layout;
+        let id = |name: &str| {
+            let member = layout.member_named(name).map(|member| member.id);
+            member.ok_or_else(|| Error::NotFound(format!("no member is named {name}")))
+        };
+        Ok(match wish {
+            RingChange::Rebalance => Change::Rebalance,
+            RingChange::Leave(name) => Change::Leave(id(name)?),
+            RingChange::Remove(name) => Change::Remove(id(name)?),
+            RingChange::Replace { old, new } => Change::Replace { old: id(old)?, new: id(new)? },
+            RingChange::Place { name, zone, weight } => {
+                let id = id(name)?;
+                let now = layout.member(id).map(|m| (m.zone.clone(), m.weight)).unwrap_or_default();
+                let (zone, weight) = (zone.clone().unwrap_or(now.0), weight.unwrap_or(now.1));
+                Change::Place { id, zone, weight }
+            }
+            RingChange::Commit => Change::Release,
+            RingChange::Abort => match &layout.transition {
+                Some(transition) => Change::Abort { since: transition.since },
+                None => return Err(Error::Invalid("no change of owners is under way".into())),
+            },
+        })
+    }
+
     /// Takes up a wish.
     pub(super) fn wish(
         &mut self,
@@ -164,7 +205,11 @@ impl Topology {
     fn objection(&self, intent: &Intent) -> Option<Error> {
         match intent {
             Intent::Admit { joiner, .. } => self.objection_to(joiner).map(Error::Forbidden),
-            Intent::Bucket { .. } => None,
+            // A node that is there can leave in good order.
+            Intent::Ring(Change::Remove(id)) if self.is_live(*id) => {
+                Some(Error::Invalid("it is alive: let it leave, or stop it first".into()))
+            }
+            Intent::Bucket { .. } | Intent::Ring(_) => None,
         }
     }
 

@@ -21,6 +21,19 @@ pub mod flags {
     pub const REBUILDING: u32 = 2;
 }
 
+/// How far this node's data are, as everybody may know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// See [`flags`].
+    pub flags: u32,
+    /// The epoch up to which it has all that it is to own; 0: it lacks something.
+    pub complete: u64,
+    /// The epoch up to which nothing lies here that others own; 0: something does.
+    pub clean: u64,
+    /// How many slots are still to be copied.
+    pub moving: u32,
+}
+
 impl Topology {
     /// Takes a gossip datagram. What is not of this cluster, this version and this protocol is counted
     /// and dropped without an answer.
@@ -57,9 +70,14 @@ impl Topology {
         alone || self.swim.as_ref().is_some_and(Swim::has_left)
     }
 
-    /// What this node says of itself to everybody: see [`flags`].
-    pub fn set_flags(&mut self, flags: u32) {
-        self.flags = flags;
+    /// What this node says of itself to everybody.
+    pub fn set_standing(&mut self, standing: Standing) {
+        self.standing = standing;
+    }
+
+    pub(super) fn own_facts(&self, durable: u64) -> swim::Facts {
+        let Standing { flags, complete, clean, moving } = self.standing;
+        swim::Facts { agreement: self.index(), durable, flags, complete, clean, moving }
     }
 
     /// Begins to gossip, once this node is a member.
@@ -107,11 +125,7 @@ impl Topology {
     }
 
     pub(super) fn swim_timeout(&mut self, now: Now, outbox: &mut Outbox) {
-        let facts = swim::Facts {
-            agreement: self.index(),
-            durable: outbox.stamp().commit,
-            flags: self.flags,
-        };
+        let facts = self.own_facts(outbox.stamp().commit);
         if let Some(swim) = &mut self.swim {
             swim.set_facts(now.instant, facts);
             if swim.poll_timeout().is_some_and(|at| at <= now.instant) {

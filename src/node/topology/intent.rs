@@ -27,6 +27,8 @@ pub(super) enum Intent {
         /// Drawn by the node that proposes it.
         id: BucketId,
     },
+    /// Let owners change, or go on with that.
+    Ring(Change),
 }
 
 /// How a wish stands towards a value of the chain.
@@ -60,6 +62,7 @@ impl Intent {
     fn change(&self, agreement: &Agreement) -> Change {
         match self {
             Intent::Admit { joiner, .. } => Change::Join(member(joiner)),
+            Intent::Ring(change) => change.clone(),
             Intent::Bucket { spec, id } => Change::CreateBucket {
                 id: *id,
                 name: spec.name.clone(),

@@ -4,6 +4,7 @@
 //!              ┌ identity   what the directory says: name, id, lineage
 //!              ├ join       getting in; letting in
 //!  Topology ───┼ chain      the agreed values: acceptor, proposer, intents (register/)
+//!              ├ conduct    what the next step of a change of owners is, and when
 //!              ├ install    chosen → durable → lived by ──────────────► View
 //!              ├ witness    how far was everybody seen? am I behind?
 //!              └ gossip     SWIM's datagrams and states (swim/), in their envelope
@@ -16,6 +17,7 @@
 
 mod acceptor;
 mod chain;
+mod conduct;
 mod control;
 mod envelope;
 mod gossip;
@@ -29,7 +31,7 @@ mod status;
 mod tests;
 mod witness;
 
-pub use gossip::flags;
+pub use gossip::{Standing, flags};
 pub use identity::OpenError;
 pub use status::MemberStatus;
 
@@ -80,7 +82,8 @@ pub struct Topology {
     witness: witness::Witness,
     swim: Option<Swim>,
     look_at: Instant,
-    flags: u32,
+    standing: Standing,
+    conduct: conduct::Conduct,
     /// Where members listen, as far as anybody told.
     book: BTreeMap<NodeId, SocketAddr>,
     book_changed: bool,
@@ -136,6 +139,7 @@ impl Topology {
             self.look_at = now.instant + LOOK_INTERVAL;
             self.look_for_newer();
             self.look_for_unmet(now.instant);
+            self.conduct(now, outbox);
         }
         self.persist_book(outbox);
         self.flush_fetch(now, outbox);

@@ -67,7 +67,10 @@ impl Bridge {
 
     /// Asks the node; every way that it can fail is a [`Reply::Failed`].
     pub(super) async fn ask(&self, request: Request, timeout: Option<Duration>) -> Reply {
-        let is_write = matches!(request, Request::Put { .. } | Request::CreateBucket(_));
+        let is_write = matches!(
+            request,
+            Request::Put { .. } | Request::CreateBucket(_) | Request::ChangeRing(_)
+        );
         let deadline_ms = timeout.map_or(0, |t| u32::try_from(t.as_millis()).unwrap_or(u32::MAX));
         let (reply, answer) = oneshot::channel();
         match self.asks.try_send(Ask { request, deadline_ms, reply }) {

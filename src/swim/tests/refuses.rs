@@ -12,7 +12,9 @@ fn real_packets() -> Vec<Vec<u8>> {
     let mut network = Network::settled(8, 5);
     network.keep_datagrams = true;
     network.kill(4);
-    network.act(1, |swim, now| swim.set_facts(now, Facts { agreement: 1, durable: 2, flags: 3 }));
+    network.act(1, |swim, now| {
+        swim.set_facts(now, Facts { agreement: 1, durable: 2, flags: 3, ..Facts::default() })
+    });
     network.run(10_000);
     network.act(2, |swim, now| swim.leave(now));
     network.run(2_000);

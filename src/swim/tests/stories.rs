@@ -189,7 +189,10 @@ fn facts_reach_everybody_and_those_of_an_earlier_life_do_not_outlast_it() {
     let mut network = Network::settled(3, 5);
     for round in 1..=40 {
         network.act(1, |swim, now| {
-            swim.set_facts(now, Facts { agreement: round, durable: round * 10, flags: 1 });
+            swim.set_facts(
+                now,
+                Facts { agreement: round, durable: round * 10, flags: 1, ..Facts::default() },
+            );
         });
         network.run(100);
     }
@@ -208,7 +211,7 @@ fn facts_reach_everybody_and_those_of_an_earlier_life_do_not_outlast_it() {
     network.kill(1);
     network.start(1, 0);
     network.act(1, |swim, now| {
-        swim.set_facts(now, Facts { agreement: 7, durable: 0, flags: 2 });
+        swim.set_facts(now, Facts { agreement: 7, durable: 0, flags: 2, ..Facts::default() });
     });
     network.until("the new life's facts are everywhere", 5, told(7));
     network.until("nobody doubts", 5, Network::all_alive);
@@ -299,7 +302,7 @@ fn late_facts_of_a_life_before_a_wipe_are_not_taken_for_those_of_the_next_one() 
     let old = identity(1);
     let new = Identity { lineage: Lineage(old.lineage.0 + 1), ..identity(1) };
     let said = |identity: &Identity, version, durable| {
-        let facts = Facts { agreement: 1, durable, flags: 0 };
+        let facts = Facts { agreement: 1, durable, flags: 0, ..Facts::default() };
         let (about, lineage, incarnation) = (identity.id, identity.lineage, Incarnation(3));
         Claim::Facts { about, lineage, incarnation, version, facts }
     };

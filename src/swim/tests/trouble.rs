@@ -106,7 +106,9 @@ fn a_rumor_is_told_a_bounded_number_of_times() {
     network.run(20_000);
     let quiet: u64 = (0..5).map(|n| network.swim(n).counters().rumors).sum();
     assert_eq!(quiet, before, "a quiet cluster tells nothing");
-    network.act(0, |swim, now| swim.set_facts(now, Facts { agreement: 1, durable: 2, flags: 3 }));
+    network.act(0, |swim, now| {
+        swim.set_facts(now, Facts { agreement: 1, durable: 2, flags: 3, ..Facts::default() })
+    });
     network.run(20_000);
     let told: u64 = (0..5).map(|n| network.swim(n).counters().rumors).sum();
     // Each of five tells it λ·1 times.
