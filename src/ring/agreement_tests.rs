@@ -294,7 +294,8 @@ fn a_chosen_value_may_skip_indices_but_never_goes_back() {
 
 #[test]
 fn an_agreement_survives_encoding_and_junk_never_panics() {
-    let agreement = next(&of(7), &create(5, "logs", 3));
+    let with = next(&next(&of(7), &create(5, "logs", 3)), &Change::Join(member(8)));
+    let agreement = next(&with, &Change::Replace { old: NodeId(3), new: NodeId(8) });
     let bytes = agreement.encode();
     assert_eq!(Agreement::decode(&bytes), Ok(agreement.clone()));
     assert_eq!(Agreement::decode(&[]), Err(Malformed::Unparsable));
@@ -314,8 +315,19 @@ fn an_agreement_survives_encoding_and_junk_never_panics() {
         if let Ok(read) = Agreement::decode(&junk) {
             rows(&read);
             let _ = read.apply(&Change::Join(member(9)));
-            let _ = read.apply(&Change::Remove(NodeId(2)));
             let _ = read.apply(&create(8, "x", 1));
+            let since = read.layout.transition.as_ref().map_or(Epoch(1), |t| t.since);
+            for wish in [
+                Change::Remove(NodeId(2)),
+                Change::Leave(NodeId(2)),
+                Change::Replace { old: NodeId(2), new: NodeId(8) },
+                Change::Place { id: NodeId(2), zone: "z".into(), weight: 2 },
+                Change::Rebalance,
+                Change::Advance { since, from: TransitionStep::Copying },
+                Change::Abort { since },
+            ] {
+                let _ = read.plan(&wish);
+            }
             let _ = agreement.check_successor(&read);
             let _ = read.check_successor(&agreement);
         }

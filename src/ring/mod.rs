@@ -14,6 +14,7 @@
 mod agreement;
 mod bucket;
 mod change;
+mod fallbacks;
 mod follows;
 mod invalid;
 mod layout;
@@ -30,8 +31,6 @@ mod walk;
 mod agreement_tests;
 #[cfg(test)]
 mod placement_tests;
-#[cfg(test)]
-mod random_changes_tests;
 #[cfg(test)]
 mod transition_tests;
 

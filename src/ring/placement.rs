@@ -17,6 +17,7 @@
 //! - Who leaves or is held takes part in nothing of this: it is not on the ring, and has no target.
 //! - Deterministic: integers, members in order of id, partitions in order of nearness and number.
 
+use super::fallbacks::lengthened;
 use super::targets::{ONE, targets};
 use super::walk::Walk;
 use super::{Layout, Member, Table};
@@ -72,36 +73,8 @@ pub(super) fn renumbered<'a>(
     })
 }
 
-/// Appends members along the ring, in fresh zones while there are any, up to 2·replicas positions; where a
-/// row has more, its end goes.
-pub(super) fn lengthened(layout: &Layout, walk: &Walk, mut rows: Vec<Vec<u16>>) -> Table {
-    let zones = zones(layout);
-    let seated: Vec<u16> = seated(layout).collect();
-    let in_use: BTreeSet<usize> = seated.iter().map(|&at| zones[usize::from(at)]).collect();
-    // Rows may hold members that are not on the ring any more, and not all of them the same ones.
-    let off_ring = |at: &&u16| seated.binary_search(at).is_err();
-    let reach = |row: &Vec<u16>| seated.len() + row.iter().filter(off_ring).count();
-    let shortest = rows.iter().map(reach).min().unwrap_or_default();
-    let width = (2 * usize::from(layout.replicas)).min(shortest);
-    for (partition, row) in rows.iter_mut().enumerate() {
-        row.truncate(width);
-        while row.len() < width {
-            let stands_in =
-                |zone: usize| row.iter().any(|&in_row| zones[usize::from(in_row)] == zone);
-            let fresh = |at: &u16| !stands_in(zones[usize::from(*at)]);
-            let absent = || walk.from(partition).filter(|at| !row.contains(at));
-            // Where a row is in every zone, looking for a fresh one would walk the whole ring in vain.
-            let everywhere = in_use.iter().all(|&zone| stands_in(zone));
-            let next = if everywhere { None } else { absent().find(fresh) };
-            let next = next.or_else(|| absent().next());
-            row.push(next.expect("a row shorter than the members lacks one of them"));
-        }
-    }
-    Table::of_rows(&rows)
-}
-
 /// Those who may be given places, as indices.
-fn seated(layout: &Layout) -> impl Iterator<Item = u16> + '_ {
+pub(super) fn seated(layout: &Layout) -> impl Iterator<Item = u16> + '_ {
     (0..).zip(&layout.members).filter(|(_, m)| layout.has_seat(m.id)).map(|(at, _)| at)
 }
 
@@ -117,7 +90,7 @@ fn seated_targets(layout: &Layout, owners: usize, partitions: usize) -> Vec<i64>
 }
 
 /// The zone of each member, as a small number.
-fn zones(layout: &Layout) -> Vec<usize> {
+pub(super) fn zones(layout: &Layout) -> Vec<usize> {
     let names: BTreeSet<&str> = layout.members.iter().map(|m| m.zone.as_str()).collect();
     let names: Vec<&str> = names.into_iter().collect();
     layout.members.iter().filter_map(|m| names.binary_search(&m.zone.as_str()).ok()).collect()
@@ -131,6 +104,8 @@ pub(super) struct Placement<'a> {
     /// How many owners each partition gets.
     owners: usize,
     rows: Vec<Vec<u16>>,
+    /// Where the first owner of each row is missing.
+    gaps: Vec<usize>,
     /// `excess[k][m]`: by how much member m's load among the first k+1 positions exceeds its target.
     excess: Vec<Vec<i64>>,
     /// `targets[k][m]`: what it ought to be.
@@ -148,16 +123,17 @@ impl<'a> Placement<'a> {
     pub(super) fn new(layout: &'a Layout, previous: Option<&Layout>) -> Placement<'a> {
         let owners = usize::from(layout.replicas).min(layout.seats());
         let partitions = layout.partitions.count();
-        let rows: Vec<Vec<u16>> = match previous {
-            Some(previous) => {
-                let stays = |at: &u16| layout.has_seat(layout.members[usize::from(*at)].id);
-                let first = usize::from(layout.replicas);
-                renumbered(layout, previous)
-                    .map(|row| row.take(first).flatten().filter(stays).collect())
-                    .collect()
+        let mut rows: Vec<Vec<u16>> = vec![Vec::new(); partitions];
+        let mut gaps = vec![0; partitions];
+        if let Some(previous) = previous {
+            let stays = |at: &u16| layout.has_seat(layout.members[usize::from(*at)].id);
+            for (at, row) in renumbered(layout, previous).enumerate() {
+                let row = row.take(usize::from(layout.replicas)).map(|cell| cell.filter(stays));
+                let row: Vec<Option<u16>> = row.collect();
+                gaps[at] = row.iter().take_while(|cell| cell.is_some()).count();
+                rows[at] = row.into_iter().flatten().collect();
             }
-            None => vec![Vec::new(); partitions],
-        };
+        }
         let levels = (1..=owners).map(|k| seated_targets(layout, k, partitions));
         let levels: Vec<Vec<i64>> = levels.collect();
         let mut excess: Vec<Vec<i64>> =
@@ -168,11 +144,18 @@ impl<'a> Placement<'a> {
             }
         }
         let (walk, zones) = (Walk::new(layout), zones(layout));
-        Placement { layout, walk, zones, owners, rows, excess, targets: levels }
+        Placement { layout, walk, zones, owners, rows, gaps, excess, targets: levels }
     }
 
-    /// Fills the gaps along the ring.
-    pub(super) fn fill(&mut self) {
+    /// Fills the gaps along the ring, wherever that is best in each row.
+    fn fill(&mut self) {
+        self.gaps.fill(0);
+        self.fill_gaps();
+    }
+
+    /// Fills the gaps along the ring, where they are or behind them: else somebody who stays would stand further
+    /// back than before, and a bucket with a smaller `n` would lose an owner that nobody asked to go.
+    pub(super) fn fill_gaps(&mut self) {
         for partition in 0..self.rows.len() {
             while self.rows[partition].len() < self.owners {
                 let (member, position) = self.filler(partition);
@@ -197,7 +180,8 @@ impl<'a> Placement<'a> {
                     row.insert(position, at);
                     self.spread(&row)
                 };
-                let positions = (0..=row.len()).map(|position| (spread(position), position));
+                let positions = self.gaps[partition].min(row.len())..=row.len();
+                let positions = positions.map(|position| (spread(position), position));
                 let (spread, position) = positions.max().expect("a row has an end");
                 (at, position, spread)
             })

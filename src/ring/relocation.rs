@@ -9,7 +9,8 @@
 //!
 //! A fallback that stays spares everybody a second list: hints are where they were.
 
-use super::placement::{Placement, lengthened, place, renumbered};
+use super::fallbacks::with_fallbacks;
+use super::placement::{Placement, place, renumbered};
 use super::walk::Walk;
 use super::{Layout, Table};
 use crate::id::NodeId;
@@ -30,7 +31,7 @@ pub(super) enum Takers {
 pub(super) fn relocate(layout: &Layout, previous: &Layout, takers: Takers) -> Table {
     let mut placement = Placement::new(layout, Some(previous));
     let placeless = placement.placeless();
-    placement.fill();
+    placement.fill_gaps();
     match takers {
         Takers::Nobody => {}
         Takers::Everybody => placement.balance(&placement.everybody()),
@@ -61,24 +62,4 @@ pub(super) fn substitute(layout: &Layout, previous: &Layout, old: NodeId, new: N
 /// The table for `layout` while there are no data: whatever is best, and near to what was.
 pub(super) fn anew(layout: &Layout, previous: &Layout) -> Table {
     place(layout, Some(previous))
-}
-
-/// Puts behind the owners those fallbacks of `previous` that can stay, and lengthens where that is not enough.
-fn with_fallbacks(
-    layout: &Layout,
-    previous: &Layout,
-    walk: &Walk,
-    mut rows: Vec<Vec<u16>>,
-    swap: impl Fn(u16) -> u16,
-) -> Table {
-    let goes = |at: u16| layout.leaving.contains(&layout.members[usize::from(at)].id);
-    for (row, before) in rows.iter_mut().zip(renumbered(layout, previous)) {
-        let fallbacks = before.skip(usize::from(layout.replicas)).flatten();
-        for at in fallbacks.map(&swap) {
-            if !goes(at) && !row.contains(&at) {
-                row.push(at);
-            }
-        }
-    }
-    lengthened(layout, walk, rows)
 }

@@ -156,12 +156,14 @@ impl Layout {
         self.index_of(node).is_some_and(|at| table.cells.contains(&at))
     }
 
-    /// Whether the node owns anything in this table, for the largest `n`.
-    pub(super) fn owns_in(&self, node: NodeId, table: &Table) -> bool {
+    /// Who owns anything in this table, for the largest `n`.
+    pub(super) fn owners_in(&self, table: &Table) -> BTreeSet<NodeId> {
         let owners = usize::from(self.replicas);
-        self.index_of(node).is_some_and(|at| {
-            table.rows().any(|row| row.iter().take(owners).any(|&in_row| in_row == at))
-        })
+        let mut found = vec![false; self.members.len()];
+        for row in table.rows() {
+            row.iter().take(owners).for_each(|&at| found[usize::from(at)] = true);
+        }
+        self.members.iter().zip(found).filter(|(_, owns)| *owns).map(|(m, _)| m.id).collect()
     }
 
     pub(super) fn validate_transition(&self) -> Result<(), Invalid> {
@@ -174,14 +176,14 @@ impl Layout {
             self.validate_goal(transition)?;
         }
         let leaver = self.transition.as_ref().and_then(|transition| transition.goal.leaver());
+        let leaves: Vec<bool> = self.members.iter().map(|m| self.leaving.contains(&m.id)).collect();
         let (old, new) = self.tables();
-        for &id in &self.leaving {
-            if self.stands_in(id, new) {
-                return wrong("who leaves has no place in the new table");
-            }
-            if leaver != Some(id) && self.stands_in(id, old) {
-                return wrong("only one leaves at a time");
-            }
+        if new.cells.iter().any(|&at| leaves[usize::from(at)]) {
+            return wrong("who leaves has no place in the new table");
+        }
+        let goal = leaver.and_then(|id| self.index_of(id));
+        if old.cells.iter().any(|&at| leaves[usize::from(at)] && Some(at) != goal) {
+            return wrong("only one leaves at a time");
         }
         Ok(())
     }
@@ -198,7 +200,7 @@ impl Layout {
             return wrong("whose going is the goal is leaving");
         }
         if let Goal::Replace { new, .. } = transition.goal
-            && !self.owns_in(new, self.newest())
+            && !self.owners_in(self.newest()).contains(&new)
         {
             return wrong("who replaces another has places in the new table");
         }

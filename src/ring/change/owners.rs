@@ -71,12 +71,13 @@ pub(super) fn replace(old: &Agreement, from: NodeId, to: NodeId) -> Result<Succe
     if layout.leaving.contains(&to) {
         return Err(Refusal::Leaving(to));
     }
-    if layout.owns_in(to, &layout.table) {
+    let owners = layout.owners_in(&layout.table);
+    if owners.contains(&to) {
         // Perhaps by an earlier try of this very wish, which is through.
         let through = from != to && layout.leaving.contains(&from);
         return if through { Ok(Successor::AlreadySo) } else { Err(Refusal::HasPlaces(to)) };
     }
-    if !layout.owns_in(from, &layout.table) {
+    if !owners.contains(&from) {
         return Err(Refusal::HasNoPlaces(from));
     }
     let mut next = layout.clone();
@@ -112,7 +113,7 @@ pub(super) fn place(
         return proposed(with_layout(old, next)?);
     }
     // Who has no places yet gets them by a rebalance, with the others who have none.
-    let takes = old.layout.owns_in(id, &old.layout.table);
+    let takes = old.layout.owners_in(&old.layout.table).contains(&id);
     let takers = if takes { Takers::Everybody } else { Takers::Nobody };
     let table = relocate(&next, &old.layout, takers);
     if !owners_differ(&old.layout, &table) {

@@ -36,9 +36,8 @@ pub(super) fn abort(old: &Agreement, since: Epoch) -> Result<Successor, Refusal>
     };
     let layout = &old.layout;
     let (before, after) = layout.tables();
-    let newcomer = |id: &NodeId| layout.owns_in(*id, after) && !layout.owns_in(*id, before);
     let mut next = layout.clone();
-    next.held.extend(layout.members.iter().map(|member| member.id).filter(newcomer));
+    next.held.extend(layout.owners_in(after).difference(&layout.owners_in(before)));
     next.leaving.retain(|id| transition.goal.leaver() != Some(*id));
     next.table = before.clone();
     next.transition = None;
