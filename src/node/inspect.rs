@@ -7,6 +7,7 @@ use super::topology::MemberStatus;
 use crate::error::Error;
 use crate::id::NodeId;
 use crate::message::client::{Inspect, Reply};
+use crate::ring::{Goal, TransitionStep};
 use crate::store::Store;
 use crate::swim::State;
 use crate::time::{Instant, Now};
@@ -83,6 +84,9 @@ impl<S: Store> Node<S> {
         if rebuilding > 0 {
             troubles.push(format!("{rebuilding} of {owned} slots here are rebuilding"));
         }
+        if let Some(words) = self.moving_words() {
+            troubles.push(words);
+        }
         if unreadable > 0 {
             troubles
                 .push(format!("{unreadable} records here cannot be read and are being fetched"));
@@ -124,6 +128,36 @@ impl<S: Store> Node<S> {
             "hints_pending": hints,
             "buckets": agreement.map_or(0, |a| a.buckets.buckets.len()),
         })
+    }
+
+    /// What is moving, in words; `None` when nothing is.
+    fn moving_words(&self) -> Option<String> {
+        let layout = &self.topology.agreement()?.layout;
+        let name =
+            |id: NodeId| layout.member(id).map_or_else(|| id.to_string(), |m| m.name.clone());
+        let (copying, remnants) = self.shard.as_ref().map_or((0, 0), Shard::moving);
+        let Some(transition) = &layout.transition else {
+            return (remnants > 0).then(|| {
+                format!("{remnants} partitions that others own now are still being given away here")
+            });
+        };
+        let what = match transition.goal {
+            Goal::Rebalance => "partitions are being rebalanced".into(),
+            Goal::Leave(id) => format!("{} is leaving", name(id)),
+            Goal::Remove(id) => format!("{} is being removed", name(id)),
+            Goal::Replace { old, new } => {
+                format!("{} is taking the place of {}", name(new), name(old))
+            }
+        };
+        let moving = layout.partitions_moving().count();
+        let step = match transition.step {
+            TransitionStep::Copying if copying > 0 => {
+                format!("{copying} slots are still to be copied here")
+            }
+            TransitionStep::Copying => "new owners are copying".into(),
+            TransitionStep::Settling => "copied, and everybody is learning of it".into(),
+        };
+        Some(format!("{what} ({moving} partitions; {step})"))
     }
 
     /// How many partitions have an owner that is not there.
@@ -197,11 +231,34 @@ impl<S: Store> Node<S> {
         Ok(json!({
             "epoch": layout.epoch.0,
             "index": agreement.index,
+            "change": self.change_json(),
+            "leaving": layout.leaving.iter().map(|id| name(*id)).collect::<Vec<_>>(),
+            "held": layout.held.iter().map(|id| name(*id)).collect::<Vec<_>>(),
             "partitions": layout.partitions.count(),
             "replicas": layout.replicas,
             "members": members,
             "table": table,
         }))
+    }
+
+    /// The change of owners under way; null when there is none.
+    fn change_json(&self) -> Value {
+        let layout = self.topology.agreement().map(|agreement| &agreement.layout);
+        let Some((layout, transition)) = layout.and_then(|l| Some((l, l.transition.as_ref()?)))
+        else {
+            return Value::Null;
+        };
+        let step = match transition.step {
+            TransitionStep::Copying => "copying",
+            TransitionStep::Settling => "settling",
+        };
+        json!({
+            "step": step,
+            "since": transition.since.0,
+            "goal": format!("{:?}", transition.goal),
+            "partitions": layout.partitions_moving().count(),
+            "words": self.moving_words(),
+        })
     }
 
     fn buckets(&self) -> Result<Value, Error> {

@@ -8,6 +8,7 @@ mod hints;
 pub mod kit;
 mod merkle;
 mod misses;
+mod owners;
 mod quorums;
 mod review;
 mod ring;

@@ -1,0 +1,186 @@
+//! Owners change while clients go on: nothing acknowledged is lost, and only what must moves.
+
+use super::kit::*;
+use quorate::message::client::{Inspect, Reply, Request, RingChange};
+use quorate::node::Timing;
+use quorate::quorum::Consistency;
+use quorate::sim::{Cluster, Options};
+use quorate::store::{Store, key as store_key};
+use quorate::time::Duration;
+use serde_json::Value;
+
+const ITEMS: usize = 120;
+
+fn with_items(nodes: usize, seed: u64) -> Cluster {
+    let timing = Timing { sync: Duration::from_secs(5), ..Timing::default() };
+    let partitions = 64;
+    let mut c = Cluster::new(Options { nodes, seed, timing, partitions, ..Options::default() });
+    formed(&mut c, nodes);
+    for n in 0..ITEMS {
+        acked(c.ask(1 + n % nodes, put_at(&format!("k{n}"), "v", "", level(Consistency::All))));
+    }
+    c
+}
+
+fn ring(c: &mut Cluster, number: usize) -> Value {
+    inspect(c, number, Inspect::Ring)
+}
+
+fn up(c: &Cluster) -> Vec<usize> {
+    (1..=c.size()).filter(|number| c.node(*number).is_some()).collect()
+}
+
+/// Runs until no change is under way, nobody is leaving, and nothing lies where others own it.
+fn settled(c: &mut Cluster) {
+    until(c, "owners have changed", |c| {
+        up(c).into_iter().all(|number| {
+            let ring = ring(c, number);
+            let status = inspect(c, number, Inspect::Status);
+            ring["change"].is_null()
+                && ring["leaving"].as_array().is_some_and(Vec::is_empty)
+                && !status["verdict"].as_str().is_some_and(|v| v.contains("given away"))
+        })
+    });
+}
+
+fn owned(c: &mut Cluster, by: usize, of: usize) -> u64 {
+    let ring = ring(c, by);
+    let name = format!("n{of}");
+    let members = ring["members"].as_array().expect("a list").iter();
+    members
+        .filter(|m| m["name"] == name.as_str())
+        .map(|m| m["owned"].as_u64().expect("a number"))
+        .sum()
+}
+
+/// How many items lie on a node's disk.
+fn stored(c: &Cluster, number: usize) -> usize {
+    let (from, to) = store_key::data_range();
+    c.disk(number).scan(&from, &to, usize::MAX).expect("a healthy disk").len()
+}
+
+fn change(c: &mut Cluster, through: usize, change: RingChange) {
+    let reply = c.ask(through, Request::ChangeRing(change));
+    assert_eq!(reply, Some(Reply::BucketReady));
+}
+
+fn all_there(c: &mut Cluster, value: &str) {
+    for number in up(c) {
+        for n in (0..ITEMS).step_by(7) {
+            let read = got(c.ask(number, get(&format!("k{n}"), strict())));
+            assert_eq!(read.0, [value], "k{n} through n{number}");
+        }
+    }
+}
+
+#[test]
+fn a_fourth_node_takes_a_quarter_and_the_others_keep_nothing_of_it() {
+    let mut c = with_items(3, 801);
+    let joiner = c.grow();
+    until(&mut c, "it owns something", |c| owned(c, 1, joiner) > 0);
+    // Clients go on: what they overwrite meanwhile is seen by everybody after.
+    for n in 0..ITEMS {
+        let key = format!("k{n}");
+        let (_, context) = got(c.ask(1 + n % 3, get(&key, strict())));
+        acked(c.ask(1 + n % 3, put_at(&key, "w", &context, strict())));
+    }
+    settled(&mut c);
+    formed(&mut c, 4);
+    let slots = 64 * 3;
+    let share = owned(&mut c, 1, joiner);
+    assert!((slots / 4 * 8 / 10..=slots / 4 * 12 / 10).contains(&share), "{share} of {slots}");
+    all_there(&mut c, "w");
+    let copies: usize = (1..=4).map(|number| stored(&c, number)).sum();
+    assert_eq!(copies, 3 * ITEMS, "each item lies where it is owned, and nowhere else");
+}
+
+#[test]
+fn who_leaves_gives_everything_away_and_is_let_go() {
+    let mut c = with_items(4, 802);
+    // A value that only the leaver has: nobody else was asked to store it.
+    let (owners, _) = places(&mut c, "lone");
+    let leaver = owners[0];
+    c.network.partition(&[leaver], &all_but(4, &[leaver]));
+    acked(c.ask(leaver, put_at("lone", "v", "", level(Consistency::One))));
+    let through = if leaver == 1 { 2 } else { 1 };
+    c.network.heal();
+    change(&mut c, through, RingChange::Leave(format!("n{leaver}")));
+    until(&mut c, "it is no member any more", |c| {
+        let ring = ring(c, through);
+        ring["members"].as_array().is_some_and(|members| members.len() == 3)
+    });
+    assert_eq!(stored(&c, leaver), 0);
+    c.kill(leaver);
+    all_there(&mut c, "v");
+    assert_eq!(got(c.ask(through, get("lone", strict()))).0, ["v"]);
+}
+
+#[test]
+fn who_is_gone_for_good_is_removed_and_its_copies_are_made_again() {
+    let mut c = with_items(5, 803);
+    c.kill(5);
+    notices(&mut c, 1, &[5]);
+    change(&mut c, 1, RingChange::Remove("n5".into()));
+    settled(&mut c);
+    all_there(&mut c, "v");
+    let copies: usize = (1..=4).map(|number| stored(&c, number)).sum();
+    assert_eq!(copies, 3 * ITEMS);
+    // It comes back with what it had, and harms nobody.
+    c.start(5);
+    secs(&mut c, 20);
+    all_there(&mut c, "v");
+    assert!(was_set_aside(&c, 5), "it is told that it is no member");
+}
+
+#[test]
+fn a_replacement_takes_exactly_the_places_of_the_one_that_goes() {
+    let mut c = with_items(4, 804);
+    let before: Vec<u64> = (1..=4).map(|of| owned(&mut c, 1, of)).collect();
+    let new = c.grow();
+    until(&mut c, "it is a member", |c| {
+        ring(c, 1)["members"].as_array().is_some_and(|members| members.len() == 5)
+    });
+    // At once: it would get a share of everybody's by itself in a moment.
+    let (old, new) = ("n2".to_owned(), format!("n{new}"));
+    change(&mut c, 1, RingChange::Replace { old, new });
+    until(&mut c, "n2 is let go", |c| {
+        ring(c, 1)["members"].as_array().is_some_and(|members| members.len() == 4)
+    });
+    let after: Vec<u64> = [1, 5, 3, 4].map(|of| owned(&mut c, 1, of)).to_vec();
+    assert_eq!(after, before);
+    assert_eq!(stored(&c, 2), 0);
+    c.kill(2);
+    all_there(&mut c, "v");
+}
+
+#[test]
+fn a_change_that_is_taken_back_leaves_everything_as_it_was() {
+    let mut c = with_items(4, 805);
+    let before: Vec<Value> = vec![ring(&mut c, 1)["table"].clone()];
+    // One of the sources is away: it cannot be completed.
+    c.kill(2);
+    c.kill(3);
+    notices(&mut c, 1, &[2, 3]);
+    c.start(2);
+    formed_among(&mut c, &[1, 2, 4]);
+    change(&mut c, 1, RingChange::Leave("n4".into()));
+    secs(&mut c, 3);
+    assert_eq!(ring(&mut c, 1)["change"]["step"], "copying");
+    let busy = c.ask(2, Request::ChangeRing(RingChange::Leave("n1".into())));
+    assert_eq!(failed(busy).code(), "change_in_progress");
+    change(&mut c, 1, RingChange::Abort);
+    assert!(ring(&mut c, 1)["change"].is_null());
+    assert_eq!(ring(&mut c, 1)["table"], before[0]);
+    c.start(3);
+    formed(&mut c, 4);
+    settled(&mut c);
+    all_there(&mut c, "v");
+}
+
+/// Runs until these are ready.
+fn formed_among(c: &mut Cluster, numbers: &[usize]) {
+    let numbers = numbers.to_vec();
+    until(c, "they are ready", |c| {
+        numbers.iter().all(|number| inspect(c, *number, Inspect::Status)["ready"] == true)
+    });
+}
