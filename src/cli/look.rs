@@ -116,7 +116,7 @@ fn members_table(answer: &Value) -> Table {
 }
 
 /// `quorate ring`.
-pub(super) async fn ring(args: RingArgs) -> Result<()> {
+pub(super) async fn ring(args: &RingArgs) -> Result<()> {
     let answer = ask(&args.look.target, Inspect::Ring).await?;
     if args.look.print.output == Format::Json {
         return json(&answer);
@@ -127,6 +127,9 @@ pub(super) async fn ring(args: RingArgs) -> Result<()> {
         cell(&answer["partitions"]),
         cell(&answer["replicas"])
     ))?;
+    if !answer["change"].is_null() {
+        say(cell(&answer["change"]["words"]))?;
+    }
     say("")?;
     show(&ring_table(&answer))?;
     if args.partitions {

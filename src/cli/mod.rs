@@ -22,6 +22,7 @@ mod probe;
 mod process;
 mod progress;
 mod repair;
+mod ring;
 mod scale;
 mod serve;
 mod sim;
@@ -69,12 +70,16 @@ fn run(command: Command) -> Result<()> {
         Command::Bucket(args) => alone(data::bucket(args)),
         Command::Status(args) => alone(look::status(args)),
         Command::Members(args) => alone(look::members(args)),
-        Command::Ring(args) => alone(look::ring(args)),
+        Command::Ring(args) => alone(ring::ring(args)),
         Command::Locate(args) => alone(look::locate(args)),
         Command::Hints(args) => alone(look::hints(args)),
         Command::Info(args) => alone(look::info(args)),
         Command::Dump(args) => alone(dump::dump(args)),
         Command::Repair(args) => alone(repair::repair(args)),
+        Command::Leave(args) => alone(ring::leave(args)),
+        Command::Remove(args) => alone(ring::remove(args)),
+        Command::Replace(args) => alone(ring::replace(args)),
+        Command::Transfers(args) => alone(ring::transfers(args)),
         // One thread makes the load, and leaves the other cores to the nodes.
         Command::Bench(args) => alone(bench::bench(args)),
         Command::Sim(args) => sim::sim(&args),

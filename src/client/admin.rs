@@ -1,10 +1,10 @@
-//! Buckets, and looking at the cluster.
+//! Buckets, owners, and looking at the cluster.
 
 use super::Client;
 use super::attempts::Effect;
 use super::options::{Options, request};
 use crate::error::Result;
-use crate::message::client::{BucketSpec, Inspect, Reply, Request};
+use crate::message::client::{BucketSpec, Inspect, Reply, Request, RingChange};
 
 /// A bucket to be created; made by [`Client::create_bucket`], sent when it is awaited.
 #[derive(Clone)]
@@ -53,7 +53,35 @@ impl CreateBucket {
         let request = Request::CreateBucket(self.spec);
         let effect = Effect::Changes { required: 1 };
         match self.client.execute(&request, effect, self.options.deadline()).await? {
-            Reply::BucketReady => Ok(()),
+            Reply::Agreed => Ok(()),
+            other => Err(super::execute::unexpected(&other)),
+        }
+    }
+}
+
+/// A change of owners; made by [`Client::change_ring`], sent when it is awaited. It has begun when the answer
+/// comes; how far it is shows in [`Inspect::Ring`] and [`Inspect::Members`].
+#[derive(Clone)]
+#[must_use = "a request does nothing until it is awaited"]
+pub struct ChangeRing {
+    client: Client,
+    change: RingChange,
+    options: Options,
+}
+
+request!(timeout for ChangeRing);
+request!(await ChangeRing -> ());
+
+impl ChangeRing {
+    pub(super) fn new(client: &Client, change: RingChange) -> ChangeRing {
+        ChangeRing { client: client.clone(), change, options: Options::of(client) }
+    }
+
+    async fn send(self) -> Result<()> {
+        let request = Request::ChangeRing(self.change);
+        let effect = Effect::Changes { required: 1 };
+        match self.client.execute(&request, effect, self.options.deadline()).await? {
+            Reply::Agreed => Ok(()),
             other => Err(super::execute::unexpected(&other)),
         }
     }

@@ -46,10 +46,10 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use crate::message::client::{BucketSpec, Info, Inspect, Item, Version};
+pub use crate::message::client::{BucketSpec, Info, Inspect, Item, RingChange, Version};
 pub use crate::quorum::Consistency;
 pub use crate::version::OperationId;
-pub use admin::{CreateBucket, Inspection};
+pub use admin::{ChangeRing, CreateBucket, Inspection};
 pub use answer::{Got, ScanItem, Written};
 pub use builder::Builder;
 pub use bytes::Bytes;
@@ -131,6 +131,12 @@ impl Client {
     /// Creates a bucket. Doing so again with the same settings is fine.
     pub fn create_bucket(&self, name: impl Into<String>) -> CreateBucket {
         CreateBucket::new(self, name.into())
+    }
+
+    /// Lets the owners of partitions change: a member leaves, is removed or replaced, everybody gets its share.
+    /// Asking for the same again is fine.
+    pub fn change_ring(&self, change: RingChange) -> ChangeRing {
+        ChangeRing::new(self, change)
     }
 
     /// Looks at the cluster, or at whichever node answers: for one certain node, build a client that

@@ -66,7 +66,7 @@ pub enum Request {
     },
     /// Creates a bucket. Doing so again with the same settings is fine.
     CreateBucket(BucketSpec),
-    /// Lets the owners change, or stops that; answers [`Reply::BucketReady`] when it has been agreed on.
+    /// Lets the owners change, or stops that; answers [`Reply::Agreed`] when it has been agreed on.
     ChangeRing(RingChange),
     /// Looks at the cluster or at this node; answers [`Reply::Json`].
     Inspect(Inspect),
@@ -150,6 +150,8 @@ pub enum Inspect {
     },
     /// This node's partitions: owned, rebuilding, items, root.
     Partitions,
+    /// What a change of owners would move.
+    Plan(RingChange),
     /// Compare everything that this node shares with others, and mend what differs; or, how far is that?
     Repair {
         /// Begin now; else the `since` of the answer to the call that began.
@@ -183,8 +185,8 @@ pub enum Reply {
         /// The sort key at which the next page begins; `None` when this was the last.
         next: Option<Bytes>,
     },
-    /// The bucket exists.
-    BucketReady,
+    /// The members have agreed: the bucket exists, the change of owners has begun.
+    Agreed,
     /// The answer to [`Request::Inspect`].
     Json(String),
     /// It was not done, or nobody knows.

@@ -6,7 +6,7 @@ use super::shard::{Shard, Turn};
 use super::topology::MemberStatus;
 use crate::error::Error;
 use crate::id::NodeId;
-use crate::message::client::{Inspect, Reply};
+use crate::message::client::{Inspect, Reply, RingChange};
 use crate::ring::{Goal, TransitionStep};
 use crate::store::Store;
 use crate::swim::State;
@@ -31,6 +31,7 @@ impl<S: Store> Node<S> {
                 shard.dump_json(bucket.as_deref(), &after, limit, turn)
             }),
             Inspect::Partitions => self.with_shard(|shard| Ok(shard.partitions_json())),
+            Inspect::Plan(change) => self.plan(&change),
             Inspect::Repair { since } => match &mut self.shard {
                 Some(shard) => Ok(shard.repair_json(since, now.instant)),
                 None => Err(no_cluster()),
@@ -189,6 +190,7 @@ impl<S: Store> Node<S> {
                     "incarnation": m.incarnation,
                     "round_trip_ms": m.round_trip.map(|d| d.as_secs_f64() * 1e3),
                     "index": m.index,
+                    "to_copy": m.to_copy,
                     "commit": m.commit,
                     "agreed": m.agreed,
                     "me": m.me,
@@ -238,6 +240,32 @@ impl<S: Store> Node<S> {
             "replicas": layout.replicas,
             "members": members,
             "table": table,
+        }))
+    }
+
+    /// What a change would move. Items are an estimate: as many a slot as there are in those of this node.
+    fn plan(&self, change: &RingChange) -> Result<Value, Error> {
+        let agreement = self.topology.agreement().ok_or_else(no_cluster)?;
+        let plan = agreement.plan(&self.topology.ring_change(change)?)?;
+        let layout = &agreement.layout;
+        let name =
+            |id: NodeId| layout.member(id).map_or_else(|| id.to_string(), |m| m.name.clone());
+        let each = self.shard.as_ref().map_or(0.0, Shard::items_a_slot);
+        let items = |slots: usize| (slots as f64 * each).round();
+        let moves = plan.moves.iter().map(|m| {
+            let from = m.from.map(name);
+            json!({ "from": from, "to": name(m.to), "slots": m.slots, "items": items(m.slots) })
+        });
+        let members = plan.owned.iter().map(|(id, owned)| {
+            json!({ "name": name(*id), "before": owned.before, "after": owned.after })
+        });
+        let slots: usize = plan.moves.iter().map(|m| m.slots).sum();
+        Ok(json!({
+            "moves": moves.collect::<Vec<_>>(),
+            "members": members.collect::<Vec<_>>(),
+            "partitions": plan.partitions,
+            "slots": slots,
+            "items": items(slots),
         }))
     }
 

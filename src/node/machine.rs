@@ -323,7 +323,7 @@ impl<S: Store> Node<S> {
     fn settle(&mut self, now: Now, ticket: Ticket, outcome: Result<(), Error>) {
         if let Some((connection, id)) = self.creating.remove(&ticket) {
             let reply = match &outcome {
-                Ok(()) => Reply::BucketReady,
+                Ok(()) => Reply::Agreed,
                 Err(error) => Reply::Failed(error.clone()),
             };
             self.outbox.reply(connection, id, reply);

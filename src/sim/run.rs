@@ -116,7 +116,7 @@ impl Run {
         }
         for request in workload::create_buckets() {
             let made = self.c.ask(1, request);
-            if made != Some(Reply::BucketReady) {
+            if made != Some(Reply::Agreed) {
                 self.oracle.object(format!("a bucket cannot be created: {made:?}"));
                 return false;
             }

@@ -24,7 +24,7 @@ use std::time::Duration;
 pub(in crate::cli) use process::{ClusterArgs, ClusterCommand, DemoArgs, ServeArgs, SimArgs};
 pub(in crate::cli) use requests::{
     BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, Conflict, DeleteArgs, DumpArgs,
-    GetArgs, LocateArgs, LookArgs, PutArgs, RepairArgs, RingArgs, ScanArgs,
+    GetArgs, LeaveArgs, LocateArgs, LookArgs, PlanArgs, PutArgs, RemoveArgs, RepairArgs, RingArgs, RingCommand, ScanArgs,
 };
 
 /// A leaderless key-value store: any node takes any request, any node can die.
@@ -69,6 +69,14 @@ pub(in crate::cli) enum Command {
     Dump(DumpArgs),
     /// Compare all replicas now, and mend what differs
     Repair(RepairArgs),
+    /// The node gives its places to the others, and is no member after that
+    Leave(LeaveArgs),
+    /// A member is gone for good: the others take its places and copy what it held
+    Remove(RemoveArgs),
+    /// The node, new and empty, takes exactly the places of a member, which goes
+    Replace(RemoveArgs),
+    /// Who is still copying what it is to own
+    Transfers(LookArgs),
     /// Load with a latency histogram
     Bench(BenchArgs),
     /// A whole cluster in one thread, in simulated time, broken in every way: same seed, same run

@@ -142,12 +142,57 @@ pub(in crate::cli) struct RepairArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(in crate::cli) struct RingArgs {
+    #[command(subcommand)]
+    pub command: Option<RingCommand>,
     /// Also list every partition with its owners
     #[arg(long)]
     pub partitions: bool,
     #[command(flatten)]
     pub look: LookArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum RingCommand {
+    /// What a change would move: without flags, that everybody gets its share
+    Plan(PlanArgs),
+    /// Lets members have places again that a change which was taken back left without
+    Commit(LookArgs),
+    /// Takes back the change of owners that is under way
+    Abort(LookArgs),
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct PlanArgs {
+    /// This member leaves
+    #[arg(long, value_name = "NODE", group = "what")]
+    pub leave: Option<String>,
+    /// This member is gone for good
+    #[arg(long, value_name = "NODE", group = "what")]
+    pub remove: Option<String>,
+    /// NEW takes the places of OLD
+    #[arg(long, value_names = ["OLD", "NEW"], num_args = 2, group = "what")]
+    pub replace: Vec<String>,
+    #[command(flatten)]
+    pub look: LookArgs,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct LeaveArgs {
+    /// Stay until it is through, with progress
+    #[arg(long)]
+    pub wait: bool,
+    #[command(flatten)]
+    pub look: LookArgs,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RemoveArgs {
+    /// Name of the member
+    pub member: String,
+    #[command(flatten)]
+    pub go: LeaveArgs,
 }
 
 #[derive(Debug, Args)]

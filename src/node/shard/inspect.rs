@@ -23,6 +23,13 @@ impl Shard {
         self.slots.owned().count()
     }
 
+    /// How many items a slot of this node has, on average over those that are known.
+    pub fn items_a_slot(&self) -> f64 {
+        let known: Vec<u64> =
+            self.slots.owned().filter_map(|(partition, _)| self.trees.items(partition)).collect();
+        known.iter().sum::<u64>() as f64 / known.len().max(1) as f64
+    }
+
     /// The partitions of which this node owns a slot. What is not known yet is null.
     pub fn partitions_json(&self) -> Value {
         let slot = |(partition, rebuilding): (PartitionId, bool)| {

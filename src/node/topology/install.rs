@@ -148,6 +148,10 @@ impl Topology {
                 "the cluster has admitted another life of this node: this directory is an old one";
             return self.set_aside(why.into(), outbox);
         }
+        if self.is_dismissed() {
+            self.leave(now, outbox);
+            return;
+        }
         self.judge_witness(now, outbox);
         self.welcome(outbox);
         if self.swim.is_none() && self.is_admitted() {

@@ -224,11 +224,22 @@ impl Topology {
         self.aside.is_none() && self.lineage_of(self.identity.id) == Some(self.identity.lineage)
     }
 
-    /// This lineage was once a member's, and is no more.
+    /// This lineage was once a member's, and another life of the node is now.
     fn is_old_life(&self) -> bool {
         self.identity.admitted
             && self.installed.is_some()
             && self.lineage_of(self.identity.id) != Some(self.identity.lineage)
+            && !self.is_dismissed()
+    }
+
+    /// This node was a member once, and nobody is in its place: it has left, or was removed. It takes no part, and
+    /// comes in again only when somebody starts it afresh.
+    fn is_dismissed(&self) -> bool {
+        let Some(agreement) = &self.installed else { return false };
+        let layout = &agreement.layout;
+        self.identity.admitted
+            && layout.member(self.identity.id).is_none()
+            && layout.member_named(&self.identity.name).is_none()
     }
 
     /// Whether this node may promise and propose.

@@ -34,6 +34,8 @@ pub struct MemberStatus {
     pub index: u64,
     /// What it says of itself: see [`flags`](super::flags).
     pub flags: u32,
+    /// How many slots it still has to copy before it owns them.
+    pub to_copy: u32,
     /// Its newest durable commit that anybody told.
     pub commit: u64,
     /// The layout names it with this lineage.
@@ -71,6 +73,11 @@ impl Topology {
         if let Some(why) = &self.aside {
             return Err(why.clone());
         }
+        if self.is_dismissed() {
+            return Err("no member any more: it has left or was removed; stop it, and to let it in again start it \
+                        with an empty data directory"
+                .into());
+        }
         if !self.is_admitted() {
             return Err(self.waiting_reason());
         }
@@ -101,6 +108,7 @@ impl Topology {
                 round_trip: None,
                 index: 0,
                 flags: 0,
+                to_copy: 0,
                 commit: 0,
                 agreed: true,
                 me: member.id == self.identity.id,
@@ -127,6 +135,7 @@ impl Topology {
             round_trip: life.round_trip,
             index: life.facts.agreement,
             flags: life.facts.flags,
+            to_copy: life.facts.moving,
             commit: life.facts.durable,
             agreed: self.lineage_of(identity.id) == Some(identity.lineage),
             me: identity.id == self.identity.id,

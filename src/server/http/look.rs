@@ -105,7 +105,7 @@ pub(super) async fn create_bucket(
     };
     let spec = BucketSpec { name, n, r, w, lww: conflict == Conflict::Lww };
     match bridge.ask(Request::CreateBucket(spec), None).await {
-        Reply::BucketReady => {
+        Reply::Agreed => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
             response

@@ -137,7 +137,7 @@ impl Fake {
                 }],
                 next: Some(to.clone()),
             },
-            Request::CreateBucket(_) | Request::ChangeRing(_) => Reply::BucketReady,
+            Request::CreateBucket(_) | Request::ChangeRing(_) => Reply::Agreed,
             Request::Inspect(Inspect::Local(Item { bucket, .. })) if bucket == "missing" => {
                 Reply::Failed(Error::NotFound("no such record".into()))
             }

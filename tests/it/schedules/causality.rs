@@ -278,7 +278,7 @@ fn story_12_a_stamp_from_the_year_2100_spoils_one_key_and_no_other() {
         quorate::sim::Cluster::new(quorate::sim::Options { seed: 112, ..Default::default() });
     formed(&mut c, 3);
     let lww = quorate::message::client::BucketSpec { lww: true, ..spec("b") };
-    assert_eq!(c.ask(1, Request::CreateBucket(lww)), Some(Reply::BucketReady));
+    assert_eq!(c.ask(1, Request::CreateBucket(lww)), Some(Reply::Agreed));
     everybody_knows(&mut c, 3, 1);
     c.skew(1, 74 * 365 * 86_400_000);
     acked(c.ask(1, put_at("x", "future", "", level(Consistency::All))));

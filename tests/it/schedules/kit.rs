@@ -25,7 +25,7 @@ pub fn cluster(nodes: usize, seed: u64) -> Cluster {
     let mut cluster = Cluster::new(Options { nodes, seed, ..Options::default() });
     formed(&mut cluster, nodes);
     let made = cluster.ask(1, Request::CreateBucket(spec("b")));
-    assert_eq!(made, Some(Reply::BucketReady));
+    assert_eq!(made, Some(Reply::Agreed));
     everybody_knows(&mut cluster, nodes, 1);
     cluster
 }
@@ -263,7 +263,7 @@ pub fn five_without_sync(seed: u64) -> (Cluster, [usize; 3], [usize; 2]) {
 fn five_with(seed: u64, timing: Timing) -> (Cluster, [usize; 3], [usize; 2]) {
     let mut cluster = Cluster::new(Options { nodes: 5, seed, timing, ..Options::default() });
     formed(&mut cluster, 5);
-    assert_eq!(cluster.ask(1, Request::CreateBucket(spec("b"))), Some(Reply::BucketReady));
+    assert_eq!(cluster.ask(1, Request::CreateBucket(spec("b"))), Some(Reply::Agreed));
     everybody_knows(&mut cluster, 5, 1);
     let (owners, fallbacks) = places(&mut cluster, "k");
     let three = owners.try_into().expect("three owners");

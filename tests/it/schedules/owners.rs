@@ -61,7 +61,7 @@ fn stored(c: &Cluster, number: usize) -> usize {
 
 fn change(c: &mut Cluster, through: usize, change: RingChange) {
     let reply = c.ask(through, Request::ChangeRing(change));
-    assert_eq!(reply, Some(Reply::BucketReady));
+    assert_eq!(reply, Some(Reply::Agreed));
 }
 
 fn all_there(c: &mut Cluster, value: &str) {
@@ -110,6 +110,9 @@ fn who_leaves_gives_everything_away_and_is_let_go() {
         ring["members"].as_array().is_some_and(|members| members.len() == 3)
     });
     assert_eq!(stored(&c, leaver), 0);
+    secs(&mut c, 30);
+    assert_eq!(ring(&mut c, through)["members"].as_array().map(Vec::len), Some(3), "for good");
+    assert!(!was_set_aside(&c, leaver));
     c.kill(leaver);
     all_there(&mut c, "v");
     assert_eq!(got(c.ask(through, get("lone", strict()))).0, ["v"]);
@@ -129,7 +132,11 @@ fn who_is_gone_for_good_is_removed_and_its_copies_are_made_again() {
     c.start(5);
     secs(&mut c, 20);
     all_there(&mut c, "v");
-    assert!(was_set_aside(&c, 5), "it is told that it is no member");
+    let status = inspect(&mut c, 5, Inspect::Status);
+    let told = status["reason"].as_str().unwrap_or_default();
+    assert!(told.contains("no member any more"), "{status}");
+    assert_eq!(ring(&mut c, 1)["members"].as_array().map(Vec::len), Some(4));
+    assert!(c.ask(5, get("k1", strict())).is_none_or(|reply| matches!(reply, Reply::Failed(_))));
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn what_the_disk_refused_is_not_there_after_a_change_of_epoch() {
 fn a_node_that_is_cut_off_does_not_say_that_a_bucket_it_has_not_heard_of_is_empty() {
     let mut c = cluster(3, 304);
     c.network.partition(&[3], &[1, 2]);
-    assert_eq!(c.ask(1, Request::CreateBucket(spec("late"))), Some(Reply::BucketReady));
+    assert_eq!(c.ask(1, Request::CreateBucket(spec("late"))), Some(Reply::Agreed));
     let item = Item { bucket: "late".into(), ..item("k") };
     let Request::Put { quorum, value, context, operation, expires_at, .. } = put("k", "v", "")
     else {

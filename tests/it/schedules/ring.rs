@@ -30,7 +30,7 @@ fn story_28_a_wiped_member_cannot_help_to_fork_the_layout() {
     let bucket = c.send(3, Request::CreateBucket(spec("fork")));
     secs(&mut c, 30);
     assert_eq!(index(&mut c, 3), before, "one member of three agrees on nothing");
-    assert!(!matches!(c.answer(bucket), Some(Reply::BucketReady)));
+    assert!(!matches!(c.answer(bucket), Some(Reply::Agreed)));
     whatever(c.answer(fork));
     c.network.heal();
     formed(&mut c, 4);

@@ -45,7 +45,7 @@ impl Stage {
         kit::formed(&mut cluster, nodes);
         let Shape { n, r, w, lww, .. } = *shape;
         let bucket = BucketSpec { n, r, w, lww, ..kit::spec("b") };
-        assert_eq!(cluster.ask(1, Request::CreateBucket(bucket)), Some(Reply::BucketReady));
+        assert_eq!(cluster.ask(1, Request::CreateBucket(bucket)), Some(Reply::Agreed));
         kit::everybody_knows(&mut cluster, nodes, 1);
         let mut stage = Stage {
             cluster,
