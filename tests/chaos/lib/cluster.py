@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -262,11 +261,3 @@ class Cluster:
                 self.start(number, wait=False)
         if start:
             self.wait_ready(self.numbers)
-
-
-def say(text: str) -> None:
-    print(text, flush=True)
-
-
-def warn(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

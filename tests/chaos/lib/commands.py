@@ -14,9 +14,9 @@ from pathlib import Path
 from . import cuts, disk, netns, shell
 from .backends import BACKENDS, opened
 from .backends import make as make_cluster
-from .cluster import Cluster, Facts, say, warn
+from .cluster import Cluster, Facts
 from .faults import FAULTS, Plan, possible, put_old_back, save_old
-from .words import CannotHere, Failed, names, node_number, percent, seconds
+from .words import exit_code, names, node_number, percent, say, seconds
 
 FOLDER = "quorate-cluster"
 ENDING = (
@@ -233,18 +233,11 @@ def enters(arguments: list[str]) -> None:
 
 
 def main(name: str) -> int:
-    """Runs a script; says in one line why it could not."""
     arguments = sys.argv[1:]
-    try:
+
+    def act() -> None:
         if name not in ("up", "down"):
             enters(arguments)
         COMMANDS[name](arguments)
-    except CannotHere as error:
-        warn(f"{name}: cannot be done here: {error}")
-        return 2
-    except (Failed, OSError) as error:
-        warn(f"{name}: {error}")
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+
+    return exit_code(name, act)

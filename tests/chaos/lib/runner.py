@@ -17,7 +17,7 @@ from pathlib import Path
 
 from . import backends, observe, web
 from .checkers.verdict import Verdict
-from .cluster import Cluster, Facts, program, say, warn
+from .cluster import Cluster, Facts, program
 from .cycle import COPIES, REST, Cycle, Pace, Player
 from .faults import FAULTS, Plan, possible
 from .history import History
@@ -25,7 +25,7 @@ from .judge import judge
 from .options import GATE_CYCLES, arguments
 from .report import Report, write
 from .schedule import schedule
-from .words import CannotHere, Failed
+from .words import CannotHere, Failed, exit_code, say
 from .workloads import WORKLOADS
 
 MIB = 1 << 20
@@ -174,17 +174,7 @@ def chosen(given: argparse.Namespace) -> tuple[str, str]:
 
 def main() -> int:
     given = arguments()
-    try:
-        return run(given)
-    except CannotHere as error:
-        warn(f"run: cannot be done here: {error}")
-        return 2
-    except (Failed, OSError) as error:
-        warn(f"run: {error}")
-        return 1
-    except KeyboardInterrupt:
-        warn("run: interrupted; what was set up is taken back")
-        return 130
+    return exit_code("run", lambda: run(given), "interrupted; what was set up is taken back")
 
 
 def run(given: argparse.Namespace) -> int:

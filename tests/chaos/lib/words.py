@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Callable
 
 
 class Failed(Exception):
@@ -11,6 +13,30 @@ class Failed(Exception):
 
 class CannotHere(Exception):
     """This machine, user or backend cannot do it: exit code 2. Nothing was changed."""
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def warn(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def exit_code(name: str, act: Callable[[], int | None], interrupted: str = "") -> int:
+    """Runs a script; says in one line why it could not."""
+    try:
+        return act() or 0
+    except CannotHere as error:
+        warn(f"{name}: cannot be done here: {error}")
+        return 2
+    except (Failed, OSError) as error:
+        warn(f"{name}: {error}")
+        return 1
+    except KeyboardInterrupt:
+        if interrupted:
+            warn(f"{name}: {interrupted}")
+        return 130
 
 
 def seconds(text: str) -> float:
