@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from . import cuts, disk, netns, shell
 from .backends import BACKENDS, opened
 from .backends import make as make_cluster
 from .cluster import Cluster, Facts
-from .faults import FAULTS, Plan, possible, put_old_back, save_old
+from .faults import FAULTS, Plan, nothing, possible, put_old_back, save_old
 from .words import exit_code, names, node_number, percent, say, seconds
 
 FOLDER = "quorate-cluster"
@@ -27,6 +28,9 @@ ENDING = (
 # Which nodes a script wants: exactly these words stand in its usage.
 ALL = "all nodes unless named"
 
+Command = Callable[[list[str]], None]
+How = Callable[[argparse.Namespace], dict[str, Any]]
+
 
 def parser(name: str, what: str, nodes: str = "") -> argparse.ArgumentParser:
     """The parser that all scripts share."""
@@ -36,10 +40,6 @@ def parser(name: str, what: str, nodes: str = "") -> argparse.ArgumentParser:
         made.add_argument("nodes", metavar="N", nargs=count, type=node_number, help=f"numbers of nodes: {nodes}")
     made.add_argument("--dir", type=Path, default=Path(FOLDER), help=f"the cluster's folder (default {FOLDER})")
     return made
-
-
-def during(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--for", dest="for_", type=seconds, metavar="D", help="end it after so long (10s, 2m)")
 
 
 def play(cluster: Cluster, plan: Plan, lasting: float | None) -> None:
@@ -57,38 +57,48 @@ def play(cluster: Cluster, plan: Plan, lasting: float | None) -> None:
             say("ended")
 
 
-def simple(name: str, nodes: str = "one or more") -> Callable[[list[str]], None]:
+def obey(name: str, made: argparse.ArgumentParser, arguments: list[str], how: How = lambda _: {}) -> None:
+    """Reads the command line and plays the fault; `how` is what it must know beside its nodes."""
+    if FAULTS[name].end is not nothing:
+        made.add_argument("--for", dest="for_", type=seconds, metavar="D", help="end it after so long (10s, 2m)")
+    given = made.parse_args(arguments)
+    play(opened(given.dir), Plan(name, given.nodes, how(given)), getattr(given, "for_", None))
+
+
+def simple(name: str, nodes: str = "one or more") -> Command:
     """A fault that needs only nodes."""
 
     def command(arguments: list[str]) -> None:
-        made = parser(name, f"{FAULTS[name].what.capitalize()}.", nodes)
-        if FAULTS[name].end.__name__ != "nothing":
-            during(made)
-        given = made.parse_args(arguments)
-        play(opened(given.dir), Plan(name, given.nodes), getattr(given, "for_", None))
+        obey(name, parser(name, f"{FAULTS[name].what.capitalize()}.", nodes), arguments)
 
     return command
 
 
-def bent(name: str) -> Callable[[list[str]], None]:
-    """A fault of cables."""
+def cable_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of a fault of cables."""
+    return parser(name, f"{FAULTS[name].what.capitalize()}; on the cables of these nodes, both ways.", ALL)
+
+
+def bent(name: str) -> Command:
+    """A fault that some frames suffer."""
 
     def command(arguments: list[str]) -> None:
-        made = parser(name, f"{FAULTS[name].what.capitalize()}; on the cables of these nodes, both ways.", ALL)
-        during(made)
-        if name == "delay":
-            made.add_argument("--by", type=seconds, default=0.1, metavar="D", help="how late (default 100ms)")
-            made.add_argument("--jitter", type=seconds, metavar="D", help="more or less (default: half of it)")
-        else:
-            made.add_argument("--percent", type=percent, default=10.0, metavar="P", help="of the frames (default 10)")
-        given = made.parse_args(arguments)
-        if name == "delay":
-            how = {"delay": given.by, "jitter": given.by / 2 if given.jitter is None else given.jitter}
-        else:
-            how = {name: given.percent}
-        play(opened(given.dir), Plan(name, given.nodes, how), given.for_)
+        made = cable_parser(name)
+        made.add_argument("--percent", type=percent, default=10.0, metavar="P", help="of the frames (default 10)")
+        obey(name, made, arguments, lambda given: {name: given.percent})
 
     return command
+
+
+def delay(arguments: list[str]) -> None:
+    made = cable_parser("delay")
+    made.add_argument("--by", type=seconds, default=0.1, metavar="D", help="how late (default 100ms)")
+    made.add_argument("--jitter", type=seconds, metavar="D", help="more or less (default: half of it)")
+
+    def how(given: argparse.Namespace) -> dict[str, Any]:
+        return {"delay": given.by, "jitter": given.by / 2 if given.jitter is None else given.jitter}
+
+    obey("delay", made, arguments, how)
 
 
 def partition(arguments: list[str]) -> None:
@@ -96,25 +106,19 @@ def partition(arguments: list[str]) -> None:
     made.formatter_class = argparse.RawDescriptionHelpFormatter
     made.add_argument("shape", choices=cuts.SHAPES)
     made.add_argument("nodes", metavar="N", nargs="*", type=node_number, help="the group (see above)")
-    during(made)
-    given = made.parse_args(arguments)
-    play(opened(given.dir), Plan("partition", given.nodes, {"shape": given.shape}), given.for_)
+    obey("partition", made, arguments, lambda given: {"shape": given.shape})
 
 
 def skew(arguments: list[str]) -> None:
     made = parser("skew", "A node's clock jumps; it is restarted for that once, with libfaketime.", "one or more")
     made.add_argument("--by", type=seconds, default=60.0, metavar="D", help="ahead, or behind: --by=-30s (default 60s)")
-    during(made)
-    given = made.parse_args(arguments)
-    play(opened(given.dir), Plan("skew", given.nodes, {"by": given.by}), given.for_)
+    obey("skew", made, arguments, lambda given: {"by": given.by})
 
 
 def slow_disk(arguments: list[str]) -> None:
     made = parser("slow-disk", "Every sync of a node takes longer; it is restarted for that once.", "one or more")
     made.add_argument("--delay", type=seconds, default=0.2, metavar="D", help="how much longer (default 200ms)")
-    during(made)
-    given = made.parse_args(arguments)
-    play(opened(given.dir), Plan("slow-disk", given.nodes, {"delay": given.delay}), given.for_)
+    obey("slow-disk", made, arguments, lambda given: {"delay": given.delay})
 
 
 def resume(arguments: list[str]) -> None:
@@ -199,14 +203,11 @@ def down(arguments: list[str]) -> None:
     say("down")
 
 
-def fault(name: str) -> Callable[[list[str]], None]:
-    nodes = ALL if name == "rolling-restart" else "one or more"
-    return simple(name, nodes)
-
-
-COMMANDS: dict[str, Callable[[list[str]], None]] = {
-    **{name: fault(name) for name in ("kill", "pause", "wipe", "full-disk", "rolling-restart")},
-    **{name: bent(name) for name in ("loss", "duplicate", "corrupt", "delay")},
+COMMANDS: dict[str, Command] = {
+    **{name: simple(name) for name in ("kill", "pause", "wipe", "full-disk")},
+    "rolling-restart": simple("rolling-restart", ALL),
+    **{name: bent(name) for name in ("loss", "duplicate", "corrupt")},
+    "delay": delay,
     "partition": partition,
     "skew": skew,
     "slow-disk": slow_disk,
