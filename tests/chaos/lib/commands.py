@@ -47,12 +47,13 @@ def play(cluster: Cluster, plan: Plan, lasting: float | None) -> None:
     fault = FAULTS[plan.fault]
     possible(cluster, plan.fault)
     fault.prepare(cluster, plan)
-    fault.begin(cluster, plan)
-    say(plan.words())
-    if lasting is not None:
-        try:
-            time.sleep(lasting)
-        finally:
+    try:
+        fault.begin(cluster, plan)
+        say(plan.words())
+        time.sleep(lasting or 0)
+    finally:
+        # What breaks off while it begins may have begun on some nodes.
+        if lasting is not None:
             fault.end(cluster, plan)
             say("ended")
 

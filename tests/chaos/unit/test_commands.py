@@ -7,7 +7,8 @@ from typing import Any
 from unittest import mock
 
 from lib import commands
-from lib.faults import Plan
+from lib.cluster import Cluster
+from lib.faults import FAULTS, Fault, Plan
 
 
 def played(line: str) -> tuple[Plan, float | None]:
@@ -34,6 +35,31 @@ class Plans(unittest.TestCase):
         self.check("partition halves 1 2 --for 5", [1, 2], 5, shape="halves")
         self.check("skew 3 --by=-30s", [3], by=-30)
         self.check("slow-disk 2", [2], delay=0.2)
+
+
+class Playing(unittest.TestCase):
+    def acts(self, lasting: float | None, interrupted: bool) -> list[str]:
+        """What is done to the cluster, in order."""
+        done: list[str] = []
+
+        def begin(cluster: Cluster, plan: Plan) -> None:
+            done.append("begin")
+            if interrupted:
+                raise KeyboardInterrupt
+
+        fault = Fault("a fault", begin, lambda cluster, plan: done.append("end"))
+        with mock.patch.dict(FAULTS, {"kill": fault}), mock.patch.object(commands, "say"):
+            try:
+                commands.play(mock.create_autospec(Cluster, instance=True), Plan("kill", [1]), lasting)
+            except KeyboardInterrupt:
+                done.append("interrupted")
+        return done
+
+    def test_with_a_duration_it_ends_also_when_its_beginning_is_interrupted(self) -> None:
+        self.assertEqual(self.acts(None, interrupted=False), ["begin"])
+        self.assertEqual(self.acts(0, interrupted=False), ["begin", "end"])
+        self.assertEqual(self.acts(0, interrupted=True), ["begin", "end", "interrupted"])
+        self.assertEqual(self.acts(None, interrupted=True), ["begin", "interrupted"])
 
 
 if __name__ == "__main__":
