@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .shell import program
 from .words import CannotHere
 
 if TYPE_CHECKING:
@@ -26,13 +27,17 @@ def needs_dynamic(binary: str) -> None:
             raise CannotHere(f"{binary} is linked statically: no library can be put into its process")
 
 
-def prepare(cluster: Cluster, number: int) -> None:
-    """Restarts the node with libfaketime and a right clock, unless it has it already."""
-    from .cluster import program
-
-    file = cluster.node(number) / "clock"
+def needs() -> str:
+    """Where libfaketime is, for a binary that can load it."""
     path = library()
     needs_dynamic(program())
+    return path
+
+
+def prepare(cluster: Cluster, number: int) -> None:
+    """Restarts the node with libfaketime and a right clock, unless it has it already."""
+    path = needs()
+    file = cluster.node(number) / "clock"
     _write(file, 0.0)
     extra = {
         "FAKETIME_TIMESTAMP_FILE": str(file),

@@ -11,44 +11,17 @@ import json
 import os
 import shutil
 import signal
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
-from . import process, shell, web
+from . import clock, disk, process, shell, slow, web
 from .cuts import Cuts
+from .shell import program, until
 from .words import CannotHere, Failed
 
 STOP = 20.0
 READY = 60.0
-ROOT = Path(__file__).resolve().parents[3]
-
-
-def program() -> str:
-    """The product: $QUORATE, else this checkout's build, else the one on the PATH."""
-    builds = [ROOT / "target" / kind / "quorate" for kind in ("release", "debug")]
-    told = os.environ.get("QUORATE")
-    if told:
-        return told
-    for build in builds:
-        if build.exists():
-            return str(build)
-    return shell.needs("quorate", "nothing; build it with: cargo build --release")
-
-
-def until(what: str, limit: float, look: Callable[[], str | None], every: float = 0.1) -> float:
-    """Waits until `look` has nothing to object; returns how long it took."""
-    begin = time.monotonic()
-    while True:
-        objection = look()
-        took = time.monotonic() - begin
-        if objection is None:
-            return took
-        if took > limit:
-            raise Failed(f"{what}: not within {limit:.0f} s: {objection}")
-        time.sleep(every)
 
 
 @dataclass
@@ -68,6 +41,8 @@ class Cluster:
     backend = ""
     # Why the network cannot be bent here; empty where it can.
     no_network = ""
+    # Whether each node has a machine of its own, whose clock and disk can be bent without a library or a mount.
+    machines = False
 
     def __init__(self, folder: Path, facts: Facts) -> None:
         self.folder = folder.resolve()
@@ -219,6 +194,29 @@ class Cluster:
         self.empty(number)
         shutil.copytree(copy, self.data(number), dirs_exist_ok=True)
 
+    def fill(self, number: int) -> None:
+        """Its disk is full."""
+        disk.fill(self, number)
+
+    def unfill(self, number: int) -> None:
+        disk.free(self, number)
+
+    def slow(self, number: int, seconds: float) -> None:
+        """Every sync takes so much longer."""
+        slow.delay(self, number, seconds)
+
+    def unslow(self, number: int) -> None:
+        slow.reset(self, number)
+
+    # --- clocks ----------------------------------------------------------------------------------------
+
+    def skew(self, number: int, seconds: float) -> None:
+        """Its clock is so much ahead; negative: behind."""
+        clock.skew(self, number, seconds)
+
+    def unskew(self, number: int) -> None:
+        clock.reset(self, number)
+
     # --- network ---------------------------------------------------------------------------------------
 
     def needs_network(self) -> None:
@@ -244,8 +242,6 @@ class Cluster:
 
     def heal(self, start: bool = True) -> None:
         """Ends every fault, whoever began it; starts what is down."""
-        from . import clock, disk, slow
-
         if not self.no_network:
             self.cut(set())
             self.straighten()
@@ -254,8 +250,8 @@ class Cluster:
                 continue
             if self.state(number) == "paused":
                 self.resume(number)
-            clock.reset(self, number)
-            slow.reset(self, number)
+            self.unskew(number)
+            self.unslow(number)
             disk.restore(self, number)
             if start:
                 self.start(number, wait=False)

@@ -19,8 +19,9 @@ import time
 from pathlib import Path
 
 from . import firewall, shell
-from .cluster import Cluster, program, until
+from .cluster import Cluster
 from .cuts import Cuts
+from .shell import program, until
 from .words import CannotHere, Failed
 
 PREFIX = "quorate-"

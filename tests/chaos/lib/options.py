@@ -6,8 +6,8 @@ import argparse
 import random
 from pathlib import Path
 
-from .cluster import ROOT
 from .faults import FAULTS
+from .shell import ROOT
 from .words import seconds
 from .workloads import WORKLOADS
 

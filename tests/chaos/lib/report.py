@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from .checkers.verdict import Verdict
-from .cluster import ROOT
 from .cycle import Cycle
 from .faults import FAULTS
 from .history import History
+from .shell import ROOT
 from .timeline import svg
 from .workloads import WORKLOADS
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from . import backends, observe, web
 from .checkers.verdict import Verdict
-from .cluster import Cluster, Facts, program
+from .cluster import Cluster, Facts
 from .cycle import COPIES, REST, Cycle, Pace, Player
 from .faults import FAULTS, Plan, possible
 from .history import History
@@ -25,6 +25,7 @@ from .judge import judge
 from .options import GATE_CYCLES, arguments
 from .report import Report, write
 from .schedule import schedule
+from .shell import program
 from .words import CannotHere, Failed, exit_code, say
 from .workloads import WORKLOADS
 

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 SOURCE = Path(__file__).with_name("slow_sync.c")
 
 
+def needs() -> str:
+    """The compiler of the library, for a binary that can load it."""
+    compiler = shell.needs("cc", "gcc")
+    clock.needs_dynamic(shell.program())
+    return compiler
+
+
 def prepare(cluster: Cluster, number: int) -> None:
     """Restarts the node with the library and no delay, unless it has it already."""
-    from .cluster import program
-
-    compiler = shell.needs("cc", "gcc")
-    clock.needs_dynamic(program())
+    compiler = needs()
     library = cluster.folder / "slow_sync.so"
     if not library.exists():
         shell.run([compiler, "-O1", "-shared", "-fPIC", "-o", str(library), str(SOURCE)])

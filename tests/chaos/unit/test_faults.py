@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import struct
 import unittest
+from unittest import mock
 
-from lib import cable, firewall
+from lib import cable, clock, firewall
+from lib.cluster import Cluster
 from lib.cuts import SHAPES, cuts
-from lib.faults import FAULTS
+from lib.faults import FAULTS, Plan, processes
 from lib.schedule import is_gentle, schedule
 
 NODES = [1, 2, 3, 4, 5]
@@ -99,6 +101,26 @@ class Cables(unittest.TestCase):
         for length in range(80):
             junk = rng.randbytes(length)
             self.assertEqual(len(cable.spoil(junk, 0.99, 7, True)), length)
+
+
+class Acts(unittest.TestCase):
+    def test_every_node_of_the_plan_is_told_what_the_plan_says(self) -> None:
+        for plan, begun, ended in (
+            (Plan("skew", [1, 3], {"by": -30}), [mock.call.skew(1, -30), mock.call.skew(3, -30)], "unskew"),
+            (Plan("slow-disk", [2], {"delay": 0.3}), [mock.call.slow(2, 0.3)], "unslow"),
+            (Plan("full-disk", [2]), [mock.call.fill(2)], "unfill"),
+        ):
+            cluster = mock.create_autospec(Cluster, instance=True)
+            FAULTS[plan.fault].begin(cluster, plan)
+            FAULTS[plan.fault].end(cluster, plan)
+            self.assertEqual(cluster.method_calls, begun + [getattr(mock.call, ended)(node) for node in plan.nodes])
+
+    def test_only_processes_of_this_machine_are_prepared(self) -> None:
+        for machines, prepared in ((False, [1, 2]), (True, [])):
+            cluster = mock.create_autospec(Cluster, instance=True, machines=machines)
+            act = mock.create_autospec(clock.prepare)
+            processes(act)(cluster, Plan("skew", [1, 2]))
+            self.assertEqual([call.args[1] for call in act.call_args_list], prepared)
 
 
 class Schedules(unittest.TestCase):
