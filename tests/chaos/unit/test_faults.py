@@ -7,7 +7,7 @@ import struct
 import unittest
 from unittest import mock
 
-from lib import cable, clock, firewall
+from lib import cable, clock, firewall, netns
 from lib.cluster import Cluster
 from lib.cuts import SHAPES, cuts
 from lib.faults import FAULTS, Plan, processes
@@ -95,6 +95,13 @@ class Cables(unittest.TestCase):
         jumbled = through(cable.Bend(delay=1, jitter=0.5), 2)
         self.assertNotEqual(jumbled, sent)
         self.assertEqual(sorted(jumbled), sent)
+
+    def test_a_cable_is_told_all_that_it_must_know(self) -> None:
+        with mock.patch.object(netns, "NATIVE", 7000):
+            flags = netns.cable_flags({"corrupt": 5.0, "jitter": 0.02})
+        given, bend = cable.asked(["v1", "c1i", *flags])
+        self.assertEqual((given.inside, given.outside, given.seed), ("v1", "c1i", 1))
+        self.assertEqual(bend, cable.Bend(corrupt=5, jitter=0.02, port=7000))
 
     def test_junk_is_carried_unharmed(self) -> None:
         rng = random.Random(1)
