@@ -29,7 +29,6 @@ class Report:
 
     seed: int
     backend: str
-    program: str
     options: dict[str, Any]
     cycles: list[Cycle] = field(default_factory=list)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
@@ -81,14 +80,14 @@ def plain(report: Report, commit: str, date: str) -> dict[str, Any]:
                 "cycle": cycle.number,
                 "faults": [{"fault": p.fault, "nodes": p.nodes, **p.how} for p in cycle.plans],
                 "counts": cycle.counts,
-                "began": round(cycle.begin, 2),
-                "fault_began": round(cycle.fault_begin, 2),
-                "fault_ended": round(cycle.fault_end, 2),
-                "ended": round(cycle.end, 2),
-                "operations": cycle.operations,
-                "acknowledged_adds": cycle.acknowledged_adds,
-                "succeeded": round(cycle.succeeded, 4),
-                "disturbed": round(cycle.disturbed, 4),
+                "began": round(cycle.span.begin, 2),
+                "fault_began": round(cycle.faults.begin, 2),
+                "fault_ended": round(cycle.faults.end, 2),
+                "ended": round(cycle.span.end, 2),
+                "operations": cycle.load.operations,
+                "acknowledged_adds": cycle.load.acknowledged_adds,
+                "succeeded": round(cycle.load.succeeded, 4),
+                "disturbed": round(cycle.load.disturbed, 4),
                 "equal_after": None if cycle.rest is None else round(cycle.rest, 2),
                 "objection": cycle.objection,
                 "troubles": cycle.troubles,
@@ -150,9 +149,10 @@ def markdown(report: Report, facts: dict[str, Any], picture: str, command: str) 
         rest = "**not by itself**" if cycle.rest is None else f"{cycle.rest:.1f} s"
         counts = "yes" if cycle.counts else "no"
         trouble = "".join(f"; {trouble}" for trouble in cycle.troubles)
+        load = cycle.load
         lines.append(
-            f"| {cycle.number} | {cycle.words()}{trouble} | {cycle.acknowledged_adds:,} | {cycle.succeeded:.1%} "
-            f"| {cycle.disturbed:.1%} | {rest} | {counts} |"
+            f"| {cycle.number} | {cycle.words()}{trouble} | {load.acknowledged_adds:,} | {load.succeeded:.1%} "
+            f"| {load.disturbed:.1%} | {rest} | {counts} |"
         )
     memory = ", ".join(f"{name} {size >> 20} MiB" for name, size in report.memory.items())
     lines += ["", f"Memory, the most of each node: {memory}."]

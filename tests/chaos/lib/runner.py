@@ -123,9 +123,10 @@ class Run:
         found = sum(first == cycle.number for first in self.report.violations.values())
         wrong = f"; {found} VIOLATIONS" if found else ""
         trouble = "".join(f"; {trouble}" for trouble in cycle.troubles)
+        load = cycle.load
         say(
-            f"cycle {cycle.number:2}: {cycle.words():44} {cycle.acknowledged_adds:5} adds, "
-            f"{cycle.succeeded:4.0%} succeeded, {cycle.disturbed:4.0%} disturbed, {rest}{counts}{wrong}{trouble}"
+            f"cycle {cycle.number:2}: {cycle.words():44} {load.acknowledged_adds:5} adds, "
+            f"{load.succeeded:4.0%} succeeded, {load.disturbed:4.0%} disturbed, {rest}{counts}{wrong}{trouble}"
         )
 
     async def _sample(self) -> None:
@@ -188,7 +189,7 @@ def run(given: argparse.Namespace) -> int:
     facts = Facts(backend, 5, free_base(5), tag, {"QUORATE_TIMING__SYNC": given.sync})
     cluster = backends.make(folder / "cluster", facts)
     cluster.save()
-    report = Report(given.seed, backend, program(), vars(given))
+    report = Report(given.seed, backend, vars(given))
     if reason:
         report.left_out.append(f"namespaces, and with them all faults of the network: {reason}")
     unasked = [name for name in FAULTS if name not in given.faults]
