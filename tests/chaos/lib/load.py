@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from .history import OK, Op
@@ -42,7 +43,8 @@ class Load:
 def measure(ops: list[Op], faults: Span) -> Load:
     """The load of a cycle whose faults lasted from then to then; what began before them was calm."""
     calm = sorted(op.end - op.begin for op in ops if op.begin < faults.begin)
-    usual = calm[int(len(calm) * 0.99)] if calm else 0.0
+    # Without a calm nobody knows what is slow, so nothing is.
+    usual = calm[int(len(calm) * 0.99)] if calm else math.inf
     under = [op for op in ops if faults.begin <= op.begin <= faults.end]
     adds = sum(op.workload == "adds" and op.outcome == OK for op in ops)
     if not under:

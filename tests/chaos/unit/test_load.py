@@ -27,6 +27,11 @@ class Measuring(unittest.TestCase):
         for part in (self.disturbed(NO), self.disturbed(stumbled=True), self.disturbed(took=0.3)):
             self.assertEqual(part, 0.5)
 
+    def test_without_a_calm_nothing_is_known_to_be_slow(self) -> None:
+        during = [op("add", at=at) for at in range(10, 20)]
+        self.assertEqual(measure(during, FAULTS).disturbed, 0)
+        self.assertEqual(measure([*during, op("add", outcome=NO, at=12)], FAULTS).disturbed, 1 / 11)
+
     def test_only_what_began_during_the_faults_is_asked(self) -> None:
         after = op("add", outcome=NO, at=21)
         self.assertEqual(measure([*calm(), after], FAULTS), Load(91))
