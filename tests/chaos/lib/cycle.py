@@ -50,12 +50,19 @@ class Cycle:
     objection: str = ""
     # Whether a cluster that did not come to rest did so after a restart of all nodes.
     mended: bool = False
-    troubles: list[str] = field(default_factory=list)
+    # Faults that did not begin or did not end.
+    failures: list[str] = field(default_factory=list)
     dumps: dict[int, replicas.Dump] = field(default_factory=dict, repr=False)
 
     @property
     def counts(self) -> bool:
-        return self.load.enough
+        return self.load.enough and not self.failures
+
+    @property
+    def troubles(self) -> list[str]:
+        """What people must know beside the numbers."""
+        restless = [f"not equal until all nodes were restarted: {self.objection}"] if self.rest is None else []
+        return [*self.failures, *restless]
 
     def words(self) -> str:
         return " and ".join(plan.words() for plan in self.plans)
@@ -135,13 +142,13 @@ class Player:
             await asyncio.sleep(max(0.0, left))
         except Failed as error:
             # A fault that fails is told, and so is what the clients saw; it is not a cycle that counts.
-            cycle.troubles.append(f"a fault failed: {error}")
+            cycle.failures.append(f"a fault failed: {error}")
         finally:
             for plan in reversed(begun):
                 try:
                     await asyncio.to_thread(FAULTS[plan.fault].end, self.cluster, plan)
                 except Failed as error:
-                    cycle.troubles.append(f"a fault did not end: {error}")
+                    cycle.failures.append(f"a fault did not end: {error}")
             cycle.faults.end = self.now()
 
     async def _rest(self, cycle: Cycle) -> None:
@@ -160,7 +167,6 @@ class Player:
             await asyncio.to_thread(self.cluster.stop, number)
             await asyncio.to_thread(self.cluster.start, number)
         cycle.mended = await self._is_at_rest(cycle, REST)
-        cycle.troubles.append(f"not equal until all nodes were restarted: {cycle.objection}")
 
     async def _is_at_rest(self, cycle: Cycle, limit: float) -> bool:
         took, objection, cycle.dumps = await asyncio.to_thread(
