@@ -110,7 +110,7 @@ class Run:
         """The whole history so far: a fault may harm what an earlier cycle wrote."""
         if not cycle.dumps:
             return
-        verdicts = judge(history.ops, cycle.dumps)
+        verdicts = judge(history.ops, cycle.dumps, COPIES)
         cycle.dumps = {}
         for verdict in verdicts.values():
             for violation in verdict.violations:
