@@ -84,6 +84,13 @@ class Registers(unittest.TestCase):
         self.assertEqual(len(registers.check(shown, same("1")).lost), 1)
 
 
+    def test_the_end_holds_nothing_that_was_refused_or_that_nobody_wrote(self) -> None:
+        history = [op("write", "1", at=1), op("write", "2", NO, at=2)]
+        for held in (same("1", "2"), same("1", "9"), torn({"1"}, {"1", "2"}), same("1") | same("1", key="another")):
+            verdict = registers.check(history, held)
+            self.assertEqual((len(verdict.phantom), verdict.lost), (1, []), held)
+
+
 class Winners(unittest.TestCase):
     good: ClassVar = [op("write", "a", at=1), op("write", "b", at=2, seen=["a"]), op("write", "c", at=2)]
 
@@ -103,6 +110,10 @@ class Winners(unittest.TestCase):
     def test_what_was_refused_has_not_won(self) -> None:
         refused = [op("write", "a", at=1), op("write", "b", NO, at=2)]
         self.assertEqual(len(winners.check(refused, same("b")).phantom), 1)
+
+    def test_a_key_that_nobody_wrote_is_a_phantom(self) -> None:
+        held = same("b") | same("a", key="another")
+        self.assertEqual(len(winners.check(self.good, held).phantom), 1)
 
     def test_who_had_seen_the_winner_has_won(self) -> None:
         self.assertEqual(len(winners.check(self.good, same("a")).wrong), 1)
