@@ -52,6 +52,7 @@ class Cycle:
     mended: bool = False
     # Faults that did not begin or did not end.
     failures: list[str] = field(default_factory=list)
+    judged: bool = False
     dumps: dict[int, replicas.Dump] = field(default_factory=dict, repr=False)
 
     @property

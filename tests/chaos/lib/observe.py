@@ -79,6 +79,11 @@ def picture(cluster: Cluster, folder: Path) -> None:
         (folder / f"n{number}-dump").write_text(text)
 
 
+def silent(cluster: Cluster) -> list[str]:
+    """Nodes whose logs cannot be read or hold nothing: a node that runs has said something."""
+    return [f"n{number}" for number in cluster.numbers if not cluster.log(number).strip()]
+
+
 def panics(cluster: Cluster) -> list[str]:
     """Lines of the nodes' logs."""
     return [

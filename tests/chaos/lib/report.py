@@ -23,6 +23,10 @@ from .workloads import WORKLOADS
 LISTED = 50
 
 
+# Whether it holds, and what was found.
+Claim = tuple[bool, str]
+
+
 @dataclass
 class Report:
     """Everything that a run found out."""
@@ -34,9 +38,11 @@ class Report:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     # Each with the cycle after which it was first seen.
     violations: dict[str, int] = field(default_factory=dict)
-    claims: list[tuple[bool, str]] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     panics: list[str] = field(default_factory=list)
+    # Nodes whose logs hold nothing at all.
+    silent: list[str] = field(default_factory=list)
     memory: dict[str, int] = field(default_factory=dict)
 
 
@@ -131,7 +137,7 @@ def markdown(report: Report, facts: dict[str, Any], picture: str, command: str) 
             lines.append(f"- … and {len(report.violations) - LISTED} more in the JSON")
     lines += ["", "## Left out", ""]
     lines += [f"- {what}" for what in report.left_out]
-    unused = [name for name in WORKLOADS if name not in report.verdicts]
+    unused = [name for name in WORKLOADS if name not in report.options["workloads"]]
     lines += [f"- the workload `{name}`: not asked for" for name in unused]
     lines += [
         "- sessions: the client library has none yet",

@@ -16,25 +16,19 @@ import time
 from pathlib import Path
 
 from . import backends, observe, web
-from .checkers.verdict import Verdict
+from .claims import claims
 from .cluster import Cluster, Facts
-from .cycle import COPIES, REST, Cycle, Pace, Player
+from .cycle import COPIES, Cycle, Pace, Player
 from .faults import FAULTS, Plan, possible
 from .history import History
 from .judge import judge
-from .options import GATE_CYCLES, arguments
+from .options import arguments
 from .report import Report, write
 from .schedule import schedule
 from .shell import program
 from .words import CannotHere, Failed, exit_code, say
 from .workloads import WORKLOADS
 
-MIB = 1 << 20
-# The node's default (configs/node.toml), and what it may take beyond.
-CACHE = 64 * MIB
-BEYOND = 256 * MIB
-# The gate.
-GATE_ADDS = 50_000
 # More cycles are played in place of those that did not count, up to half as many again.
 AGAIN = 0.5
 
@@ -110,8 +104,8 @@ class Run:
         """The whole history so far: a fault may harm what an earlier cycle wrote."""
         if not cycle.dumps:
             return
-        verdicts = judge(history.ops, cycle.dumps, COPIES)
-        cycle.dumps = {}
+        verdicts = judge(history.ops, cycle.dumps, COPIES, self.given.workloads)
+        cycle.dumps, cycle.judged = {}, True
         for verdict in verdicts.values():
             for violation in verdict.violations:
                 self.report.violations.setdefault(violation, cycle.number)
@@ -135,37 +129,11 @@ class Run:
                 self.memory[number] = max(self.memory[number], self.cluster.memory(number))
             await asyncio.sleep(1)
 
-    def claims(self) -> None:
-        """What the gate asks, each with what was found."""
-        report, given = self.report, self.given
-        claims = report.claims
-        cycles = report.cycles
-        counted = sum(cycle.counts for cycle in cycles)
-        claims.append((counted >= given.cycles or given.short, f"{counted} of {len(cycles)} cycles count"))
-        adds = report.verdicts.get("adds", Verdict("adds")).counts.get("acknowledged", 0)
-        least = GATE_ADDS if given.cycles >= GATE_CYCLES else 1
-        if "adds" in given.workloads:
-            claims.append((adds >= least, f"{adds:,} acknowledged adds (at least {least:,})"))
-        lost = sum(len(verdict.lost) for verdict in report.verdicts.values())
-        phantom = sum(len(verdict.phantom) for verdict in report.verdicts.values())
-        claims.append((lost == 0, f"{lost} lost"))
-        claims.append((phantom == 0, f"{phantom} phantom"))
-        claims.append((not report.violations, f"{len(report.violations)} violations"))
-        slowest = max((cycle.rest for cycle in cycles if cycle.rest is not None), default=0.0)
-        never = sum(cycle.rest is None for cycle in cycles)
-        said = f"replicas equal at most {slowest:.1f} s after each healing (at most {REST:.0f} s)"
-        said += f", and in {never} cycles not before all nodes were restarted" if never else ""
-        claims.append((slowest <= REST and not never, said))
-        panics = observe.panics(self.cluster)
-        report.panics = panics
-        claims.append((not panics, f"{len(panics)} panics in the nodes' logs"))
-        report.memory = {f"n{number}": size for number, size in self.memory.items()}
-        most, limit = max(self.memory.values()), CACHE + BEYOND
-        claims.append(
-            (most <= limit, f"{most // MIB} MiB is the most that a node took (at most {limit // MIB}: cache and 256)")
-        )
-        failed = sum(len(cycle.failures) for cycle in cycles)
-        claims.append((not failed, f"{failed} faults could not be played"))
+    def look(self) -> None:
+        """What the nodes leave behind."""
+        self.report.panics = observe.panics(self.cluster)
+        self.report.silent = observe.silent(self.cluster)
+        self.report.memory = {f"n{number}": size for number, size in self.memory.items()}
 
 
 def chosen(given: argparse.Namespace) -> tuple[str, str]:
@@ -223,7 +191,8 @@ def run(given: argparse.Namespace) -> int:
         history = History(folder / "history.jsonl")
         asyncio.run(player.play(plans, history))
         history.close()
-        player.claims()
+        player.look()
+        report.claims += claims(report, given)
         paths = write(report, history, given.report)
         well = all(good for good, _ in report.claims)
         for good, claim in report.claims:

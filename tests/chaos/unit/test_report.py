@@ -25,7 +25,7 @@ def small() -> report.Report:
         Cycle(1, kill, Span(0, 20), Span(4, 13), Load(900, 700, 0.95, 0.2), rest=2.5),
         Cycle(2, both, Span(20, 60), Span(24, 33), Load(800, 600, 0.9, 0.001), objection="2 hints are pending"),
     ]
-    made.verdicts = {"adds": Verdict("unique adds", {"acknowledged": 1300}, lost=["adds/k: a is nowhere"])}
+    made.verdicts = {"adds": Verdict("unique adds", counts={"acknowledged": 1300}, lost=["adds/k: a is nowhere"])}
     made.violations = {"adds/k: a is nowhere": 2}
     made.claims = [(True, "2 of 2 cycles count"), (False, "1 lost")]
     made.memory = {"n1": 3 << 20}
@@ -46,8 +46,15 @@ class Reports(unittest.TestCase):
             "| 2 | pause n3 and skew n1 by=5; not equal until all nodes were restarted: 2 hints are pending "
             "| 600 | 90.0% | 0.1% | **not by itself** | no |",
             "Memory, the most of each node: n1 3 MiB.",
+            "- the workload `winners`: not asked for",
         ):
             self.assertIn(line, text.splitlines())
+
+    def test_a_workload_that_was_asked_for_is_never_called_left_out(self) -> None:
+        made = small()
+        made.verdicts = {}
+        text = report.markdown(made, report.plain(made, "abc", "today"), "x.svg", "tests/chaos/run")
+        self.assertNotIn("- the workload `adds`: not asked for", text.splitlines())
 
     def test_programs_read_the_same(self) -> None:
         facts = json.loads(json.dumps(report.plain(small(), "abc", "today")))

@@ -13,7 +13,7 @@ from .verdict import Verdict, anywhere, doubles, held, phantoms, written
 
 
 def check(ops: list[Op], replicas: dict[str, Held]) -> Verdict:
-    verdict = Verdict("adds and deletes")
+    verdict = Verdict("adds and deletes", ("adds acknowledged", "deletes acknowledged"))
     deleted: dict[str, set[str]] = {}
     maybe_deleted: dict[str, set[str]] = {}
     adds = [op for op in ops if op.kind == "add"]

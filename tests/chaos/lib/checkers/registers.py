@@ -33,7 +33,7 @@ class Steps:
 
 
 def check(ops: list[Op], replicas: dict[str, Held]) -> Verdict:
-    verdict = Verdict("strict registers")
+    verdict = Verdict("strict registers", ("acknowledged", "reads"))
     by_key: dict[str, list[Op]] = {}
     for op in ops:
         by_key.setdefault(op.key, []).append(op)

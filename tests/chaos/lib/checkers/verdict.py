@@ -11,9 +11,10 @@ from ..replicas import Held
 
 @dataclass
 class Verdict:
-    """`lost`, `phantom` and `wrong` are violations; `counts` are not."""
+    """`lost`, `phantom` and `wrong` are violations; `counts` are not. `basis` names those that must not be 0."""
 
     name: str
+    basis: tuple[str, ...] = ("acknowledged",)
     counts: dict[str, int] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     phantom: list[str] = field(default_factory=list)
@@ -22,6 +23,11 @@ class Verdict:
     @property
     def violations(self) -> list[str]:
         return [*self.lost, *self.phantom, *self.wrong]
+
+    @property
+    def missing(self) -> list[str]:
+        """What never happened, so that nothing was judged by it."""
+        return [name for name in self.basis if not self.counts.get(name)]
 
 
 NOTHING = Held()
