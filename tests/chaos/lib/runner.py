@@ -99,6 +99,9 @@ class Run:
                     break
         finally:
             sampler.cancel()
+            [ending] = await asyncio.gather(sampler, return_exceptions=True)
+        if not isinstance(ending, asyncio.CancelledError):
+            self.report.claims.append((False, f"the memory was not looked at to the end: {ending}"))
 
     def judge(self, cycle: Cycle, history: History) -> None:
         """The whole history so far: a fault may harm what an earlier cycle wrote."""
