@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from . import clock, disk, process, shell, slow, web
 from .cuts import Cuts
@@ -33,6 +35,11 @@ class Facts:
     base_port: int = 7600
     tag: str = ""
     settings: dict[str, str] = field(default_factory=dict)
+
+
+def fresh_tag() -> str:
+    """Tells the namespaces of one cluster from those of another."""
+    return f"{os.getpid() & 0xFFFF:04x}{random.randrange(256):02x}"
 
 
 class Cluster:
@@ -109,8 +116,7 @@ class Cluster:
 
     def environment(self, number: int) -> dict[str, str]:
         """What a node's process is started with."""
-        preload = self.node(number) / "preload.json"
-        own = json.loads(preload.read_text()) if preload.exists() else {}
+        own = self._preloaded(number)
         strip = ("QUORATE_NODE", "QUORATE_LISTEN__", "QUORATE_CLUSTER__")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(strip)}
         libraries = own.pop("LD_PRELOAD", {})
@@ -120,15 +126,19 @@ class Cluster:
 
     def preload(self, number: int, library: str, path: str, extra: dict[str, str]) -> None:
         """Restarts a node with a library in its process, unless it has it already."""
-        file = self.node(number) / "preload.json"
-        own = json.loads(file.read_text()) if file.exists() else {}
+        own = self._preloaded(number)
         if own.get("LD_PRELOAD", {}).get(library) == path and self.state(number) == "up":
             return
         own = own | extra
         own["LD_PRELOAD"] = own.get("LD_PRELOAD", {}) | {library: path}
-        file.write_text(json.dumps(own))
+        (self.node(number) / "preload.json").write_text(json.dumps(own))
         self.stop(number)
         self.start(number)
+
+    def _preloaded(self, number: int) -> dict[str, Any]:
+        file = self.node(number) / "preload.json"
+        own: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        return own
 
     def ready(self, number: int) -> str | None:
         """Why a node is not ready; nothing when it is."""
@@ -158,11 +168,13 @@ class Cluster:
             self.kill(number)
 
     def pause(self, number: int) -> None:
-        if not process.send(self.node(number), signal.SIGSTOP):
-            raise Failed(f"n{number} is down")
+        self._send(number, signal.SIGSTOP)
 
     def resume(self, number: int) -> None:
-        if not process.send(self.node(number), signal.SIGCONT):
+        self._send(number, signal.SIGCONT)
+
+    def _send(self, number: int, what: signal.Signals) -> None:
+        if not process.send(self.node(number), what):
             raise Failed(f"n{number} is down")
 
     # --- disks -----------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
 import shutil
 import sys
 import time
@@ -15,7 +14,7 @@ from typing import Any
 from . import cuts, disk, netns, shell
 from .backends import BACKENDS, opened
 from .backends import make as make_cluster
-from .cluster import Cluster, Facts
+from .cluster import Cluster, Facts, fresh_tag
 from .faults import FAULTS, Plan, nothing, possible, put_old_back, save_old
 from .words import exit_code, names, node_number, percent, say, seconds
 
@@ -181,9 +180,8 @@ def up(arguments: list[str]) -> None:
     if (given.dir / "chaos.json").exists():
         cluster = opened(given.dir)
     else:
-        tag = f"{os.getpid() & 0xFFFF:04x}{random.randrange(256):02x}"
         settings = {name: value for name, value in os.environ.items() if name.startswith("QUORATE_") and "__" in name}
-        facts = Facts(given.backend, given.nodes, given.base_port, tag, settings)
+        facts = Facts(given.backend, given.nodes, given.base_port, fresh_tag(), settings)
         cluster = make_cluster(given.dir, facts)
     cluster.up()
     for number in cluster.numbers:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from . import backends, observe, web
 from .claims import claims
-from .cluster import Cluster, Facts
+from .cluster import Cluster, Facts, fresh_tag
 from .cycle import COPIES, Cycle, Pace, Player
 from .faults import FAULTS, Plan, possible
 from .history import History
@@ -145,6 +145,22 @@ def chosen(given: argparse.Namespace) -> tuple[str, str]:
     return backends.best()
 
 
+def possible_kinds(asked: list[str], cluster: Cluster, left_out: list[str]) -> list[str]:
+    """The faults that can be had of those that are asked for; what is left out is told with its reason."""
+    unasked = [name for name in FAULTS if name not in asked]
+    left_out += [f"{', '.join(unasked)}: not asked for"] if unasked else []
+    kinds = []
+    for name in asked:
+        try:
+            possible(cluster, name)
+            kinds.append(name)
+        except CannotHere as error:
+            left_out.append(f"{name}: {error}")
+    if not kinds:
+        raise CannotHere(f"none of the faults can be had: {'; '.join(left_out)}")
+    return kinds
+
+
 def main() -> int:
     given = arguments()
     return exit_code("run", lambda: run(given), "interrupted; what was set up is taken back")
@@ -156,24 +172,13 @@ def run(given: argparse.Namespace) -> int:
         signal.signal(ending, signal.default_int_handler)
     backend, reason = chosen(given)
     folder = Path(tempfile.mkdtemp(prefix="quorate-chaos-"))
-    tag = f"{os.getpid() & 0xFFFF:04x}{random.randrange(256):02x}"
-    facts = Facts(backend, 5, free_base(5), tag, {"QUORATE_TIMING__SYNC": given.sync})
+    facts = Facts(backend, 5, free_base(5), fresh_tag(), {"QUORATE_TIMING__SYNC": given.sync})
     cluster = backends.make(folder / "cluster", facts)
     cluster.save()
     report = Report(given.seed, backend, vars(given))
     if reason:
         report.left_out.append(f"namespaces, and with them all faults of the network: {reason}")
-    unasked = [name for name in FAULTS if name not in given.faults]
-    report.left_out += [f"{', '.join(unasked)}: not asked for"] if unasked else []
-    kinds = []
-    for name in given.faults:
-        try:
-            possible(cluster, name)
-            kinds.append(name)
-        except CannotHere as error:
-            report.left_out.append(f"{name}: {error}")
-    if not kinds:
-        raise CannotHere(f"none of the faults can be had: {'; '.join(report.left_out)}")
+    kinds = possible_kinds(given.faults, cluster, report.left_out)
     if given.short:
         given.cycles = min(given.cycles, len(kinds))
     most = given.cycles if given.short else given.cycles + round(given.cycles * AGAIN)

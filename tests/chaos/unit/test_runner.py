@@ -14,6 +14,7 @@ from lib.cycle import Cycle
 from lib.faults import Plan
 from lib.history import History
 from lib.report import Report
+from lib.words import CannotHere
 
 
 class Quiet:
@@ -53,6 +54,17 @@ class Looking(unittest.TestCase):
         _, report = played(memory)
         self.assertEqual([holds for holds, _ in report.claims], [False])
         self.assertIn("no such line", report.claims[0][1])
+
+
+class Kinds(unittest.TestCase):
+    def test_what_cannot_be_had_is_left_out_with_its_reason(self) -> None:
+        cluster, left_out = mock.create_autospec(Cluster, instance=True, machines=False), ["namespaces: no root"]
+        cluster.needs_network.side_effect = CannotHere("one loopback")
+        self.assertEqual(runner.possible_kinds(["kill", "loss"], cluster, left_out), ["kill"])
+        self.assertEqual(left_out[2], "loss: one loopback")
+        self.assertTrue(left_out[1].endswith("rolling-restart: not asked for"), left_out)
+        with self.assertRaisesRegex(CannotHere, "none of the faults.*one loopback"):
+            runner.possible_kinds(["loss"], cluster, [])
 
 
 if __name__ == "__main__":
