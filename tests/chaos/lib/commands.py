@@ -16,7 +16,7 @@ from .backends import BACKENDS, opened
 from .backends import make as make_cluster
 from .cluster import Cluster, Facts, fresh_tag
 from .faults import FAULTS, Plan, nothing, possible, put_old_back, save_old
-from .words import exit_code, names, node_number, percent, say, seconds
+from .words import count, duration, exit_code, names, node_number, percent, say, seconds
 
 FOLDER = "quorate-cluster"
 ENDING = (
@@ -35,8 +35,8 @@ def parser(name: str, what: str, nodes: str = "") -> argparse.ArgumentParser:
     """The parser that all scripts share."""
     made = argparse.ArgumentParser(prog=f"tests/chaos/{name}", description=what, epilog=ENDING)
     if nodes:
-        count = "*" if nodes == ALL else "+"
-        made.add_argument("nodes", metavar="N", nargs=count, type=node_number, help=f"numbers of nodes: {nodes}")
+        many = "*" if nodes == ALL else "+"
+        made.add_argument("nodes", metavar="N", nargs=many, type=node_number, help=f"numbers of nodes: {nodes}")
     made.add_argument("--dir", type=Path, default=Path(FOLDER), help=f"the cluster's folder (default {FOLDER})")
     return made
 
@@ -60,7 +60,7 @@ def play(cluster: Cluster, plan: Plan, lasting: float | None) -> None:
 def obey(name: str, made: argparse.ArgumentParser, arguments: list[str], how: How = lambda _: {}) -> None:
     """Reads the command line and plays the fault; `how` is what it must know beside its nodes."""
     if FAULTS[name].end is not nothing:
-        made.add_argument("--for", dest="for_", type=seconds, metavar="D", help="end it after so long (10s, 2m)")
+        made.add_argument("--for", dest="for_", type=duration, metavar="D", help="end it after so long (10s, 2m)")
     given = made.parse_args(arguments)
     play(opened(given.dir), Plan(name, given.nodes, how(given)), getattr(given, "for_", None))
 
@@ -92,8 +92,8 @@ def bent(name: str) -> Command:
 
 def delay(arguments: list[str]) -> None:
     made = cable_parser("delay")
-    made.add_argument("--by", type=seconds, default=0.1, metavar="D", help="how late (default 100ms)")
-    made.add_argument("--jitter", type=seconds, metavar="D", help="more or less (default: half of it)")
+    made.add_argument("--by", type=duration, default=0.1, metavar="D", help="how late (default 100ms)")
+    made.add_argument("--jitter", type=duration, metavar="D", help="more or less (default: half of it)")
 
     def how(given: argparse.Namespace) -> dict[str, Any]:
         return {"delay": given.by, "jitter": given.by / 2 if given.jitter is None else given.jitter}
@@ -117,7 +117,7 @@ def skew(arguments: list[str]) -> None:
 
 def slow_disk(arguments: list[str]) -> None:
     made = parser("slow-disk", "Every sync of a node takes longer; it is restarted for that once.", "one or more")
-    made.add_argument("--delay", type=seconds, default=0.2, metavar="D", help="how much longer (default 200ms)")
+    made.add_argument("--delay", type=duration, default=0.2, metavar="D", help="how much longer (default 200ms)")
     obey("slow-disk", made, arguments, lambda given: {"delay": given.delay})
 
 
@@ -132,7 +132,7 @@ def resume(arguments: list[str]) -> None:
 def restore_old(arguments: list[str]) -> None:
     made = parser("restore-old", "A node's disk comes back as it was: take a copy, and put it back later.", "one or more")
     made.add_argument("--save", action="store_true", help="take a copy now")
-    made.add_argument("--after", type=seconds, metavar="D", help="take a copy, wait so long, put it back")
+    made.add_argument("--after", type=duration, metavar="D", help="take a copy, wait so long, put it back")
     given = made.parse_args(arguments)
     cluster = opened(given.dir)
     for number in given.nodes if given.save or given.after is not None else []:
@@ -174,7 +174,7 @@ def remove_all() -> None:
 def up(arguments: list[str]) -> None:
     made = parser("up", "Founds a cluster that all faults can act on, or starts what is down of it.")
     made.add_argument("--backend", choices=sorted(BACKENDS), default="local")
-    made.add_argument("--nodes", type=int, default=5)
+    made.add_argument("--nodes", type=count, default=5)
     made.add_argument("--base-port", type=int, default=7600, help="local: node i at P+10*i (default 7600)")
     given = made.parse_args(arguments)
     if (given.dir / "chaos.json").exists():
