@@ -14,7 +14,7 @@ from typing import Any
 
 from . import clock, cuts, disk, slow
 from .cluster import Cluster
-from .words import Failed
+from .words import Failed, names
 
 # How long a node is gone before it comes back with nothing, or with an old copy.
 GONE = 2.0
@@ -96,7 +96,12 @@ def _resume(cluster: Cluster, number: int) -> None:
 
 def _partition(cluster: Cluster, plan: Plan) -> None:
     shape = plan.how["shape"]
+    strangers = [number for number in plan.nodes if number not in cluster.numbers]
+    if strangers:
+        raise Failed(f"there is no {names(strangers)} to cut off")
     made = cuts.cuts(shape, cluster.numbers, plan.nodes)
+    if not made:
+        raise Failed(f"{plan.words()}: all would go on hearing all")
     cluster.cut(made, udp_only=shape == "udp-only")
 
 

@@ -24,8 +24,9 @@ DONE = Answer(204, context="c")
 def asked(one: Op, *answers: Answer) -> Op:
     """The operation after these answers, one for each try."""
     client = Client([("h", port) for port in range(5)], random.Random(1))
+    act = client.read(one, "b") if one.kind == "read" else client.write(one, "b", delete=one.kind == "delete")
     with mock.patch.object(Line, "ask", mock.AsyncMock(side_effect=answers)):
-        asyncio.run(client.read(one, "b") if one.kind == "read" else client.write(one, "b", delete=one.kind == "delete"))
+        asyncio.run(act)
     return one
 
 

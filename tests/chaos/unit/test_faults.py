@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import random
 import struct
+import tempfile
 import unittest
+from pathlib import Path
 from unittest import mock
 
-from lib import cable, clock, firewall, netns
-from lib.cluster import Cluster
+from lib import cable, clock, firewall, netns, slow
+from lib.cluster import Cluster, Facts
 from lib.cuts import SHAPES, cuts
 from lib.faults import FAULTS, Plan, processes
+from lib.netns import Netns
 from lib.schedule import is_gentle, schedule
+from lib.words import CannotHere, Failed
 
 NODES = [1, 2, 3, 4, 5]
 
@@ -121,6 +125,34 @@ class Acts(unittest.TestCase):
             FAULTS[plan.fault].begin(cluster, plan)
             FAULTS[plan.fault].end(cluster, plan)
             self.assertEqual(cluster.method_calls, begun + [getattr(mock.call, ended)(node) for node in plan.nodes])
+
+    def test_a_fault_that_would_do_nothing_fails(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            cluster = Netns(Path(folder), Facts("netns", 5))
+            cluster.node(1).mkdir()
+            with mock.patch.object(Netns, "cut") as cut:
+                for shape, nodes in (("halves", NODES), ("one-way", NODES), ("udp-only", [9])):
+                    with self.assertRaises(Failed):
+                        FAULTS["partition"].begin(cluster, Plan("partition", nodes, {"shape": shape}))
+                cut.assert_not_called()
+                FAULTS["partition"].begin(cluster, Plan("partition", [1], {"shape": "halves"}))
+                cut.assert_called_once()
+            # What the library in the node's process would take for junk, or for no delay at all.
+            for seconds in (0, 0.0004, 10.1):
+                with self.assertRaises(Failed):
+                    slow.delay(cluster, 1, seconds)
+            for seconds in (0.001, 0.3, 10):
+                slow.delay(cluster, 1, seconds)
+            self.assertEqual((cluster.node(1) / "sync_delay").read_text(), "10000\n")
+
+    def test_a_static_binary_cannot_load_a_library(self) -> None:
+        with tempfile.NamedTemporaryFile() as binary:
+            for loader in (b"/lib64/ld-linux-x86-64.so.2", b"/lib/ld-linux-aarch64.so.1", b"/lib/ld-musl-x86_64.so.1"):
+                Path(binary.name).write_bytes(b"\x7fELF" + bytes(600) + loader + bytes(9000))
+                clock.needs_dynamic(binary.name)
+            Path(binary.name).write_bytes(b"\x7fELF" + bytes(9000))
+            with self.assertRaises(CannotHere):
+                clock.needs_dynamic(binary.name)
 
     def test_only_processes_of_this_machine_are_prepared(self) -> None:
         for machines, prepared in ((False, [1, 2]), (True, [])):
