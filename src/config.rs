@@ -222,7 +222,7 @@ impl Default for TimingSection {
             request: Duration::from_secs(5),
             request_max: Duration::from_secs(60),
             breaker: Duration::from_secs(1),
-            sync: Duration::from_secs(60),
+            sync: Duration::from_secs(30),
             stall: Duration::from_secs(4),
             connect: Duration::from_secs(1),
             stop: Duration::from_secs(10),

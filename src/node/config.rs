@@ -81,7 +81,7 @@ impl Default for Timing {
             request: Duration::from_secs(5),
             request_max: Duration::from_secs(60),
             breaker: Duration::from_secs(1),
-            sync: Duration::from_secs(60),
+            sync: Duration::from_secs(30),
         }
     }
 }

@@ -188,10 +188,15 @@ impl Cluster {
         member.store.crash(survivors);
     }
 
-    /// Kills a node and empties its disk.
+    /// Kills a node and empties its disk. Whoever puts in another one also names where the others are by now:
+    /// those whom the old configuration names may all have moved.
     pub fn wipe(&mut self, number: usize) {
         self.kill(number);
-        self.members[number - 1].store = MemoryStore::new();
+        let others = self.members.iter().map(|member| member.address).enumerate();
+        let join = others.filter(|(at, _)| at + 1 != number).map(|(_, address)| address).collect();
+        let member = &mut self.members[number - 1];
+        member.store = MemoryStore::new();
+        member.join = join;
     }
 
     /// Kills a node and puts this disk in place of its own.

@@ -18,7 +18,7 @@ import socket
 import struct
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 # Beyond this many waiting frames new ones are lost, as in any switch.
 QUEUE = 20_000
@@ -29,13 +29,13 @@ TCP, UDP = 6, 17
 
 @dataclass
 class Bend:
-    """What the cable does. Percentages of frames; seconds."""
+    """What the cable does, and its options. Percentages of frames; seconds; only this port's frames are spoilt."""
 
-    loss: float = 0
-    duplicate: float = 0
-    corrupt: float = 0
-    delay: float = 0
-    jitter: float = 0
+    loss: float = 0.0
+    duplicate: float = 0.0
+    corrupt: float = 0.0
+    delay: float = 0.0
+    jitter: float = 0.0
     port: int = 7610
 
 
@@ -156,17 +156,21 @@ def carry(ends: list[socket.socket], cable: Cable) -> None:
                 continue
 
 
-def main() -> int:
+def asked(arguments: list[str]) -> tuple[argparse.Namespace, Bend]:
+    """The command line, and the bend that it describes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("inside")
     parser.add_argument("outside")
-    for name in ("loss", "duplicate", "corrupt", "delay", "jitter"):
-        parser.add_argument(f"--{name}", type=float, default=0.0)
-    parser.add_argument("--port", type=int, default=7610)
+    for field in fields(Bend):
+        parser.add_argument(f"--{field.name}", type=type(field.default), default=field.default)
     parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
+    return given, Bend(**{field.name: getattr(given, field.name) for field in fields(Bend)})
+
+
+def main() -> int:
+    given, bend = asked(sys.argv[1:])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    bend = Bend(given.loss, given.duplicate, given.corrupt, given.delay, given.jitter, given.port)
     ends = [port_of(given.inside), port_of(given.outside)]
     print("carrying", flush=True)
     carry(ends, Cable(bend, given.seed))

@@ -121,7 +121,9 @@ class Client:
             answer = await line.ask(head.encode(), body)
             op.tries += 1
             op.code = answer.code
-            if answer.status and answer.status < 400 or answer.code == "not_found":
+            # A read may find nothing; a write that finds nothing to write to is no acknowledgement.
+            nothing = method == "GET" and answer.code == "not_found"
+            if answer.status and answer.status < 400 or nothing:
                 op.outcome = OK
                 return answer
             op.stumbled = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .shell import program
 from .words import CannotHere
 
 if TYPE_CHECKING:
@@ -22,17 +23,22 @@ def library() -> str:
 def needs_dynamic(binary: str) -> None:
     """A static binary loads no library."""
     with open(binary, "rb") as file:
-        if b"ld-linux" not in file.read(4096) and b"/ld-" not in file.read(65_536):
+        # The loader's path, which stands near the beginning.
+        if b"/ld-" not in file.read(65_536):
             raise CannotHere(f"{binary} is linked statically: no library can be put into its process")
+
+
+def needs() -> str:
+    """Where libfaketime is, for a binary that can load it."""
+    path = library()
+    needs_dynamic(program())
+    return path
 
 
 def prepare(cluster: Cluster, number: int) -> None:
     """Restarts the node with libfaketime and a right clock, unless it has it already."""
-    from .cluster import program
-
+    path = needs()
     file = cluster.node(number) / "clock"
-    path = library()
-    needs_dynamic(program())
     _write(file, 0.0)
     extra = {
         "FAKETIME_TIMESTAMP_FILE": str(file),

@@ -9,47 +9,21 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
-import sys
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from . import process, shell, web
+from . import clock, disk, process, shell, slow, web
 from .cuts import Cuts
+from .shell import program, until
 from .words import CannotHere, Failed
 
 STOP = 20.0
 READY = 60.0
-ROOT = Path(__file__).resolve().parents[3]
-
-
-def program() -> str:
-    """The product: $QUORATE, else this checkout's build, else the one on the PATH."""
-    builds = [ROOT / "target" / kind / "quorate" for kind in ("release", "debug")]
-    told = os.environ.get("QUORATE")
-    if told:
-        return told
-    for build in builds:
-        if build.exists():
-            return str(build)
-    return shell.needs("quorate", "nothing; build it with: cargo build --release")
-
-
-def until(what: str, limit: float, look: Callable[[], str | None], every: float = 0.1) -> float:
-    """Waits until `look` has nothing to object; returns how long it took."""
-    begin = time.monotonic()
-    while True:
-        objection = look()
-        took = time.monotonic() - begin
-        if objection is None:
-            return took
-        if took > limit:
-            raise Failed(f"{what}: not within {limit:.0f} s: {objection}")
-        time.sleep(every)
 
 
 @dataclass
@@ -63,12 +37,19 @@ class Facts:
     settings: dict[str, str] = field(default_factory=dict)
 
 
+def fresh_tag() -> str:
+    """Tells the namespaces of one cluster from those of another."""
+    return f"{os.getpid() & 0xFFFF:04x}{random.randrange(256):02x}"
+
+
 class Cluster:
     """Nodes that are processes of this machine. What only some backends can do says so."""
 
     backend = ""
     # Why the network cannot be bent here; empty where it can.
     no_network = ""
+    # Whether each node has a machine of its own, whose clock and disk can be bent without a library or a mount.
+    machines = False
 
     def __init__(self, folder: Path, facts: Facts) -> None:
         self.folder = folder.resolve()
@@ -135,8 +116,7 @@ class Cluster:
 
     def environment(self, number: int) -> dict[str, str]:
         """What a node's process is started with."""
-        preload = self.node(number) / "preload.json"
-        own = json.loads(preload.read_text()) if preload.exists() else {}
+        own = self._preloaded(number)
         strip = ("QUORATE_NODE", "QUORATE_LISTEN__", "QUORATE_CLUSTER__")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(strip)}
         libraries = own.pop("LD_PRELOAD", {})
@@ -146,15 +126,19 @@ class Cluster:
 
     def preload(self, number: int, library: str, path: str, extra: dict[str, str]) -> None:
         """Restarts a node with a library in its process, unless it has it already."""
-        file = self.node(number) / "preload.json"
-        own = json.loads(file.read_text()) if file.exists() else {}
+        own = self._preloaded(number)
         if own.get("LD_PRELOAD", {}).get(library) == path and self.state(number) == "up":
             return
         own = own | extra
         own["LD_PRELOAD"] = own.get("LD_PRELOAD", {}) | {library: path}
-        file.write_text(json.dumps(own))
+        (self.node(number) / "preload.json").write_text(json.dumps(own))
         self.stop(number)
         self.start(number)
+
+    def _preloaded(self, number: int) -> dict[str, Any]:
+        file = self.node(number) / "preload.json"
+        own: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        return own
 
     def ready(self, number: int) -> str | None:
         """Why a node is not ready; nothing when it is."""
@@ -184,11 +168,13 @@ class Cluster:
             self.kill(number)
 
     def pause(self, number: int) -> None:
-        if not process.send(self.node(number), signal.SIGSTOP):
-            raise Failed(f"n{number} is down")
+        self._send(number, signal.SIGSTOP)
 
     def resume(self, number: int) -> None:
-        if not process.send(self.node(number), signal.SIGCONT):
+        self._send(number, signal.SIGCONT)
+
+    def _send(self, number: int, what: signal.Signals) -> None:
+        if not process.send(self.node(number), what):
             raise Failed(f"n{number} is down")
 
     # --- disks -----------------------------------------------------------------------------------------
@@ -220,6 +206,29 @@ class Cluster:
         self.empty(number)
         shutil.copytree(copy, self.data(number), dirs_exist_ok=True)
 
+    def fill(self, number: int) -> None:
+        """Its disk is full."""
+        disk.fill(self, number)
+
+    def unfill(self, number: int) -> None:
+        disk.free(self, number)
+
+    def slow(self, number: int, seconds: float) -> None:
+        """Every sync takes so much longer."""
+        slow.delay(self, number, seconds)
+
+    def unslow(self, number: int) -> None:
+        slow.reset(self, number)
+
+    # --- clocks ----------------------------------------------------------------------------------------
+
+    def skew(self, number: int, seconds: float) -> None:
+        """Its clock is so much ahead; negative: behind."""
+        clock.skew(self, number, seconds)
+
+    def unskew(self, number: int) -> None:
+        clock.reset(self, number)
+
     # --- network ---------------------------------------------------------------------------------------
 
     def needs_network(self) -> None:
@@ -245,8 +254,6 @@ class Cluster:
 
     def heal(self, start: bool = True) -> None:
         """Ends every fault, whoever began it; starts what is down."""
-        from . import clock, disk, slow
-
         if not self.no_network:
             self.cut(set())
             self.straighten()
@@ -255,18 +262,10 @@ class Cluster:
                 continue
             if self.state(number) == "paused":
                 self.resume(number)
-            clock.reset(self, number)
-            slow.reset(self, number)
+            self.unskew(number)
+            self.unslow(number)
             disk.restore(self, number)
             if start:
                 self.start(number, wait=False)
         if start:
             self.wait_ready(self.numbers)
-
-
-def say(text: str) -> None:
-    print(text, flush=True)
-
-
-def warn(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
 import shutil
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from . import cuts, disk, netns, shell
 from .backends import BACKENDS, opened
 from .backends import make as make_cluster
-from .cluster import Cluster, Facts, say, warn
-from .faults import FAULTS, Plan, possible, put_old_back, save_old
-from .words import CannotHere, Failed, names, node_number, percent, seconds
+from .cluster import Cluster, Facts, fresh_tag
+from .faults import FAULTS, Plan, nothing, possible, put_old_back, save_old
+from .words import count, duration, exit_code, names, node_number, percent, say, seconds
 
 FOLDER = "quorate-cluster"
 ENDING = (
@@ -27,19 +27,18 @@ ENDING = (
 # Which nodes a script wants: exactly these words stand in its usage.
 ALL = "all nodes unless named"
 
+Command = Callable[[list[str]], None]
+How = Callable[[argparse.Namespace], dict[str, Any]]
+
 
 def parser(name: str, what: str, nodes: str = "") -> argparse.ArgumentParser:
     """The parser that all scripts share."""
     made = argparse.ArgumentParser(prog=f"tests/chaos/{name}", description=what, epilog=ENDING)
     if nodes:
-        count = "*" if nodes == ALL else "+"
-        made.add_argument("nodes", metavar="N", nargs=count, type=node_number, help=f"numbers of nodes: {nodes}")
+        many = "*" if nodes == ALL else "+"
+        made.add_argument("nodes", metavar="N", nargs=many, type=node_number, help=f"numbers of nodes: {nodes}")
     made.add_argument("--dir", type=Path, default=Path(FOLDER), help=f"the cluster's folder (default {FOLDER})")
     return made
-
-
-def during(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--for", dest="for_", type=seconds, metavar="D", help="end it after so long (10s, 2m)")
 
 
 def play(cluster: Cluster, plan: Plan, lasting: float | None) -> None:
@@ -47,48 +46,59 @@ def play(cluster: Cluster, plan: Plan, lasting: float | None) -> None:
     fault = FAULTS[plan.fault]
     possible(cluster, plan.fault)
     fault.prepare(cluster, plan)
-    fault.begin(cluster, plan)
-    say(plan.words())
-    if lasting is not None:
-        try:
-            time.sleep(lasting)
-        finally:
+    try:
+        fault.begin(cluster, plan)
+        say(plan.words())
+        time.sleep(lasting or 0)
+    finally:
+        # What breaks off while it begins may have begun on some nodes.
+        if lasting is not None:
             fault.end(cluster, plan)
             say("ended")
 
 
-def simple(name: str, nodes: str = "one or more") -> Callable[[list[str]], None]:
+def obey(name: str, made: argparse.ArgumentParser, arguments: list[str], how: How = lambda _: {}) -> None:
+    """Reads the command line and plays the fault; `how` is what it must know beside its nodes."""
+    if FAULTS[name].end is not nothing:
+        made.add_argument("--for", dest="for_", type=duration, metavar="D", help="end it after so long (10s, 2m)")
+    given = made.parse_args(arguments)
+    play(opened(given.dir), Plan(name, given.nodes, how(given)), getattr(given, "for_", None))
+
+
+def simple(name: str, nodes: str = "one or more") -> Command:
     """A fault that needs only nodes."""
 
     def command(arguments: list[str]) -> None:
-        made = parser(name, f"{FAULTS[name].what.capitalize()}.", nodes)
-        if FAULTS[name].end.__name__ != "nothing":
-            during(made)
-        given = made.parse_args(arguments)
-        play(opened(given.dir), Plan(name, given.nodes), getattr(given, "for_", None))
+        obey(name, parser(name, f"{FAULTS[name].what.capitalize()}.", nodes), arguments)
 
     return command
 
 
-def bent(name: str) -> Callable[[list[str]], None]:
-    """A fault of cables."""
+def cable_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of a fault of cables."""
+    return parser(name, f"{FAULTS[name].what.capitalize()}; on the cables of these nodes, both ways.", ALL)
+
+
+def bent(name: str) -> Command:
+    """A fault that some frames suffer."""
 
     def command(arguments: list[str]) -> None:
-        made = parser(name, f"{FAULTS[name].what.capitalize()}; on the cables of these nodes, both ways.", ALL)
-        during(made)
-        if name == "delay":
-            made.add_argument("--by", type=seconds, default=0.1, metavar="D", help="how late (default 100ms)")
-            made.add_argument("--jitter", type=seconds, metavar="D", help="more or less (default: half of it)")
-        else:
-            made.add_argument("--percent", type=percent, default=10.0, metavar="P", help="of the frames (default 10)")
-        given = made.parse_args(arguments)
-        if name == "delay":
-            how = {"delay": given.by, "jitter": given.by / 2 if given.jitter is None else given.jitter}
-        else:
-            how = {name: given.percent}
-        play(opened(given.dir), Plan(name, given.nodes, how), given.for_)
+        made = cable_parser(name)
+        made.add_argument("--percent", type=percent, default=10.0, metavar="P", help="of the frames (default 10)")
+        obey(name, made, arguments, lambda given: {name: given.percent})
 
     return command
+
+
+def delay(arguments: list[str]) -> None:
+    made = cable_parser("delay")
+    made.add_argument("--by", type=duration, default=0.1, metavar="D", help="how late (default 100ms)")
+    made.add_argument("--jitter", type=duration, metavar="D", help="more or less (default: half of it)")
+
+    def how(given: argparse.Namespace) -> dict[str, Any]:
+        return {"delay": given.by, "jitter": given.by / 2 if given.jitter is None else given.jitter}
+
+    obey("delay", made, arguments, how)
 
 
 def partition(arguments: list[str]) -> None:
@@ -96,25 +106,19 @@ def partition(arguments: list[str]) -> None:
     made.formatter_class = argparse.RawDescriptionHelpFormatter
     made.add_argument("shape", choices=cuts.SHAPES)
     made.add_argument("nodes", metavar="N", nargs="*", type=node_number, help="the group (see above)")
-    during(made)
-    given = made.parse_args(arguments)
-    play(opened(given.dir), Plan("partition", given.nodes, {"shape": given.shape}), given.for_)
+    obey("partition", made, arguments, lambda given: {"shape": given.shape})
 
 
 def skew(arguments: list[str]) -> None:
     made = parser("skew", "A node's clock jumps; it is restarted for that once, with libfaketime.", "one or more")
     made.add_argument("--by", type=seconds, default=60.0, metavar="D", help="ahead, or behind: --by=-30s (default 60s)")
-    during(made)
-    given = made.parse_args(arguments)
-    play(opened(given.dir), Plan("skew", given.nodes, {"by": given.by}), given.for_)
+    obey("skew", made, arguments, lambda given: {"by": given.by})
 
 
 def slow_disk(arguments: list[str]) -> None:
     made = parser("slow-disk", "Every sync of a node takes longer; it is restarted for that once.", "one or more")
-    made.add_argument("--delay", type=seconds, default=0.2, metavar="D", help="how much longer (default 200ms)")
-    during(made)
-    given = made.parse_args(arguments)
-    play(opened(given.dir), Plan("slow-disk", given.nodes, {"delay": given.delay}), given.for_)
+    made.add_argument("--delay", type=duration, default=0.2, metavar="D", help="how much longer (default 200ms)")
+    obey("slow-disk", made, arguments, lambda given: {"delay": given.delay})
 
 
 def resume(arguments: list[str]) -> None:
@@ -128,7 +132,7 @@ def resume(arguments: list[str]) -> None:
 def restore_old(arguments: list[str]) -> None:
     made = parser("restore-old", "A node's disk comes back as it was: take a copy, and put it back later.", "one or more")
     made.add_argument("--save", action="store_true", help="take a copy now")
-    made.add_argument("--after", type=seconds, metavar="D", help="take a copy, wait so long, put it back")
+    made.add_argument("--after", type=duration, metavar="D", help="take a copy, wait so long, put it back")
     given = made.parse_args(arguments)
     cluster = opened(given.dir)
     for number in given.nodes if given.save or given.after is not None else []:
@@ -170,15 +174,14 @@ def remove_all() -> None:
 def up(arguments: list[str]) -> None:
     made = parser("up", "Founds a cluster that all faults can act on, or starts what is down of it.")
     made.add_argument("--backend", choices=sorted(BACKENDS), default="local")
-    made.add_argument("--nodes", type=int, default=5)
+    made.add_argument("--nodes", type=count, default=5)
     made.add_argument("--base-port", type=int, default=7600, help="local: node i at P+10*i (default 7600)")
     given = made.parse_args(arguments)
     if (given.dir / "chaos.json").exists():
         cluster = opened(given.dir)
     else:
-        tag = f"{os.getpid() & 0xFFFF:04x}{random.randrange(256):02x}"
         settings = {name: value for name, value in os.environ.items() if name.startswith("QUORATE_") and "__" in name}
-        facts = Facts(given.backend, given.nodes, given.base_port, tag, settings)
+        facts = Facts(given.backend, given.nodes, given.base_port, fresh_tag(), settings)
         cluster = make_cluster(given.dir, facts)
     cluster.up()
     for number in cluster.numbers:
@@ -199,14 +202,11 @@ def down(arguments: list[str]) -> None:
     say("down")
 
 
-def fault(name: str) -> Callable[[list[str]], None]:
-    nodes = ALL if name == "rolling-restart" else "one or more"
-    return simple(name, nodes)
-
-
-COMMANDS: dict[str, Callable[[list[str]], None]] = {
-    **{name: fault(name) for name in ("kill", "pause", "wipe", "full-disk", "rolling-restart")},
-    **{name: bent(name) for name in ("loss", "duplicate", "corrupt", "delay")},
+COMMANDS: dict[str, Command] = {
+    **{name: simple(name) for name in ("kill", "pause", "wipe", "full-disk")},
+    "rolling-restart": simple("rolling-restart", ALL),
+    **{name: bent(name) for name in ("loss", "duplicate", "corrupt")},
+    "delay": delay,
     "partition": partition,
     "skew": skew,
     "slow-disk": slow_disk,
@@ -233,18 +233,11 @@ def enters(arguments: list[str]) -> None:
 
 
 def main(name: str) -> int:
-    """Runs a script; says in one line why it could not."""
     arguments = sys.argv[1:]
-    try:
+
+    def act() -> None:
         if name not in ("up", "down"):
             enters(arguments)
         COMMANDS[name](arguments)
-    except CannotHere as error:
-        warn(f"{name}: cannot be done here: {error}")
-        return 2
-    except (Failed, OSError) as error:
-        warn(f"{name}: {error}")
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+
+    return exit_code(name, act)

@@ -16,7 +16,8 @@ from . import observe, replicas
 from .client import Client
 from .cluster import Cluster
 from .faults import FAULTS, Plan
-from .history import OK, History, Op
+from .history import History
+from .load import Load, Span, measure
 from .words import Failed
 from .workloads import WORKLOADS, Worker, Workload
 
@@ -24,11 +25,6 @@ from .workloads import WORKLOADS, Worker, Workload
 REST = 60.0
 PATIENCE = 30.0
 COPIES = 3
-# A cycle counts when so many operations succeeded during its faults, and so many failed or were slowed.
-SUCCEEDED = 0.30
-DISTURBED = 0.01
-# What is slow: this many times the 99th percentile of the calm before.
-SLOW = 2.0
 
 
 @dataclass
@@ -47,24 +43,27 @@ class Cycle:
 
     number: int
     plans: list[Plan]
-    begin: float = 0.0
-    fault_begin: float = 0.0
-    fault_end: float = 0.0
-    end: float = 0.0
-    operations: int = 0
-    succeeded: float = 0.0
-    disturbed: float = 0.0
-    acknowledged_adds: int = 0
+    span: Span = field(default_factory=Span)
+    faults: Span = field(default_factory=Span)
+    load: Load = Load()
     rest: float | None = None
     objection: str = ""
     # Whether a cluster that did not come to rest did so after a restart of all nodes.
     mended: bool = False
-    troubles: list[str] = field(default_factory=list)
+    # Faults that did not begin or did not end.
+    failures: list[str] = field(default_factory=list)
+    judged: bool = False
     dumps: dict[int, replicas.Dump] = field(default_factory=dict, repr=False)
 
     @property
     def counts(self) -> bool:
-        return self.succeeded >= SUCCEEDED and self.disturbed >= DISTURBED
+        return self.load.enough and not self.failures
+
+    @property
+    def troubles(self) -> list[str]:
+        """What people must know beside the numbers."""
+        restless = [f"not equal until all nodes were restarted: {self.objection}"] if self.rest is None else []
+        return [*self.failures, *restless]
 
     def words(self) -> str:
         return " and ".join(plan.words() for plan in self.plans)
@@ -93,7 +92,7 @@ class Player:
         for plan in plans:
             await asyncio.to_thread(FAULTS[plan.fault].prepare, self.cluster, plan)
         await asyncio.to_thread(self.cluster.wait_ready, self.cluster.numbers)
-        cycle.begin = self.now()
+        cycle.span.begin = self.now()
         first = len(self.history.ops)
         stop = asyncio.Event()
         clients: list[Client] = []
@@ -115,8 +114,8 @@ class Player:
             for client in clients:
                 client.close()
         await self._rest(cycle)
-        cycle.end = self.now()
-        self._measure(cycle, self.history.ops[first:])
+        cycle.span.end = self.now()
+        cycle.load = measure(self.history.ops[first:], cycle.faults)
         return cycle
 
     def _workers(
@@ -134,33 +133,33 @@ class Player:
         return workers
 
     async def _faults(self, cycle: Cycle) -> None:
-        cycle.fault_begin = self.now()
+        cycle.faults.begin = self.now()
         begun: list[Plan] = []
         try:
             for plan in cycle.plans:
                 begun.append(plan)
                 await asyncio.to_thread(FAULTS[plan.fault].begin, self.cluster, plan)
-            left = self.pace.fault - (self.now() - cycle.fault_begin)
+            left = self.pace.fault - (self.now() - cycle.faults.begin)
             await asyncio.sleep(max(0.0, left))
         except Failed as error:
             # A fault that fails is told, and so is what the clients saw; it is not a cycle that counts.
-            cycle.troubles.append(f"a fault failed: {error}")
+            cycle.failures.append(f"a fault failed: {error}")
         finally:
             for plan in reversed(begun):
                 try:
                     await asyncio.to_thread(FAULTS[plan.fault].end, self.cluster, plan)
                 except Failed as error:
-                    cycle.troubles.append(f"a fault did not end: {error}")
-            cycle.fault_end = self.now()
+                    cycle.failures.append(f"a fault did not end: {error}")
+            cycle.faults.end = self.now()
 
     async def _rest(self, cycle: Cycle) -> None:
         try:
             await asyncio.to_thread(self.cluster.heal)
         except Failed as error:
             cycle.objection = str(error)
-        for limit in (REST - (self.now() - cycle.fault_end), PATIENCE):
+        for limit in (REST - (self.now() - cycle.faults.end), PATIENCE):
             if await self._is_at_rest(cycle, limit):
-                cycle.rest = self.now() - cycle.fault_end
+                cycle.rest = self.now() - cycle.faults.end
                 return
         # This is a failure, and is told as one; what it looks like, and whether a restart mends it, helps to find it.
         folder = self.cluster.folder / f"unrest-{cycle.number}"
@@ -169,7 +168,6 @@ class Player:
             await asyncio.to_thread(self.cluster.stop, number)
             await asyncio.to_thread(self.cluster.start, number)
         cycle.mended = await self._is_at_rest(cycle, REST)
-        cycle.troubles.append(f"not equal until all nodes were restarted: {cycle.objection}")
 
     async def _is_at_rest(self, cycle: Cycle, limit: float) -> bool:
         took, objection, cycle.dumps = await asyncio.to_thread(
@@ -177,17 +175,3 @@ class Player:
         )
         cycle.objection = cycle.objection or objection or ""
         return took is not None
-
-    def _measure(self, cycle: Cycle, ops: list[Op]) -> None:
-        calm = sorted(op.end - op.begin for op in ops if op.begin < cycle.fault_begin)
-        usual = calm[int(len(calm) * 0.99)] if calm else 0.0
-        under = [op for op in ops if cycle.fault_begin <= op.begin <= cycle.fault_end]
-        cycle.operations = len(ops)
-        cycle.acknowledged_adds = sum(op.workload == "adds" and op.outcome == OK for op in ops)
-        if under:
-            good = sum(op.outcome == OK for op in under)
-            bad = sum(
-                op.outcome != OK or op.stumbled or op.end - op.begin > SLOW * usual for op in under
-            )
-            cycle.succeeded = good / len(under)
-            cycle.disturbed = bad / len(under)

@@ -31,6 +31,25 @@ def mounts() -> list[Path]:
     return [Path(parts[1].encode().decode("unicode_escape")) for parts in found if parts[0] == SOURCE]
 
 
+def needs(folder: Path) -> None:
+    """Tries a mount: being root is not always enough."""
+    probe = folder / "mount-probe"
+    probe.mkdir(parents=True, exist_ok=True)
+    try:
+        _mount(probe, 1)
+        shell.run(["umount", str(probe)])
+    finally:
+        probe.rmdir()
+
+
+def _mount(place: Path, size: int) -> None:
+    """A small disk of so many MiB."""
+    try:
+        shell.run(["mount", "-t", "tmpfs", "-o", f"size={size}m", SOURCE, str(place)])
+    except Failed as error:
+        raise CannotHere(f"this user may not mount a small disk: {error}") from error
+
+
 def prepare(cluster: Cluster, number: int) -> None:
     """Moves the node onto a small disk: an orderly stop, a copy, a start."""
     data, large = cluster.data(number), cluster.node(number) / "data.large"
@@ -43,21 +62,18 @@ def prepare(cluster: Cluster, number: int) -> None:
     data.rename(large)
     data.mkdir()
     try:
-        size = (2 * used) // MIB + 192
-        shell.run(["mount", "-t", "tmpfs", "-o", f"size={size}m", SOURCE, str(data)])
-    except Failed as error:
+        _mount(data, (2 * used) // MIB + 192)
+    except CannotHere:
         data.rmdir()
         large.rename(data)
         cluster.start(number)
-        raise CannotHere(f"this user may not mount a small disk: {error}") from error
+        raise
     shutil.copytree(large, data, dirs_exist_ok=True)
     cluster.start(number)
 
 
 def fill(cluster: Cluster, number: int) -> None:
     """Leaves a few MiB."""
-    from .cluster import until
-
     data = cluster.data(number)
     if data not in mounts():
         raise Failed(f"n{number} has no small disk")
@@ -67,7 +83,7 @@ def fill(cluster: Cluster, number: int) -> None:
         if size > 0:
             os.posix_fallocate(ballast.fileno(), 0, size)
     # It looks now and then; before it has noticed there is no fault.
-    until(f"n{number} notices that its disk is full", NOTICED, lambda: _notices(cluster, number))
+    shell.until(f"n{number} notices that its disk is full", NOTICED, lambda: _notices(cluster, number))
 
 
 def _notices(cluster: Cluster, number: int) -> str | None:

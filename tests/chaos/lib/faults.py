@@ -14,8 +14,7 @@ from typing import Any
 
 from . import clock, cuts, disk, slow
 from .cluster import Cluster
-from .vagrant import Vagrant
-from .words import Failed
+from .words import Failed, names
 
 # How long a node is gone before it comes back with nothing, or with an old copy.
 GONE = 2.0
@@ -58,10 +57,22 @@ class Fault:
     loses_disk: bool = False
 
 
-def each(act: Callable[[Cluster, int], None]) -> Act:
+def each(act: Callable[..., None], *words: str) -> Act:
+    """Does it to every node of the plan; `words` name what else of the plan it is told."""
+
     def do(cluster: Cluster, plan: Plan) -> None:
         for number in plan.nodes:
-            act(cluster, number)
+            act(cluster, number, *[plan.how[word] for word in words])
+
+    return do
+
+
+def processes(act: Callable[[Cluster, int], None]) -> Act:
+    """Does it to every node that is a process of this machine; a machine of its own needs no such thing."""
+
+    def do(cluster: Cluster, plan: Plan) -> None:
+        if not cluster.machines:
+            each(act)(cluster, plan)
 
     return do
 
@@ -85,7 +96,12 @@ def _resume(cluster: Cluster, number: int) -> None:
 
 def _partition(cluster: Cluster, plan: Plan) -> None:
     shape = plan.how["shape"]
+    strangers = [number for number in plan.nodes if number not in cluster.numbers]
+    if strangers:
+        raise Failed(f"there is no {names(strangers)} to cut off")
     made = cuts.cuts(shape, cluster.numbers, plan.nodes)
+    if not made:
+        raise Failed(f"{plan.words()}: all would go on hearing all")
     cluster.cut(made, udp_only=shape == "udp-only")
 
 
@@ -102,56 +118,28 @@ def _straighten(cluster: Cluster, plan: Plan) -> None:
     cluster.straighten()
 
 
-def _needs_network(cluster: Cluster, plan: Plan) -> None:
-    cluster.needs_network()
-
-
-def _can_skew(cluster: Cluster, plan: Plan) -> None:
-    if not isinstance(cluster, Vagrant):
-        for number in plan.nodes:
-            clock.prepare(cluster, number)
-
-
-def _skew(cluster: Cluster, plan: Plan) -> None:
-    for number in plan.nodes:
-        if isinstance(cluster, Vagrant):
-            cluster.skew(number, plan.how["by"])
-        else:
-            clock.skew(cluster, number, plan.how["by"])
+def _skew(cluster: Cluster, number: int, seconds: float) -> None:
+    cluster.skew(number, seconds)
 
 
 def _unskew(cluster: Cluster, number: int) -> None:
-    cluster.unskew(number) if isinstance(cluster, Vagrant) else clock.reset(cluster, number)
-
-
-def _can_fill(cluster: Cluster, number: int) -> None:
-    if not isinstance(cluster, Vagrant):
-        disk.prepare(cluster, number)
+    cluster.unskew(number)
 
 
 def _fill(cluster: Cluster, number: int) -> None:
-    cluster.fill(number) if isinstance(cluster, Vagrant) else disk.fill(cluster, number)
+    cluster.fill(number)
 
 
-def _free(cluster: Cluster, number: int) -> None:
-    cluster.unfill(number) if isinstance(cluster, Vagrant) else disk.free(cluster, number)
+def _unfill(cluster: Cluster, number: int) -> None:
+    cluster.unfill(number)
 
 
-def _can_slow(cluster: Cluster, number: int) -> None:
-    if not isinstance(cluster, Vagrant):
-        slow.prepare(cluster, number)
-
-
-def _slow(cluster: Cluster, plan: Plan) -> None:
-    for number in plan.nodes:
-        if isinstance(cluster, Vagrant):
-            cluster.slow(number, plan.how["delay"])
-        else:
-            slow.delay(cluster, number, plan.how["delay"])
+def _slow(cluster: Cluster, number: int, seconds: float) -> None:
+    cluster.slow(number, seconds)
 
 
 def _unslow(cluster: Cluster, number: int) -> None:
-    cluster.unslow(number) if isinstance(cluster, Vagrant) else slow.reset(cluster, number)
+    cluster.unslow(number)
 
 
 def _wipe(cluster: Cluster, number: int) -> None:
@@ -186,14 +174,16 @@ def _roll(cluster: Cluster, plan: Plan) -> None:
 FAULTS: dict[str, Fault] = {
     "kill": Fault("kill -9", each(_kill), each(_start)),
     "pause": Fault("the process stands still, its ports stay open", each(_pause), each(_resume)),
-    "partition": Fault("some nodes cannot hear others", _partition, _join, _needs_network, network=True),
-    "loss": Fault("frames are lost", _bend, _straighten, _needs_network, network=True),
-    "duplicate": Fault("frames arrive twice", _bend, _straighten, _needs_network, network=True),
-    "corrupt": Fault("frames between nodes are spoilt", _bend, _straighten, _needs_network, network=True),
-    "delay": Fault("frames are late and out of order", _bend, _straighten, _needs_network, network=True),
-    "skew": Fault("a node's clock jumps", _skew, each(_unskew), _can_skew),
-    "full-disk": Fault("a node's disk is full", each(_fill), each(_free), each(_can_fill)),
-    "slow-disk": Fault("a node's disk takes long to sync", _slow, each(_unslow), each(_can_slow)),
+    "partition": Fault("some nodes cannot hear others", _partition, _join, network=True),
+    "loss": Fault("frames are lost", _bend, _straighten, network=True),
+    "duplicate": Fault("frames arrive twice", _bend, _straighten, network=True),
+    "corrupt": Fault("frames between nodes are spoilt", _bend, _straighten, network=True),
+    "delay": Fault("frames are late and out of order", _bend, _straighten, network=True),
+    "skew": Fault("a node's clock jumps", each(_skew, "by"), each(_unskew), processes(clock.prepare)),
+    "full-disk": Fault("a node's disk is full", each(_fill), each(_unfill), processes(disk.prepare)),
+    "slow-disk": Fault(
+        "a node's disk takes long to sync", each(_slow, "delay"), each(_unslow), processes(slow.prepare)
+    ),
     "wipe": Fault("kill -9, and the disk comes back empty", each(_wipe), loses_disk=True),
     "restore-old": Fault(
         "kill -9, and the disk comes back as it was", each(put_old_back), nothing, each(save_old), loses_disk=True
@@ -204,30 +194,16 @@ FAULTS: dict[str, Fault] = {
 
 def possible(cluster: Cluster, name: str) -> None:
     """Raises `CannotHere` with the reason when this fault cannot be had."""
-    from . import shell
-    from .cluster import program
-    from .words import CannotHere
-
     if FAULTS[name].network:
         cluster.needs_network()
-    if isinstance(cluster, Vagrant):
+    if cluster.machines:
         return
     if name == "skew":
-        clock.library()
-        clock.needs_dynamic(program())
+        clock.needs()
     if name == "slow-disk":
-        shell.needs("cc", "gcc")
-        clock.needs_dynamic(program())
+        slow.needs()
     if name == "full-disk":
-        disk_probe = cluster.folder / "mount-probe"
-        disk_probe.mkdir(parents=True, exist_ok=True)
-        try:
-            shell.run(["mount", "-t", "tmpfs", "-o", "size=1m", disk.SOURCE, str(disk_probe)])
-            shell.run(["umount", str(disk_probe)])
-        except Failed as error:
-            raise CannotHere(f"this user may not mount a small disk: {error}") from error
-        finally:
-            disk_probe.rmdir()
+        disk.needs(cluster.folder)
 
 
 def draw(name: str, rng: random.Random, nodes: list[int]) -> Plan:

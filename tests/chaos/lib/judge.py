@@ -18,12 +18,14 @@ CHECKERS: dict[str, Callable[[list[Op], dict[str, replicas.Held]], Verdict]] = {
 }
 
 
-def judge(ops: list[Op], dumps: dict[int, replicas.Dump]) -> dict[str, Verdict]:
-    """What each of them says of its own workload."""
-    by_workload: dict[str, list[Op]] = {}
+def judge(
+    ops: list[Op], dumps: dict[int, replicas.Dump], copies: int, workloads: list[str]
+) -> dict[str, Verdict]:
+    """What each of them says of its own workload, also when no client did anything."""
+    by_workload: dict[str, list[Op]] = {name: [] for name in workloads}
     for op in ops:
-        by_workload.setdefault(op.workload, []).append(op)
+        by_workload[op.workload].append(op)
     return {
-        name: CHECKERS[name](mine, replicas.held(dumps, f"chaos-{name}"))
+        name: CHECKERS[name](mine, replicas.held(dumps, f"chaos-{name}", copies))
         for name, mine in sorted(by_workload.items())
     }

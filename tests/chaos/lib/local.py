@@ -6,7 +6,8 @@ import os
 import shutil
 
 from . import shell
-from .cluster import Cluster, Facts, program
+from .cluster import Cluster, Facts
+from .shell import program
 
 # What `cluster start` may take, founding included.
 START = 150.0

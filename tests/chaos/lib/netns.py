@@ -19,8 +19,9 @@ import time
 from pathlib import Path
 
 from . import firewall, shell
-from .cluster import Cluster, program, until
+from .cluster import Cluster
 from .cuts import Cuts
+from .shell import program, until
 from .words import CannotHere, Failed
 
 PREFIX = "quorate-"
@@ -53,6 +54,11 @@ def why_not() -> str | None:
 def inside(name: str) -> list[str]:
     """What runs a command in a namespace; mounts and everything else stay those of the host."""
     return ["nsenter", f"--net=/run/netns/{name}"]
+
+
+def cable_flags(bent: dict[str, float]) -> list[str]:
+    """The options of a bent cable; it must know the nodes' own port, or it spoils nothing."""
+    return [f"--port={NATIVE}", *[f"--{name}={value}" for name, value in bent.items()]]
 
 
 def end_namespace(name: str) -> None:
@@ -224,10 +230,9 @@ class Netns(Cluster):
         shell.run(["ip", "-n", hub, "-batch", "-"], text="\n".join(batch) + "\n")
         self._switch_off(hub, near, far)
         script = str(Path(__file__).with_name("cable.py"))
-        flags = [f"--{name}={value}" for name, value in bent.items()]
         with open(self.folder / "cable.log", "ab") as log:
             child = subprocess.Popen(
-                [*inside(hub), sys.executable, script, f"v{number}", near, *flags],
+                [*inside(hub), sys.executable, script, f"v{number}", near, *cable_flags(bent)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

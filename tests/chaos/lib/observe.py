@@ -19,11 +19,14 @@ def dumps(cluster: Cluster) -> dict[int, replicas.Dump]:
     """Every node's own records."""
 
     def dump(number: int) -> replicas.Dump:
-        text = cluster.quorate("dump", "--local", "--node", cluster.native(number))
-        return replicas.parse(text)
+        return replicas.parse(_dump(cluster, number))
 
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(cluster.numbers, pool.map(dump, cluster.numbers), strict=True))
+
+
+def _dump(cluster: Cluster, number: int) -> str:
+    return cluster.quorate("dump", "--local", "--node", cluster.native(number))
 
 
 def hints(cluster: Cluster) -> int:
@@ -73,10 +76,15 @@ def picture(cluster: Cluster, folder: Path) -> None:
                 body = str(error).encode()
             (folder / f"n{number}-{path.replace('/', '-')}").write_bytes(body)
         try:
-            text = cluster.quorate("dump", "--local", "--node", cluster.native(number))
+            text = _dump(cluster, number)
         except Failed as error:
             text = str(error)
         (folder / f"n{number}-dump").write_text(text)
+
+
+def silent(cluster: Cluster) -> list[str]:
+    """Nodes whose logs cannot be read or hold nothing: a node that runs has said something."""
+    return [f"n{number}" for number in cluster.numbers if not cluster.log(number).strip()]
 
 
 def panics(cluster: Cluster) -> list[str]:

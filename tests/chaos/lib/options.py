@@ -6,9 +6,9 @@ import argparse
 import random
 from pathlib import Path
 
-from .cluster import ROOT
 from .faults import FAULTS
-from .words import seconds
+from .shell import ROOT
+from .words import count, duration
 from .workloads import WORKLOADS
 
 # The gate's, and the usual, number of cycles.
@@ -25,7 +25,7 @@ def arguments() -> argparse.Namespace:
         description="Plays workloads on five real nodes while faults come and go, and judges what clients saw.",
         epilog="Exit codes: 0 all is well, 1 a violation or a claim that does not hold, 2 cannot be done here.",
     )
-    made.add_argument("--cycles", type=int, default=GATE_CYCLES, metavar="N", help="faults, one after the other (30)")
+    made.add_argument("--cycles", type=count, default=GATE_CYCLES, metavar="N", help="faults, one after the other (30)")
     made.add_argument("--seed", type=int, metavar="S", help="decides the schedule (default: a new one, which is told)")
     made.add_argument("--backend", choices=("auto", "local", "netns"), default="auto")
     made.add_argument("--short", action="store_true", help="a minute or so on local processes with a fixed seed, for CI")
@@ -33,9 +33,9 @@ def arguments() -> argparse.Namespace:
     made.add_argument("--workloads", metavar="W,W", help=f"only these: {','.join(WORKLOADS)}")
     made.add_argument("--rate", type=float, metavar="R", help="unique adds tried a second (default 260)")
     made.add_argument("--sync", default="3s", metavar="D", help="how often nodes compare partitions (timing.sync, 3s)")
-    made.add_argument("--calm", type=seconds, metavar="D", help="before the faults of a cycle (default 4s)")
-    made.add_argument("--fault", type=seconds, metavar="D", help="how long they last (default 9s)")
-    made.add_argument("--after", type=seconds, metavar="D", help="how long the load goes on (default 3s)")
+    made.add_argument("--calm", type=duration, metavar="D", help="before the faults of a cycle (default 4s)")
+    made.add_argument("--fault", type=duration, metavar="D", help="how long they last (default 9s)")
+    made.add_argument("--after", type=duration, metavar="D", help="how long the load goes on (default 3s)")
     made.add_argument("--report", type=Path, metavar="DIR", help="where the report goes (default docs/chaos)")
     made.add_argument("--keep", action="store_true", help="keep the nodes' folders and the history")
     made.add_argument("--list", action="store_true", help="only tell the schedule")

@@ -47,6 +47,8 @@ def state(folder: Path) -> str:
 def memory(folder: Path) -> int:
     """Resident bytes of the node's process; 0 when it is down."""
     pid = pid_of(folder)
+    if pid is None:
+        return 0
     try:
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):

@@ -55,13 +55,14 @@ def disagreement(dumps: dict[int, Dump], replicas: int, buckets: set[str]) -> st
         if len(versions) > 1:
             groups = " / ".join(str(numbers) for numbers in versions.values())
             return f"{bucket}/{key} differs between nodes {groups}"
-        if len(holders) != replicas:
+        # A node that tells a record twice is still one replica.
+        if not len(holders) == len(set(holders)) == replicas:
             return f"{bucket}/{key} is on nodes {holders}, not on {replicas}"
     return None
 
 
-def held(dumps: dict[int, Dump], bucket: str) -> dict[str, Held]:
-    """Every key of a bucket."""
+def held(dumps: dict[int, Dump], bucket: str, replicas: int) -> dict[str, Held]:
+    """Every key of a bucket; nothing of a key is everywhere until so many nodes have a record of it."""
     keys: dict[str, Held] = {}
     for dump in dumps.values():
         for item in dump:
@@ -74,4 +75,7 @@ def held(dumps: dict[int, Dump], bucket: str) -> dict[str, Held]:
             key.anywhere |= live
             key.holders += 1
             key.twice |= {value for value in live if listed.count(value) > 1}
+    for key in keys.values():
+        if key.holders < replicas:
+            key.everywhere = set()
     return keys

@@ -12,15 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from .checkers.verdict import Verdict
-from .cluster import ROOT
 from .cycle import Cycle
 from .faults import FAULTS
 from .history import History
+from .shell import ROOT
 from .timeline import svg
 from .workloads import WORKLOADS
 
 # How many violations the Markdown lists; the JSON has all.
 LISTED = 50
+
+
+# Whether it holds, and what was found.
+Claim = tuple[bool, str]
 
 
 @dataclass
@@ -29,15 +33,16 @@ class Report:
 
     seed: int
     backend: str
-    program: str
     options: dict[str, Any]
     cycles: list[Cycle] = field(default_factory=list)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     # Each with the cycle after which it was first seen.
     violations: dict[str, int] = field(default_factory=dict)
-    claims: list[tuple[bool, str]] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     panics: list[str] = field(default_factory=list)
+    # Nodes whose logs hold nothing at all.
+    silent: list[str] = field(default_factory=list)
     memory: dict[str, int] = field(default_factory=dict)
 
 
@@ -81,14 +86,14 @@ def plain(report: Report, commit: str, date: str) -> dict[str, Any]:
                 "cycle": cycle.number,
                 "faults": [{"fault": p.fault, "nodes": p.nodes, **p.how} for p in cycle.plans],
                 "counts": cycle.counts,
-                "began": round(cycle.begin, 2),
-                "fault_began": round(cycle.fault_begin, 2),
-                "fault_ended": round(cycle.fault_end, 2),
-                "ended": round(cycle.end, 2),
-                "operations": cycle.operations,
-                "acknowledged_adds": cycle.acknowledged_adds,
-                "succeeded": round(cycle.succeeded, 4),
-                "disturbed": round(cycle.disturbed, 4),
+                "began": round(cycle.span.begin, 2),
+                "fault_began": round(cycle.faults.begin, 2),
+                "fault_ended": round(cycle.faults.end, 2),
+                "ended": round(cycle.span.end, 2),
+                "operations": cycle.load.operations,
+                "acknowledged_adds": cycle.load.acknowledged_adds,
+                "succeeded": round(cycle.load.succeeded, 4),
+                "disturbed": round(cycle.load.disturbed, 4),
                 "equal_after": None if cycle.rest is None else round(cycle.rest, 2),
                 "objection": cycle.objection,
                 "troubles": cycle.troubles,
@@ -132,7 +137,7 @@ def markdown(report: Report, facts: dict[str, Any], picture: str, command: str) 
             lines.append(f"- … and {len(report.violations) - LISTED} more in the JSON")
     lines += ["", "## Left out", ""]
     lines += [f"- {what}" for what in report.left_out]
-    unused = [name for name in WORKLOADS if name not in report.verdicts]
+    unused = [name for name in WORKLOADS if name not in report.options["workloads"]]
     lines += [f"- the workload `{name}`: not asked for" for name in unused]
     lines += [
         "- sessions: the client library has none yet",
@@ -150,9 +155,10 @@ def markdown(report: Report, facts: dict[str, Any], picture: str, command: str) 
         rest = "**not by itself**" if cycle.rest is None else f"{cycle.rest:.1f} s"
         counts = "yes" if cycle.counts else "no"
         trouble = "".join(f"; {trouble}" for trouble in cycle.troubles)
+        load = cycle.load
         lines.append(
-            f"| {cycle.number} | {cycle.words()}{trouble} | {cycle.acknowledged_adds:,} | {cycle.succeeded:.1%} "
-            f"| {cycle.disturbed:.1%} | {rest} | {counts} |"
+            f"| {cycle.number} | {cycle.words()}{trouble} | {load.acknowledged_adds:,} | {load.succeeded:.1%} "
+            f"| {load.disturbed:.1%} | {rest} | {counts} |"
         )
     memory = ", ".join(f"{name} {size >> 20} MiB" for name, size in report.memory.items())
     lines += ["", f"Memory, the most of each node: {memory}."]

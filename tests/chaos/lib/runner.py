@@ -16,24 +16,19 @@ import time
 from pathlib import Path
 
 from . import backends, observe, web
-from .checkers.verdict import Verdict
-from .cluster import Cluster, Facts, program, say, warn
-from .cycle import COPIES, REST, Cycle, Pace, Player
+from .claims import claims
+from .cluster import Cluster, Facts, fresh_tag
+from .cycle import COPIES, Cycle, Pace, Player
 from .faults import FAULTS, Plan, possible
 from .history import History
 from .judge import judge
-from .options import GATE_CYCLES, arguments
+from .options import arguments
 from .report import Report, write
 from .schedule import schedule
-from .words import CannotHere, Failed
+from .shell import program
+from .words import CannotHere, Failed, exit_code, say
 from .workloads import WORKLOADS
 
-MIB = 1 << 20
-# The node's default (configs/node.toml), and what it may take beyond.
-CACHE = 64 * MIB
-BEYOND = 256 * MIB
-# The gate.
-GATE_ADDS = 50_000
 # More cycles are played in place of those that did not count, up to half as many again.
 AGAIN = 0.5
 
@@ -104,13 +99,16 @@ class Run:
                     break
         finally:
             sampler.cancel()
+            [ending] = await asyncio.gather(sampler, return_exceptions=True)
+        if not isinstance(ending, asyncio.CancelledError):
+            self.report.claims.append((False, f"the memory was not looked at to the end: {ending}"))
 
     def judge(self, cycle: Cycle, history: History) -> None:
         """The whole history so far: a fault may harm what an earlier cycle wrote."""
         if not cycle.dumps:
             return
-        verdicts = judge(history.ops, cycle.dumps)
-        cycle.dumps = {}
+        verdicts = judge(history.ops, cycle.dumps, COPIES, self.given.workloads)
+        cycle.dumps, cycle.judged = {}, True
         for verdict in verdicts.values():
             for violation in verdict.violations:
                 self.report.violations.setdefault(violation, cycle.number)
@@ -122,9 +120,10 @@ class Run:
         found = sum(first == cycle.number for first in self.report.violations.values())
         wrong = f"; {found} VIOLATIONS" if found else ""
         trouble = "".join(f"; {trouble}" for trouble in cycle.troubles)
+        load = cycle.load
         say(
-            f"cycle {cycle.number:2}: {cycle.words():44} {cycle.acknowledged_adds:5} adds, "
-            f"{cycle.succeeded:4.0%} succeeded, {cycle.disturbed:4.0%} disturbed, {rest}{counts}{wrong}{trouble}"
+            f"cycle {cycle.number:2}: {cycle.words():44} {load.acknowledged_adds:5} adds, "
+            f"{load.succeeded:4.0%} succeeded, {load.disturbed:4.0%} disturbed, {rest}{counts}{wrong}{trouble}"
         )
 
     async def _sample(self) -> None:
@@ -133,37 +132,11 @@ class Run:
                 self.memory[number] = max(self.memory[number], self.cluster.memory(number))
             await asyncio.sleep(1)
 
-    def claims(self) -> None:
-        """What the gate asks, each with what was found."""
-        report, given = self.report, self.given
-        claims = report.claims
-        cycles = report.cycles
-        counted = sum(cycle.counts for cycle in cycles)
-        claims.append((counted >= given.cycles or given.short, f"{counted} of {len(cycles)} cycles count"))
-        adds = report.verdicts.get("adds", Verdict("adds")).counts.get("acknowledged", 0)
-        least = GATE_ADDS if given.cycles >= GATE_CYCLES else 1
-        if "adds" in given.workloads:
-            claims.append((adds >= least, f"{adds:,} acknowledged adds (at least {least:,})"))
-        lost = sum(len(verdict.lost) for verdict in report.verdicts.values())
-        phantom = sum(len(verdict.phantom) for verdict in report.verdicts.values())
-        claims.append((lost == 0, f"{lost} lost"))
-        claims.append((phantom == 0, f"{phantom} phantom"))
-        claims.append((not report.violations, f"{len(report.violations)} violations"))
-        slowest = max((cycle.rest for cycle in cycles if cycle.rest is not None), default=0.0)
-        never = sum(cycle.rest is None for cycle in cycles)
-        said = f"replicas equal at most {slowest:.1f} s after each healing (at most {REST:.0f} s)"
-        said += f", and in {never} cycles not before all nodes were restarted" if never else ""
-        claims.append((slowest <= REST and not never, said))
-        panics = observe.panics(self.cluster)
-        report.panics = panics
-        claims.append((not panics, f"{len(panics)} panics in the nodes' logs"))
-        report.memory = {f"n{number}": size for number, size in self.memory.items()}
-        most, limit = max(self.memory.values()), CACHE + BEYOND
-        claims.append(
-            (most <= limit, f"{most // MIB} MiB is the most that a node took (at most {limit // MIB}: cache and 256)")
-        )
-        failed = [trouble for cycle in cycles for trouble in cycle.troubles if "fault" in trouble]
-        claims.append((not failed, f"{len(failed)} faults could not be played"))
+    def look(self) -> None:
+        """What the nodes leave behind."""
+        self.report.panics = observe.panics(self.cluster)
+        self.report.silent = observe.silent(self.cluster)
+        self.report.memory = {f"n{number}": size for number, size in self.memory.items()}
 
 
 def chosen(given: argparse.Namespace) -> tuple[str, str]:
@@ -172,19 +145,25 @@ def chosen(given: argparse.Namespace) -> tuple[str, str]:
     return backends.best()
 
 
+def possible_kinds(asked: list[str], cluster: Cluster, left_out: list[str]) -> list[str]:
+    """The faults that can be had of those that are asked for; what is left out is told with its reason."""
+    unasked = [name for name in FAULTS if name not in asked]
+    left_out += [f"{', '.join(unasked)}: not asked for"] if unasked else []
+    kinds = []
+    for name in asked:
+        try:
+            possible(cluster, name)
+            kinds.append(name)
+        except CannotHere as error:
+            left_out.append(f"{name}: {error}")
+    if not kinds:
+        raise CannotHere(f"none of the faults can be had: {'; '.join(left_out)}")
+    return kinds
+
+
 def main() -> int:
     given = arguments()
-    try:
-        return run(given)
-    except CannotHere as error:
-        warn(f"run: cannot be done here: {error}")
-        return 2
-    except (Failed, OSError) as error:
-        warn(f"run: {error}")
-        return 1
-    except KeyboardInterrupt:
-        warn("run: interrupted; what was set up is taken back")
-        return 130
+    return exit_code("run", lambda: run(given), "interrupted; what was set up is taken back")
 
 
 def run(given: argparse.Namespace) -> int:
@@ -193,24 +172,13 @@ def run(given: argparse.Namespace) -> int:
         signal.signal(ending, signal.default_int_handler)
     backend, reason = chosen(given)
     folder = Path(tempfile.mkdtemp(prefix="quorate-chaos-"))
-    tag = f"{os.getpid() & 0xFFFF:04x}{random.randrange(256):02x}"
-    facts = Facts(backend, 5, free_base(5), tag, {"QUORATE_TIMING__SYNC": given.sync})
+    facts = Facts(backend, 5, free_base(5), fresh_tag(), {"QUORATE_TIMING__SYNC": given.sync})
     cluster = backends.make(folder / "cluster", facts)
     cluster.save()
-    report = Report(given.seed, backend, program(), vars(given))
+    report = Report(given.seed, backend, vars(given))
     if reason:
         report.left_out.append(f"namespaces, and with them all faults of the network: {reason}")
-    unasked = [name for name in FAULTS if name not in given.faults]
-    report.left_out += [f"{', '.join(unasked)}: not asked for"] if unasked else []
-    kinds = []
-    for name in given.faults:
-        try:
-            possible(cluster, name)
-            kinds.append(name)
-        except CannotHere as error:
-            report.left_out.append(f"{name}: {error}")
-    if not kinds:
-        raise CannotHere(f"none of the faults can be had: {'; '.join(report.left_out)}")
+    kinds = possible_kinds(given.faults, cluster, report.left_out)
     if given.short:
         given.cycles = min(given.cycles, len(kinds))
     most = given.cycles if given.short else given.cycles + round(given.cycles * AGAIN)
@@ -231,7 +199,8 @@ def run(given: argparse.Namespace) -> int:
         history = History(folder / "history.jsonl")
         asyncio.run(player.play(plans, history))
         history.close()
-        player.claims()
+        player.look()
+        report.claims += claims(report, given)
         paths = write(report, history, given.report)
         well = all(good for good, _ in report.claims)
         for good, claim in report.claims:

@@ -1,13 +1,17 @@
-"""Running other programs, always with a limit of time."""
+"""Running other programs, and waiting for what they do, always with a limit of time."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from .words import CannotHere, Failed
 
+ROOT = Path(__file__).resolve().parents[3]
 # No command of a script takes longer by itself; what waits says how long.
 LIMIT = 60.0
 
@@ -57,3 +61,28 @@ def needs(program: str, package: str) -> str:
     if path is None:
         raise CannotHere(f"{program} is not installed (Debian: apt-get install {package})")
     return path
+
+
+def program() -> str:
+    """The product: $QUORATE, else this checkout's build, else the one on the PATH."""
+    builds = [ROOT / "target" / kind / "quorate" for kind in ("release", "debug")]
+    told = os.environ.get("QUORATE")
+    if told:
+        return told
+    for build in builds:
+        if build.exists():
+            return str(build)
+    return needs("quorate", "nothing; build it with: cargo build --release")
+
+
+def until(what: str, limit: float, look: Callable[[], str | None], every: float = 0.1) -> float:
+    """Waits until `look` has nothing to object; returns how long it took."""
+    begin = time.monotonic()
+    while True:
+        objection = look()
+        took = time.monotonic() - begin
+        if objection is None:
+            return took
+        if took > limit:
+            raise Failed(f"{what}: not within {limit:.0f} s: {objection}")
+        time.sleep(every)

@@ -38,7 +38,7 @@ def per_second(ops: list[Op], length: int) -> tuple[list[int], list[int]]:
 
 def svg(cycles: list[Cycle], ops: list[Op], title: str) -> str:
     """The whole picture; it needs nothing beside itself."""
-    length = int(max([cycle.end for cycle in cycles] or [1])) + 1
+    length = int(max([cycle.span.end for cycle in cycles] or [1])) + 1
     scale = (WIDTH - LEFT - RIGHT) / length
     lanes = [name for name in COLOURS if any(plan.fault == name for cycle in cycles for plan in cycle.plans)]
     top = 40
@@ -48,34 +48,36 @@ def svg(cycles: list[Cycle], ops: list[Op], title: str) -> str:
     def x(time: float) -> float:
         return round(LEFT + time * scale, 1)
 
+    def during(cycle: Cycle) -> str:
+        """Where the faults of a cycle stand, and how wide; short ones are seen too."""
+        return f'x="{x(cycle.faults.begin)}" width="{max(1.0, round(cycle.faults.length * scale, 1))}"'
+
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         'font-family="sans-serif" font-size="11">',
         f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
         f'<text x="{LEFT}" y="20" font-size="14">{escape(title)}</text>',
     ]
-    for at, name in enumerate(lanes):
-        out.append(f'<text x="{LEFT - 8}" y="{top + at * LANE + 11}" text-anchor="end">{name}</text>')
+    for lane, name in enumerate(lanes):
+        out.append(f'<text x="{LEFT - 8}" y="{top + lane * LANE + 11}" text-anchor="end">{name}</text>')
     for cycle in cycles:
-        out.append(f'<line x1="{x(cycle.begin)}" x2="{x(cycle.begin)}" y1="{top}" y2="{height - 20}" stroke="#eee"/>')
-        out.append(f'<text x="{x(cycle.begin)}" y="{top - 4}" fill="#999" font-size="9">{cycle.number}</text>')
-        wide = max(1.0, round((cycle.fault_end - cycle.fault_begin) * scale, 1))
+        at = x(cycle.span.begin)
+        out.append(f'<line x1="{at}" x2="{at}" y1="{top}" y2="{height - 20}" stroke="#eee"/>')
+        out.append(f'<text x="{at}" y="{top - 4}" fill="#999" font-size="9">{cycle.number}</text>')
         for plan in cycle.plans:
             y = top + lanes.index(plan.fault) * LANE
             out.append(
-                f'<rect x="{x(cycle.fault_begin)}" y="{y + 1}" width="{wide}" height="{LANE - 3}" '
-                f'fill="{COLOURS[plan.fault]}"><title>{escape(plan.words())}</title></rect>'
+                f'<rect {during(cycle)} y="{y + 1}" height="{LANE - 3}" fill="{COLOURS[plan.fault]}">'
+                f"<title>{escape(plan.words())}</title></rect>"
             )
     good, bad = per_second(ops, length)
-    for at, (name, series, colour) in enumerate((("acknowledged/s", good, "#27ae60"), ("failed or retried/s", bad, "#c0392b"))):
-        base = charts + at * (CHART + GAP) + CHART
+    shown = (("acknowledged/s", good, "#27ae60"), ("failed or retried/s", bad, "#c0392b"))
+    for chart, (name, series, colour) in enumerate(shown):
+        base = charts + chart * (CHART + GAP) + CHART
         most = max([*series, 1])
         points = " ".join(f"{x(second)},{base - value * CHART / most:.1f}" for second, value in enumerate(series))
         for cycle in cycles:
-            wide = max(1.0, round((cycle.fault_end - cycle.fault_begin) * scale, 1))
-            out.append(
-                f'<rect x="{x(cycle.fault_begin)}" y="{base - CHART}" width="{wide}" height="{CHART}" fill="#f4f4f4"/>'
-            )
+            out.append(f'<rect {during(cycle)} y="{base - CHART}" height="{CHART}" fill="#f4f4f4"/>')
         out.append(f'<text x="{LEFT - 8}" y="{base - CHART + 10}" text-anchor="end">{name}</text>')
         out.append(f'<text x="{LEFT - 8}" y="{base - CHART + 24}" text-anchor="end" fill="#999">up to {most}</text>')
         out.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}" stroke="#999"/>')
@@ -83,7 +85,7 @@ def svg(cycles: list[Cycle], ops: list[Op], title: str) -> str:
     base = charts + CHART
     for cycle in cycles:
         if cycle.rest is not None:
-            when = cycle.fault_end + cycle.rest
+            when = cycle.faults.end + cycle.rest
             out.append(
                 f'<circle cx="{x(when)}" cy="{base + GAP / 2}" r="3" fill="#2c3e50">'
                 f"<title>all replicas equal {cycle.rest:.1f} s after the healing</title></circle>"

@@ -12,8 +12,9 @@ import shlex
 from pathlib import Path
 
 from . import firewall, shell
-from .cluster import Cluster, until
+from .cluster import Cluster
 from .cuts import Cuts
+from .shell import until
 from .words import Failed
 
 UNIT = "quorate"
@@ -27,6 +28,7 @@ class Vagrant(Cluster):
     """What the others do with processes, done with `sudo` over `vagrant ssh`."""
 
     backend = "vagrant"
+    machines = True
 
     def ssh(self, number: int, script: str, limit: float = shell.LIMIT) -> str:
         """A shell script on a machine, as root."""

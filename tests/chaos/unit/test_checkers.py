@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from lib.checkers import adds, carts, registers, updates, winners
 from lib.history import NO, UNKNOWN
+from lib.judge import CHECKERS, judge
 from lib.replicas import Held
 
 from .make import op, same, torn
@@ -84,6 +85,13 @@ class Registers(unittest.TestCase):
         self.assertEqual(len(registers.check(shown, same("1")).lost), 1)
 
 
+    def test_the_end_holds_nothing_that_was_refused_or_that_nobody_wrote(self) -> None:
+        history = [op("write", "1", at=1), op("write", "2", NO, at=2)]
+        for held in (same("1", "2"), same("1", "9"), torn({"1"}, {"1", "2"}), same("1") | same("1", key="another")):
+            verdict = registers.check(history, held)
+            self.assertEqual((len(verdict.phantom), verdict.lost), (1, []), held)
+
+
 class Winners(unittest.TestCase):
     good: ClassVar = [op("write", "a", at=1), op("write", "b", at=2, seen=["a"]), op("write", "c", at=2)]
 
@@ -103,6 +111,10 @@ class Winners(unittest.TestCase):
     def test_what_was_refused_has_not_won(self) -> None:
         refused = [op("write", "a", at=1), op("write", "b", NO, at=2)]
         self.assertEqual(len(winners.check(refused, same("b")).phantom), 1)
+
+    def test_a_key_that_nobody_wrote_is_a_phantom(self) -> None:
+        held = same("b") | same("a", key="another")
+        self.assertEqual(len(winners.check(self.good, held).phantom), 1)
 
     def test_who_had_seen_the_winner_has_won(self) -> None:
         self.assertEqual(len(winners.check(self.good, same("a")).wrong), 1)
@@ -135,6 +147,33 @@ class Carts(unittest.TestCase):
             self.assertEqual(carts.check(unknown, held).violations, [])
         refused = [op("add", "a"), op("delete", outcome=NO, at=1, seen=["a"])]
         self.assertEqual(len(carts.check(refused, same()).lost), 1)
+
+
+class Nothing(unittest.TestCase):
+    def test_who_judged_nothing_says_what_was_missing(self) -> None:
+        for name, verdict in judge([], {}, 3, list(CHECKERS)).items():
+            self.assertEqual((verdict.violations, verdict.missing), ([], list(verdict.basis)), name)
+            self.assertTrue(verdict.missing, name)
+
+    def test_refused_and_unknown_operations_are_no_basis(self) -> None:
+        for outcome in (NO, UNKNOWN):
+            idle = [op("add", "1", outcome), op("write", "1", outcome), op("read", outcome=outcome)]
+            idle.append(op("delete", outcome=outcome))
+            for check, kinds in (
+                (adds.check, ("add",)),
+                (updates.check, ("read", "write")),
+                (registers.check, ("read", "write")),
+                (winners.check, ("read", "write")),
+                (carts.check, ("read", "add", "delete")),
+            ):
+                verdict = check([one for one in idle if one.kind in kinds], {})
+                self.assertEqual(verdict.missing, list(verdict.basis))
+
+    def test_a_good_history_misses_nothing(self) -> None:
+        self.assertEqual(adds.check(Adds.good, same("a", "b")).missing, [])
+        self.assertEqual(carts.check(Carts.good, same("b", "c")).missing, [])
+        self.assertEqual(registers.check([op("write", "1")], same("1")).missing, ["reads"])
+        self.assertEqual(carts.check([op("add", "a")], same("a")).missing, ["deletes acknowledged"])
 
 
 if __name__ == "__main__":

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import random
 import struct
+import tempfile
 import unittest
+from pathlib import Path
+from unittest import mock
 
-from lib import cable, firewall
+from lib import cable, clock, firewall, netns, slow
+from lib.cluster import Cluster, Facts
 from lib.cuts import SHAPES, cuts
-from lib.faults import FAULTS
+from lib.faults import FAULTS, Plan, processes
+from lib.netns import Netns
 from lib.schedule import is_gentle, schedule
+from lib.words import CannotHere, Failed
 
 NODES = [1, 2, 3, 4, 5]
 
@@ -94,11 +100,66 @@ class Cables(unittest.TestCase):
         self.assertNotEqual(jumbled, sent)
         self.assertEqual(sorted(jumbled), sent)
 
+    def test_a_cable_is_told_all_that_it_must_know(self) -> None:
+        with mock.patch.object(netns, "NATIVE", 7000):
+            flags = netns.cable_flags({"corrupt": 5.0, "jitter": 0.02})
+        given, bend = cable.asked(["v1", "c1i", *flags])
+        self.assertEqual((given.inside, given.outside, given.seed), ("v1", "c1i", 1))
+        self.assertEqual(bend, cable.Bend(corrupt=5, jitter=0.02, port=7000))
+
     def test_junk_is_carried_unharmed(self) -> None:
         rng = random.Random(1)
         for length in range(80):
             junk = rng.randbytes(length)
             self.assertEqual(len(cable.spoil(junk, 0.99, 7, True)), length)
+
+
+class Acts(unittest.TestCase):
+    def test_every_node_of_the_plan_is_told_what_the_plan_says(self) -> None:
+        for plan, begun, ended in (
+            (Plan("skew", [1, 3], {"by": -30}), [mock.call.skew(1, -30), mock.call.skew(3, -30)], "unskew"),
+            (Plan("slow-disk", [2], {"delay": 0.3}), [mock.call.slow(2, 0.3)], "unslow"),
+            (Plan("full-disk", [2]), [mock.call.fill(2)], "unfill"),
+        ):
+            cluster = mock.create_autospec(Cluster, instance=True)
+            FAULTS[plan.fault].begin(cluster, plan)
+            FAULTS[plan.fault].end(cluster, plan)
+            self.assertEqual(cluster.method_calls, begun + [getattr(mock.call, ended)(node) for node in plan.nodes])
+
+    def test_a_fault_that_would_do_nothing_fails(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            cluster = Netns(Path(folder), Facts("netns", 5))
+            cluster.node(1).mkdir()
+            with mock.patch.object(Netns, "cut") as cut:
+                for shape, nodes in (("halves", NODES), ("one-way", NODES), ("udp-only", [9])):
+                    with self.assertRaises(Failed):
+                        FAULTS["partition"].begin(cluster, Plan("partition", nodes, {"shape": shape}))
+                cut.assert_not_called()
+                FAULTS["partition"].begin(cluster, Plan("partition", [1], {"shape": "halves"}))
+                cut.assert_called_once()
+            # What the library in the node's process would take for junk, or for no delay at all.
+            for seconds in (0, 0.0004, 10.1):
+                with self.assertRaises(Failed):
+                    slow.delay(cluster, 1, seconds)
+            for seconds in (0.001, 0.3, 10):
+                slow.delay(cluster, 1, seconds)
+            self.assertEqual((cluster.node(1) / "sync_delay").read_text(), "10000\n")
+
+    def test_a_static_binary_cannot_load_a_library(self) -> None:
+        with tempfile.NamedTemporaryFile() as binary:
+            for loader in (b"/lib64/ld-linux-x86-64.so.2", b"/lib/ld-linux-aarch64.so.1", b"/lib/ld-musl-x86_64.so.1"):
+                Path(binary.name).write_bytes(b"\x7fELF" + bytes(600) + loader + bytes(9000))
+                clock.needs_dynamic(binary.name)
+            Path(binary.name).write_bytes(b"\x7fELF" + bytes(9000))
+            with self.assertRaises(CannotHere):
+                clock.needs_dynamic(binary.name)
+
+    def test_only_processes_of_this_machine_are_prepared(self) -> None:
+        for machines, prepared in ((False, [1, 2]), (True, [])):
+            cluster = mock.create_autospec(Cluster, instance=True, machines=machines)
+            act = mock.create_autospec(clock.prepare)
+            processes(act)(cluster, Plan("skew", [1, 2]))
+            self.assertEqual([call.args[1] for call in act.call_args_list], prepared)
 
 
 class Schedules(unittest.TestCase):

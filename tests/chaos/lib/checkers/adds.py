@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from ..history import NO, OK, Op
 from ..replicas import Held
-from .verdict import Verdict, held
+from .verdict import Verdict, anywhere, doubles, held, phantoms, written
 
 
 def check(ops: list[Op], replicas: dict[str, Held]) -> Verdict:
     verdict = Verdict("unique adds")
     acknowledged = maybe = appeared = 0
-    possible: dict[str, set[str]] = {}
     for op in ops:
         assert op.value is not None
         key = held(replicas, op.key)
@@ -24,15 +23,10 @@ def check(ops: list[Op], replicas: dict[str, Held]) -> Verdict:
             if op.value not in key.everywhere:
                 where = "on some replicas only" if op.value in key.anywhere else "nowhere"
                 verdict.lost.append(f"adds/{op.key}: {op.value}, acknowledged at {op.end:.3f} s, is {where}")
-        if op.outcome != NO:
-            possible.setdefault(op.key, set()).add(op.value)
         if op.outcome not in (OK, NO):
             maybe += 1
             appeared += op.value in key.anywhere
-    for name, key in sorted(replicas.items()):
-        for value in sorted(key.anywhere - possible.get(name, set())):
-            verdict.phantom.append(f"adds/{name}: {value} is there, and nobody wrote it or it was refused")
-        for value in sorted(key.twice):
-            verdict.wrong.append(f"adds/{name}: {value} is there twice: a retry made a second sibling")
+    verdict.phantom = phantoms("adds", anywhere(replicas), written(ops))
+    verdict.wrong = doubles("adds", replicas)
     verdict.counts = {"acknowledged": acknowledged, "unknown": maybe, "unknown that happened": appeared}
     return verdict

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from ..history import NO, OK, Op
 from ..replicas import Held
-from .verdict import Verdict, held
+from .verdict import Verdict, anywhere, doubles, held, phantoms, written
 
 
 def check(ops: list[Op], replicas: dict[str, Held]) -> Verdict:
-    verdict = Verdict("adds and deletes")
+    verdict = Verdict("adds and deletes", ("adds acknowledged", "deletes acknowledged"))
     deleted: dict[str, set[str]] = {}
     maybe_deleted: dict[str, set[str]] = {}
-    possible: dict[str, set[str]] = {}
     adds = [op for op in ops if op.kind == "add"]
     deletes = [op for op in ops if op.kind == "delete"]
     for op in deletes:
@@ -26,18 +25,14 @@ def check(ops: list[Op], replicas: dict[str, Held]) -> Verdict:
             maybe_deleted.setdefault(op.key, set()).update(op.seen)
     for op in adds:
         assert op.value is not None
-        if op.outcome != NO:
-            possible.setdefault(op.key, set()).add(op.value)
         safe = op.value not in maybe_deleted.get(op.key, set())
         if op.outcome == OK and safe and op.value not in held(replicas, op.key).everywhere:
             verdict.lost.append(f"carts/{op.key}: {op.value}, acknowledged at {op.end:.3f} s, is lost")
     for name, key in sorted(replicas.items()):
         for value in sorted(key.anywhere & deleted.get(name, set())):
             verdict.wrong.append(f"carts/{name}: {value} was deleted and is back")
-        for value in sorted(key.anywhere - possible.get(name, set())):
-            verdict.phantom.append(f"carts/{name}: {value} is there, and nobody wrote it or it was refused")
-        for value in sorted(key.twice):
-            verdict.wrong.append(f"carts/{name}: {value} is there twice: a retry made a second sibling")
+    verdict.phantom = phantoms("carts", anywhere(replicas), written(adds))
+    verdict.wrong += doubles("carts", replicas)
     verdict.counts = {
         "adds acknowledged": sum(op.outcome == OK for op in adds),
         "deletes acknowledged": sum(op.outcome == OK for op in deletes),

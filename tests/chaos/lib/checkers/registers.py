@@ -2,7 +2,8 @@
 
 The writer writes 1, 2, 3 …. What a read shows is the largest of its values (a write of unknown outcome may stand
 beside its successor). It is at least the last one acknowledged before the read began, at least what any read that
-had ended before showed, and at most the last one begun before the read ended.
+had ended before showed, and at most the last one begun before the read ended. At the end it holds at least what was
+acknowledged or read, and nothing that was refused.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import bisect
 
 from ..history import NO, OK, Op
 from ..replicas import Held
-from .verdict import Verdict, held
+from .verdict import Verdict, anywhere, held, phantoms, written
 
 
 class Steps:
@@ -32,7 +33,7 @@ class Steps:
 
 
 def check(ops: list[Op], replicas: dict[str, Held]) -> Verdict:
-    verdict = Verdict("strict registers")
+    verdict = Verdict("strict registers", ("acknowledged", "reads"))
     by_key: dict[str, list[Op]] = {}
     for op in ops:
         by_key.setdefault(op.key, []).append(op)
@@ -61,6 +62,7 @@ def check(ops: list[Op], replicas: dict[str, Held]) -> Verdict:
             verdict.lost.append(f"registers/{key}: holds {final} at the end, {last} was acknowledged")
         reads_seen += len(reads)
         writes_acked += len(acked)
+    verdict.phantom += phantoms("registers", anywhere(replicas), written([op for op in ops if op.kind == "write"]))
     verdict.counts = {"acknowledged": writes_acked, "reads": reads_seen}
     return verdict
 

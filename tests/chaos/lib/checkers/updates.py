@@ -6,9 +6,9 @@ siblings are what nobody has joined yet.
 
 from __future__ import annotations
 
-from ..history import NO, OK, Op
+from ..history import OK, Op
 from ..replicas import Held
-from .verdict import Verdict, held
+from .verdict import Verdict, anywhere, held, phantoms, value, written
 
 
 def elements(values: set[str]) -> set[str]:
@@ -18,25 +18,20 @@ def elements(values: set[str]) -> set[str]:
 
 def own(op: Op) -> str:
     """The element that a write added: the last of its value."""
-    assert op.value is not None
-    return op.value.split()[-1]
+    return value(op).split()[-1]
 
 
 def check(ops: list[Op], replicas: dict[str, Held]) -> Verdict:
     verdict = Verdict("read-modify-write")
     writes = [op for op in ops if op.kind == "write"]
-    possible: dict[str, set[str]] = {}
     acknowledged = 0
     for op in writes:
-        if op.outcome != NO:
-            possible.setdefault(op.key, set()).add(own(op))
         if op.outcome == OK:
             acknowledged += 1
             if own(op) not in elements(held(replicas, op.key).everywhere):
                 verdict.lost.append(f"updates/{op.key}: {own(op)}, acknowledged at {op.end:.3f} s, is lost")
-    for name, key in sorted(replicas.items()):
-        for element in sorted(elements(key.anywhere) - possible.get(name, set())):
-            verdict.phantom.append(f"updates/{name}: {element} is there, and nobody wrote it or it was refused")
+    there = {name: elements(values) for name, values in anywhere(replicas).items()}
+    verdict.phantom = phantoms("updates", there, written(writes, own))
     siblings = max((len(key.anywhere) for key in replicas.values()), default=0)
     verdict.counts = {"acknowledged": acknowledged, "most siblings left": siblings}
     return verdict

@@ -5,9 +5,9 @@ Judged is one more thing: a write that had been shown the value it was to replac
 
 from __future__ import annotations
 
-from ..history import NO, OK, Op
+from ..history import OK, Op
 from ..replicas import Held
-from .verdict import Verdict, held
+from .verdict import Verdict, anywhere, held, phantoms, written
 
 
 def check(ops: list[Op], replicas: dict[str, Held]) -> Verdict:
@@ -19,16 +19,10 @@ def check(ops: list[Op], replicas: dict[str, Held]) -> Verdict:
     older_won = acknowledged = 0
     for key, mine in sorted(by_key.items()):
         state = held(replicas, key)
-        possible = {op.value for op in mine if op.outcome != NO}
         acked = [op for op in mine if op.outcome == OK]
         acknowledged += len(acked)
         if len(state.anywhere) > 1:
             verdict.wrong.append(f"winners/{key}: several last writers: {sorted(state.anywhere)}")
-        verdict.phantom += [
-            f"winners/{key}: {value} is there, and nobody wrote it or it was refused"
-            for value in sorted(state.anywhere)
-            if value not in possible
-        ]
         if acked and not state.everywhere:
             verdict.lost.append(f"winners/{key}: every write is lost")
         for winner in mine:
@@ -38,6 +32,7 @@ def check(ops: list[Op], replicas: dict[str, Held]) -> Verdict:
                 if winner.value in op.seen:
                     verdict.wrong.append(f"winners/{key}: {op.value} had seen {winner.value}, which won all the same")
             older_won += sum(op.begin > winner.end for op in acked) if winner.outcome == OK else 0
+    verdict.phantom = phantoms("winners", anywhere(replicas), written(writes))
     # Without a wrong clock or a late handover this is 0; the promise does not say so.
     verdict.counts = {"acknowledged": acknowledged, "later ones that lost to an earlier one": older_won}
     return verdict
