@@ -7,6 +7,7 @@
 //! ```
 
 mod args;
+mod backup;
 mod bench;
 mod cluster;
 mod connect;
@@ -73,6 +74,8 @@ fn run(command: Command) -> Result<()> {
         Command::Hints(args) => alone(look::hints(args)),
         Command::Info(args) => alone(look::info(args)),
         Command::Dump(args) => alone(dump::dump(args)),
+        Command::Backup(args) => alone(backup::backup(args)),
+        Command::Restore(args) => backup::restore(&args),
         // One thread makes the load, and leaves the other cores to the nodes.
         Command::Bench(args) => alone(bench::bench(args)),
         Command::Sim(args) => sim::sim(&args),

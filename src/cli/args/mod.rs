@@ -23,8 +23,8 @@ use std::time::Duration;
 
 pub(in crate::cli) use process::{ClusterArgs, ClusterCommand, DemoArgs, ServeArgs, SimArgs};
 pub(in crate::cli) use requests::{
-    BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, Conflict, DeleteArgs, DumpArgs,
-    GetArgs, LocateArgs, LookArgs, PutArgs, RingArgs, ScanArgs,
+    BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, Conflict, DeleteArgs,
+    DumpArgs, GetArgs, LocateArgs, LookArgs, PutArgs, RestoreArgs, RingArgs, ScanArgs,
 };
 
 /// A leaderless key-value store: any node takes any request, any node can die.
@@ -67,6 +67,10 @@ pub(in crate::cli) enum Command {
     Info(LookArgs),
     /// One node's own records, one JSON object per line
     Dump(DumpArgs),
+    /// Copy one node's data, consistent, while it serves
+    Backup(BackupArgs),
+    /// Make a data directory of a backup, for a node that is down
+    Restore(RestoreArgs),
     /// Load with a latency histogram
     Bench(BenchArgs),
     /// A whole cluster in one thread, in simulated time, broken in every way: same seed, same run
