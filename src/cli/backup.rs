@@ -1,8 +1,8 @@
 //! `quorate backup DIR`: a node copies its own log; `quorate restore DIR --data-dir D`: a copy becomes a data
 //! directory again, without any node.
 
-use super::args::{BackupArgs, RestoreArgs};
-use super::connect::inspect;
+use super::args::{BackupArgs, RestoreArgs, Target};
+use super::connect::{connect, inspect};
 use super::failure::{Failure, Result};
 use super::output::{Format, cell, json, say};
 use super::progress;
@@ -24,11 +24,8 @@ pub(super) async fn backup(args: BackupArgs) -> Result<()> {
         return Err(Failure::new("invalid", "a backup is of one node, several were given", next));
     }
     let dir = absolute(&args.dir)?;
-    // To begin twice would be to find the folder taken, by ourselves.
-    let profile = ExecutionProfile { retries: RetryPolicy::never(), ..ExecutionProfile::default() };
-    let client = Client::builder().nodes(&args.target.nodes).name("quorate cli").profile(profile);
-    let client = client.build().await?;
-    let mut answer = begin(&client, &dir).await?;
+    let mut answer = begin(&args.target, &dir).await?;
+    let client = connect(&args.target).await?;
     let bar = progress::bytes("copying");
     let mut again = interval(LOOK_AGAIN);
     again.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -48,8 +45,12 @@ pub(super) async fn backup(args: BackupArgs) -> Result<()> {
     say(told("backup of", &summary, &dir))
 }
 
-async fn begin(client: &Client, dir: &str) -> Result<Value> {
-    inspect(client, Inspect::Backup(BackupRequest::Begin { dir: dir.into() })).await
+/// Asks once: to begin twice would be to find the folder taken, by ourselves. Looking may be tried again.
+async fn begin(target: &Target, dir: &str) -> Result<Value> {
+    let profile = ExecutionProfile { retries: RetryPolicy::never(), ..ExecutionProfile::default() };
+    let client = Client::builder().nodes(&target.nodes).name("quorate cli").profile(profile);
+    let begin = BackupRequest::Begin { dir: dir.into() };
+    inspect(&client.build().await?, Inspect::Backup(begin)).await
 }
 
 /// The node works in another folder than we do.

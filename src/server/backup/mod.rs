@@ -26,11 +26,13 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 /// A backup that was begun.
 pub(super) struct Copying {
     dir: String,
     state: Arc<Mutex<State>>,
+    thread: JoinHandle<()>,
 }
 
 enum State {
@@ -53,7 +55,7 @@ impl Copying {
     ) -> io::Result<Copying> {
         let state = Arc::new(Mutex::new(State::Copying(Moved::default())));
         let (tell, to) = (state.clone(), PathBuf::from(&dir));
-        std::thread::Builder::new().name("backup".into()).spawn(move || {
+        let thread = std::thread::Builder::new().name("backup".into()).spawn(move || {
             let mut progress = |moved| *lock(&tell) = State::Copying(moved);
             let ended = match write(backup, &to, &data, owner, &mut progress) {
                 Ok(manifest) => {
@@ -67,7 +69,7 @@ impl Copying {
             };
             *lock(&tell) = ended;
         })?;
-        Ok(Copying { dir, state })
+        Ok(Copying { dir, state, thread })
     }
 
     /// Where it goes.
@@ -77,12 +79,17 @@ impl Copying {
 
     /// Whether it is still under way.
     pub(super) fn is_under_way(&self) -> bool {
-        matches!(*lock(&self.state), State::Copying(_))
+        !self.thread.is_finished() && matches!(*lock(&self.state), State::Copying(_))
     }
 
     /// How far it is.
     pub(super) fn reply(&self) -> Reply {
+        // Before the state: what it says then is the last word.
+        let is_over = self.thread.is_finished();
         let answer = match &*lock(&self.state) {
+            State::Copying(_) if is_over => {
+                return Reply::Failed(Error::Internal("the backup's thread has panicked".into()));
+            }
             State::Copying(Moved { done, total }) => {
                 json!({ "state": "copying", "done": done, "total": total })
             }
