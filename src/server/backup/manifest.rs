@@ -78,7 +78,7 @@ impl Manifest {
     pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, String> {
         let sealed: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         let manifest = &sealed["manifest"];
-        if sealed["blake3"] != Value::from(sum(manifest)) {
+        if sealed["blake3"] != sum(manifest) {
             return Err("it does not match its checksum".into());
         }
         match manifest["format"].as_u64() {
