@@ -28,7 +28,7 @@ fn restore(dir: &Path, data: &Path) -> std::process::Output {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_taken_under_load_brings_a_wiped_node_back_and_nothing_that_came_later_is_undone()
 {
-    // Segments so small that some are sealed, and some are reclaimed.
+    // Segments so small that several are sealed.
     let settings = [("QUORATE_TIMING__SYNC", "3s"), ("QUORATE_STORE__SEGMENT_BYTES", "16KiB")];
     let cluster = Cluster::start_with(3, &settings).await;
     let client = cluster.client().await;
