@@ -7,6 +7,7 @@
 //! ```
 
 mod args;
+mod backup;
 mod bench;
 mod cluster;
 mod connect;
@@ -80,6 +81,8 @@ fn run(command: Command) -> Result<()> {
         Command::Remove(args) => alone(ring::remove(args)),
         Command::Replace(args) => alone(ring::replace(args)),
         Command::Transfers(args) => alone(ring::transfers(args)),
+        Command::Backup(args) => alone(backup::backup(args)),
+        Command::Restore(args) => backup::restore(&args),
         // One thread makes the load, and leaves the other cores to the nodes.
         Command::Bench(args) => alone(bench::bench(args)),
         Command::Sim(args) => sim::sim(&args),

@@ -21,3 +21,12 @@ pub(super) fn bar(total: u64, message: &str) -> ProgressBar {
         .expect("the template is ours");
     ProgressBar::new(total).with_style(style).with_message(message.to_string())
 }
+
+/// For so many bytes.
+pub(super) fn bytes(message: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(
+        "{msg} {wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec}",
+    )
+    .expect("the template is ours");
+    ProgressBar::new(0).with_style(style).with_message(message.to_string())
+}

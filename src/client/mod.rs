@@ -46,7 +46,9 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use crate::message::client::{BucketSpec, Info, Inspect, Item, RingChange, Version};
+pub use crate::message::client::{
+    BackupRequest, BucketSpec, Info, Inspect, Item, RingChange, Version,
+};
 pub use crate::quorum::Consistency;
 pub use crate::version::OperationId;
 pub use admin::{ChangeRing, CreateBucket, Inspection};

@@ -118,7 +118,8 @@ pub struct BucketSpec {
     pub lww: bool,
 }
 
-/// What an operator may look at. The answers are JSON, in the shapes that the HTTP interface documents.
+/// What an operator may look at, and have a node do for itself. The answers are JSON, in the shapes that the
+/// HTTP interface documents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Inspect {
     /// The verdict in words and the counts behind it.
@@ -156,6 +157,24 @@ pub enum Inspect {
     Repair {
         /// Begin now; else the `since` of the answer to the call that began.
         since: Option<u64>,
+    },
+    /// A copy of this node's log. Answered to whoever asks on the node's own machine.
+    Backup(BackupRequest),
+}
+
+/// A copy of a node's log, on the node's own machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BackupRequest {
+    /// Begin one; answered at once, with the same as a look.
+    Begin {
+        /// The folder, absolute: new or empty.
+        dir: String,
+    },
+    /// How far is it? `state` is `copying` (with `done` and `total` bytes) or `done`; a copy that failed is
+    /// answered with its error.
+    Look {
+        /// The folder, as it was named at the beginning.
+        dir: String,
     },
 }
 

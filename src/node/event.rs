@@ -1,7 +1,7 @@
 //! What a driver tells a node, and what the node tells its driver.
 
 use crate::message::Frame;
-use crate::message::client::{Reply, Request};
+use crate::message::client::{BackupRequest, Reply, Request};
 use bytes::Bytes;
 use std::net::SocketAddr;
 
@@ -59,6 +59,15 @@ pub enum Effect {
         id: u64,
         /// The answer.
         reply: Reply,
+    },
+    /// Copy the node's log, or say how far that is, and answer the client.
+    Backup {
+        /// Whom.
+        connection: ConnectionId,
+        /// The client's id for the request.
+        id: u64,
+        /// What it asks.
+        ask: BackupRequest,
     },
     /// The data of this directory are behind what others have seen of this node (an old copy was put
     /// back, or the disk lied). Stop, set the directory aside (rename it, never delete it), and begin

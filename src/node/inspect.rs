@@ -6,7 +6,7 @@ use super::shard::{Shard, Turn};
 use super::topology::MemberStatus;
 use crate::error::Error;
 use crate::id::NodeId;
-use crate::message::client::{Inspect, Reply, RingChange};
+use crate::message::client::{BackupRequest, Inspect, Reply, RingChange};
 use crate::ring::{Goal, TransitionStep};
 use crate::store::Store;
 use crate::swim::State;
@@ -36,6 +36,11 @@ impl<S: Store> Node<S> {
                 Some(shard) => Ok(shard.repair_json(since, now.instant)),
                 None => Err(no_cluster()),
             },
+            Inspect::Backup(BackupRequest::Begin { .. }) if self.stopping => {
+                // It would say of its incarnation that it ended cleanly, which a copy never may.
+                Err(Error::Overloaded("the node is stopping".into()))
+            }
+            Inspect::Backup(ask) => return outbox.back_up(connection, id, ask),
             Inspect::Locate(item) => match &mut self.shard {
                 Some(shard) => {
                     let turn = &mut Turn { now, store: &self.store, outbox };

@@ -30,7 +30,7 @@ pub struct Node<S: Store> {
     ready: VecDeque<Effect>,
     wants: BTreeMap<Want, Wanted>,
     creating: BTreeMap<Ticket, (ConnectionId, u64)>,
-    stopping: bool,
+    pub(super) stopping: bool,
     busy: bool,
 }
 
@@ -427,6 +427,11 @@ impl<S: Store> Node<S> {
     /// The store, for a driver that keeps its books.
     pub fn store_mut(&mut self) -> &mut S {
         &mut self.store
+    }
+
+    /// The cluster that it belongs to; 0 before it belongs to one.
+    pub fn cluster(&self) -> ClusterId {
+        self.topology.cluster()
     }
 
     /// The life of this node's data.

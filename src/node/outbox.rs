@@ -10,7 +10,7 @@
 use super::event::{ConnectionId, Effect};
 use crate::guard::{self, Guard};
 use crate::id::{ClusterId, Epoch, Lineage, NodeId, PartitionId};
-use crate::message::client::Reply;
+use crate::message::client::{BackupRequest, Reply};
 use crate::message::peer::{Control, Data};
 use crate::message::{Class, Header, Kind, encode_into};
 use crate::store::{Batch, Change, CommitNumber, Store, StoreError};
@@ -134,6 +134,11 @@ impl Outbox {
     /// A client hears something.
     pub fn reply(&mut self, connection: ConnectionId, id: u64, reply: Reply) {
         self.effects.push_back(Effect::Reply { connection, id, reply });
+    }
+
+    /// The driver is to copy the log, and to answer.
+    pub fn back_up(&mut self, connection: ConnectionId, id: u64, ask: BackupRequest) {
+        self.effects.push_back(Effect::Backup { connection, id, ask });
     }
 
     /// The driver is to set the data directory aside.

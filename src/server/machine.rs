@@ -1,6 +1,7 @@
 //! What the drivers need of a node, and of whoever opens one on this disk.
 
 use super::StartError;
+use crate::message::client::{BackupRequest, Reply};
 use crate::node::{Config, Counters, Effect, Event};
 use crate::store::StoreError;
 use crate::time::{Instant, Now};
@@ -24,6 +25,8 @@ pub trait Machine {
     fn counters(&self) -> Counters;
     /// Whether it has joined and is not rebuilding; else the reason in words.
     fn readiness(&self) -> Result<(), String>;
+    /// Copies the log on a thread of its own, or says how far that is. Never waits for a disk.
+    fn backup(&mut self, ask: BackupRequest) -> Reply;
     /// Begins an orderly stop.
     fn begin_stop(&mut self, now: Now);
     /// Whether the orderly stop is complete.

@@ -14,6 +14,7 @@
 //! Nothing here knows what a quorum is. A driver accepts, decodes, hands over, writes and sleeps; every
 //! queue has a limit with a name, and what does not fit is counted.
 
+pub mod backup;
 mod bind;
 mod clock;
 mod counters;

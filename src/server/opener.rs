@@ -1,9 +1,12 @@
 //! The real machine on the real disk: opens the store in the data directory, and the node upon it.
 
+use super::backup::{Copying, Manifest};
 use super::directory::DataDirectory;
 use super::machine::{Birth, Machine, Opener};
 use super::start::StartError;
+use crate::Error;
 use crate::config::{Durability, ServerConfig, StoreSection};
+use crate::message::client::{BackupRequest, Reply};
 use crate::node::{Counters, Effect, Event, Node};
 use crate::store::{self, CommitNumber, SledStore, Store, StoreError};
 use crate::time::{Instant, Now};
@@ -16,6 +19,7 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Opens nodes on one data directory.
 #[derive(Debug)]
 pub struct NodeOpener {
+    name: String,
     path: PathBuf,
     store: StoreSection,
 }
@@ -23,7 +27,11 @@ pub struct NodeOpener {
 impl NodeOpener {
     /// For the data directory of these settings. Nothing is touched yet.
     pub fn new(config: &ServerConfig) -> NodeOpener {
-        NodeOpener { path: config.node.data_dir.clone(), store: config.store.clone() }
+        NodeOpener {
+            name: config.node.name.clone(),
+            path: config.node.data_dir.clone(),
+            store: config.store.clone(),
+        }
     }
 
     fn options(&self) -> store::Options {
@@ -58,7 +66,7 @@ impl Opener for NodeOpener {
         let (store, opened) = SledStore::open(&self.path, options, &mut progress)
             .map_err(|error| StartError::Data(error.to_string()))?;
         for damage in &opened.damaged {
-            tracing::error!(damage, "the store is damaged; the node begins a new lineage");
+            tracing::warn!(why = damage, "the node begins a new lineage");
         }
         for segment in &opened.set_aside {
             tracing::error!(segment = %segment.display(), "beyond repair and set aside");
@@ -72,7 +80,9 @@ impl Opener for NodeOpener {
             .map_err(|error| StartError::Node(error.to_string()))?;
         let lineage = node.lineage();
         node.store_mut().set_lineage(lineage);
-        Ok(RealNode { node, forget_damage_above: damaged.then_some(opened.durable) })
+        let name = self.name.clone();
+        let forget_damage_above = damaged.then_some(opened.durable);
+        Ok(RealNode { node, name, path: self.path.clone(), forget_damage_above, copying: None })
     }
 
     fn set_aside(&mut self) -> Result<PathBuf, StartError> {
@@ -86,6 +96,27 @@ pub struct RealNode {
     /// The store was damaged when it opened: once more than this is durable, the new lineage is, and the
     /// damage is dealt with.
     forget_damage_above: Option<CommitNumber>,
+    name: String,
+    path: PathBuf,
+    /// The newest backup of this run.
+    copying: Option<Copying>,
+}
+
+impl RealNode {
+    fn begin_backup(&mut self, dir: String) -> Reply {
+        if let Some(other) = self.copying.as_ref().filter(|copying| copying.is_under_way()) {
+            let why = format!("a backup into {} is under way", other.dir());
+            return Reply::Failed(Error::Overloaded(why));
+        }
+        let node = &self.node;
+        let (cluster, id, lineage) = (node.cluster(), node.id(), node.lineage());
+        let (cluster, id, lineage) = (cluster.to_string(), id.to_string(), lineage.to_string());
+        let manifest = Manifest::begin(cluster, id, self.name.clone(), lineage);
+        match Copying::begin(node.store().backup(), dir, self.path.clone(), manifest) {
+            Ok(copying) => self.copying.insert(copying).reply(),
+            Err(error) => Reply::Failed(Error::Internal(error.to_string())),
+        }
+    }
 }
 
 impl Machine for RealNode {
@@ -117,6 +148,18 @@ impl Machine for RealNode {
 
     fn readiness(&self) -> Result<(), String> {
         self.node.readiness()
+    }
+
+    fn backup(&mut self, ask: BackupRequest) -> Reply {
+        match ask {
+            BackupRequest::Begin { dir } => self.begin_backup(dir),
+            BackupRequest::Look { dir } => match &self.copying {
+                Some(copying) if copying.dir() == dir => copying.reply(),
+                _ => Reply::Failed(Error::NotFound(format!(
+                    "no backup into {dir} was begun since the node started"
+                ))),
+            },
+        }
     }
 
     fn begin_stop(&mut self, now: Now) {

@@ -175,6 +175,10 @@ impl<O: Opener> Turns<O> {
                 Effect::Reply { connection, id, reply } => {
                     self.reply(connection, id, reply, &mut after.touched);
                 }
+                Effect::Backup { connection, id, ask } => {
+                    let reply = self.machine().backup(ask);
+                    self.reply(connection, id, reply, &mut after.touched);
+                }
                 Effect::SetAside { why, join } => after.set_aside = Some((why, join)),
             }
         }

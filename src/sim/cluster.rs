@@ -480,6 +480,8 @@ impl Cluster {
             Effect::Reply { connection, reply, .. } => {
                 self.replies.insert(connection.0, reply);
             }
+            // Nobody asks for one here; and a node does no more than hand it on.
+            Effect::Backup { .. } => {}
             Effect::SetAside { why, join } => {
                 self.asides.push((from, why));
                 self.wipe(from);

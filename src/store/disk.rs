@@ -20,6 +20,8 @@ pub(crate) trait Disk: Send + Sync {
     fn list(&self) -> io::Result<Vec<String>>;
     /// A new empty file; what was there under that name is emptied.
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
+    /// A new empty file under a name that nothing has.
+    fn create_new(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
     /// An existing file.
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
     /// Gives a file a new name, in place of what had it.
@@ -30,6 +32,14 @@ pub(crate) trait Disk: Send + Sync {
     fn sync_dir(&self) -> io::Result<()>;
     /// Bytes that an unprivileged process may still write.
     fn available(&self) -> io::Result<u64>;
+    /// Where it is, for one that others can make links to.
+    fn dir(&self) -> Option<&Path> {
+        None
+    }
+    /// Gives a file of another directory the same name here too. An error: it can only be copied.
+    fn link(&self, _from: &dyn Disk, _name: &str) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// One file of a [`Disk`].
@@ -91,6 +101,12 @@ impl Disk for RealDisk {
         self.open(name)
     }
 
+    fn create_new(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).append(true).create_new(true).open(self.dir.join(name))?;
+        Ok(Arc::new(RealFile(file)))
+    }
+
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).append(true).open(self.dir.join(name))?;
         Ok(Arc::new(RealFile(file)))
@@ -112,6 +128,20 @@ impl Disk for RealDisk {
         let stat = rustix::fs::statvfs(&self.dir)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
+
+    fn dir(&self) -> Option<&Path> {
+        Some(&self.dir)
+    }
+
+    fn link(&self, from: &dyn Disk, name: &str) -> io::Result<()> {
+        let from = from.dir().ok_or(io::ErrorKind::Unsupported)?;
+        fs::hard_link(from.join(name), self.dir.join(name))
+    }
+}
+
+/// A file of a directory that may be read-only.
+pub(crate) fn open_to_read(path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+    Ok(Arc::new(RealFile(File::open(path)?)))
 }
 
 struct RealFile(File);

@@ -5,6 +5,7 @@
 //!   get, scan   overlay, else index, else (the body) the log
 //! ```
 
+use super::backup::{Backup, Point};
 use super::disk::DiskFile;
 use super::index::{Index, Located};
 use super::log::segment_name;
@@ -12,7 +13,7 @@ use super::options::Stats;
 use super::overlay::{Known, Overlay};
 use super::reclaim::checked_put;
 use super::record::{Place, batch_len};
-use super::shared::{Shared, lock};
+use super::shared::{Group, Shared, lock};
 use super::{Batch, CommitNumber, Entry, Store, StoreError};
 use bytes::Bytes;
 use std::cell::RefCell;
@@ -37,9 +38,8 @@ pub(crate) struct Front {
 }
 
 struct View {
-    durable: CommitNumber,
-    /// The sequence number of the last group taken in.
-    sequence: u64,
+    /// The end of the last group taken in.
+    seen: Point,
     overlay: Overlay,
     segments: BTreeMap<u32, OpenSegment>,
     reads: u64,
@@ -51,16 +51,16 @@ struct OpenSegment {
 }
 
 impl Front {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        index: Arc<dyn Index>,
-        durable: CommitNumber,
-        sequence: u64,
-    ) -> Front {
-        shared.published_upto.store(sequence, Ordering::Release);
+    pub(crate) fn new(shared: Arc<Shared>, index: Arc<dyn Index>, seen: Point) -> Front {
+        shared.published_upto.store(seen.sequence, Ordering::Release);
         let (overlay, segments) = (Overlay::default(), BTreeMap::new());
-        let view = RefCell::new(View { durable, sequence, overlay, segments, reads: 0 });
-        Front { shared, index, last: durable, view }
+        let view = RefCell::new(View { seen, overlay, segments, reads: 0 });
+        Front { shared, index, last: seen.commit, view }
+    }
+
+    /// A copy of what reads show now.
+    pub(crate) fn backup(&self) -> Backup {
+        Backup::new(self.shared.clone(), || self.view.borrow().seen)
     }
 
     /// The last number given out.
@@ -196,11 +196,12 @@ impl Store for Front {
 
     fn durable(&self) -> CommitNumber {
         let view = &mut *self.view.borrow_mut();
-        if self.shared.published_upto.load(Ordering::Acquire) > view.sequence {
+        if self.shared.published_upto.load(Ordering::Acquire) > view.seen.sequence {
             let groups = std::mem::take(&mut *lock(&self.shared.published));
             for group in &groups {
                 view.overlay.add(group);
-                (view.durable, view.sequence) = (group.commit, group.sequence);
+                let Group { commit, sequence, end, .. } = **group;
+                view.seen = Point { commit, sequence, end };
             }
             lock(&self.shared.backlog).extend(groups);
             self.shared.applier_wakes.notify_one();
@@ -213,7 +214,7 @@ impl Store for Front {
         {
             open.remove();
         }
-        view.durable
+        view.seen.commit
     }
 
     fn failed(&self) -> Option<StoreError> {

@@ -10,10 +10,13 @@
 //! index, and a *body* (the values), which only the log holds. Digests and scans touch heads only.
 
 mod applier;
+#[allow(clippy::disallowed_methods)] // it has a thread and a clock of its own
+mod backup;
 #[cfg(test)]
 pub(crate) mod conformance;
 mod disk;
 mod front;
+mod hold;
 mod index;
 pub mod key;
 mod log;
@@ -25,6 +28,7 @@ mod rebuild;
 mod reclaim;
 mod record;
 mod recovery;
+mod restore;
 mod shared;
 #[cfg(test)]
 mod simulated_disk;
@@ -35,9 +39,11 @@ mod tests;
 #[allow(clippy::disallowed_methods)] // it has a thread and a clock of its own
 mod writer;
 
+pub use backup::{Backup, BackupError, Copied, CopiedFile, MANIFEST, Moved};
 pub use memory::MemoryStore;
 pub use options::{Durability, Options, Stats};
 pub use recovery::Progress;
+pub use restore::{RestoreError, restore, verify};
 pub use sled_store::{OpenError, Opened, SledStore};
 
 use bytes::Bytes;

@@ -13,6 +13,8 @@
 //! - everything that the index had applied by then, and the copies, is synced;
 //! - a checkpoint of the index is at or past that;
 //! - the directory is synced, after every deletion: so segments also disappear oldest first.
+//!
+//! A backup that copies the log holds the deletion, and so everything after it: see `hold`.
 
 use super::index::Index;
 use super::log::{segment_name, segment_number};
@@ -278,6 +280,9 @@ impl Keeper {
             self.checkpoint();
             return Ok((Stage::Draining { pass, needed }, Step::Worked));
         }
+        let Some(_deletion) = self.shared.holds.begin_deletion() else {
+            return Ok((Stage::Draining { pass, needed }, Step::Idle));
+        };
         self.delete(&pass, needed).map_err(failed)?;
         Ok((Stage::Idle, Step::Worked))
     }

@@ -11,6 +11,7 @@
 //! node has seen it, so a reader cannot find the future in there.
 
 use super::disk::Disk;
+use super::hold::Holds;
 use super::index::IndexDamaged;
 use super::options::{Options, Stats};
 use super::record::Place;
@@ -95,6 +96,8 @@ pub(crate) struct Shared {
     pub(crate) applier_wakes: Condvar,
     pub(crate) keeper: Mutex<()>,
     pub(crate) keeper_wakes: Condvar,
+    /// Who keeps old segments.
+    pub(crate) holds: Arc<Holds>,
     /// The sequence number up to which the log was written.
     pub(crate) appended: AtomicU64,
     /// … and synced.
@@ -142,6 +145,7 @@ impl Shared {
             applier_wakes: Condvar::new(),
             keeper: Mutex::default(),
             keeper_wakes: Condvar::new(),
+            holds: Arc::default(),
             appended: AtomicU64::new(0),
             synced: AtomicU64::new(0),
             published_upto: AtomicU64::new(0),

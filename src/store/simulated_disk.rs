@@ -259,6 +259,13 @@ impl Disk for SimulatedDisk {
         Ok(Arc::new(SimulatedFile { disk: self.clone(), inode }))
     }
 
+    fn create_new(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        if self.inner().names.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.create(name)
+    }
+
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut inner = self.inner();
         inner.tick()?;

@@ -11,6 +11,7 @@
 //! (flushes sled, takes space back). The node's thread never waits for any of them.
 
 use super::applier::Applier;
+use super::backup::{Backup, Point};
 use super::disk::{Disk, RealDisk};
 use super::front::Front;
 use super::index::{Applied, Index, IndexResult, SledIndex};
@@ -176,6 +177,11 @@ impl SledStore {
         self.front.shared.has_damage.store(false, Ordering::Release);
         let written = state::write_damage(&*self.front.shared.disk, &[]);
         written.map_err(|error| StoreError::Failed(error.to_string()))
+    }
+
+    /// A copy of everything that is durable and seen now, to be made on another thread. Nothing waits.
+    pub fn backup(&self) -> Backup {
+        self.front.backup()
     }
 
     /// What it has done and holds.
@@ -349,7 +355,8 @@ pub(crate) fn start(
         lineage,
         replayed,
     };
-    let front = Front::new(shared.clone(), index.clone(), log.commit, log.sequence);
+    let point = Point { commit: log.commit, sequence: log.sequence, end: log.end };
+    let front = Front::new(shared.clone(), index.clone(), point);
     let applier = Applier::new(shared.clone(), index.clone(), applied);
     let keeper = Keeper::new(shared.clone(), index, now);
     let writer = Writer::new(shared, log);
@@ -417,7 +424,7 @@ fn take_lock(dir: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn check_format(dir: &Path) -> Result<(), OpenError> {
+pub(super) fn check_format(dir: &Path) -> Result<(), OpenError> {
     let explain = |source| explain(dir, source);
     let path = dir.join(FORMAT);
     match fs::read_to_string(&path) {

@@ -23,8 +23,9 @@ use std::time::Duration;
 
 pub(in crate::cli) use process::{ClusterArgs, ClusterCommand, DemoArgs, ServeArgs, SimArgs};
 pub(in crate::cli) use requests::{
-    BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, Conflict, DeleteArgs, DumpArgs,
-    GetArgs, LeaveArgs, LocateArgs, LookArgs, PlanArgs, PutArgs, RemoveArgs, RepairArgs, RingArgs, RingCommand, ScanArgs,
+    BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, Conflict, DeleteArgs,
+    DumpArgs, GetArgs, LeaveArgs, LocateArgs, LookArgs, PlanArgs, PutArgs, RemoveArgs, RepairArgs,
+    RestoreArgs, RingArgs, RingCommand, ScanArgs,
 };
 
 /// A leaderless key-value store: any node takes any request, any node can die.
@@ -77,6 +78,10 @@ pub(in crate::cli) enum Command {
     Replace(RemoveArgs),
     /// Who is still copying what it is to own
     Transfers(LookArgs),
+    /// Copy one node's data, consistent, while it serves
+    Backup(BackupArgs),
+    /// Make a data directory of a backup, for a node that is down
+    Restore(RestoreArgs),
     /// Load with a latency histogram
     Bench(BenchArgs),
     /// A whole cluster in one thread, in simulated time, broken in every way: same seed, same run

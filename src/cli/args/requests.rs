@@ -6,6 +6,7 @@ use crate::client::load::Workload;
 use crate::config::{parse_duration, parse_size};
 use crate::quorum::Consistency;
 use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
 use std::time::Duration;
 
 #[derive(Debug, Args)]
@@ -215,6 +216,27 @@ pub(in crate::cli) struct DumpArgs {
     pub bucket: Option<String>,
     #[command(flatten)]
     pub target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct BackupArgs {
+    /// Folder on the node's own machine: new or empty
+    pub dir: PathBuf,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub print: Print,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RestoreArgs {
+    /// Folder that `quorate backup` has written
+    pub dir: PathBuf,
+    /// The data directory to be: not there, or empty
+    #[arg(long, value_name = "D")]
+    pub data_dir: PathBuf,
+    #[command(flatten)]
+    pub print: Print,
 }
 
 #[derive(Debug, Args)]

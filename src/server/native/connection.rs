@@ -10,11 +10,12 @@
 use super::client::Client;
 use super::listener::Place;
 use super::stream::{FrameStream, reason};
-use crate::message::client::{Reply, Request};
+use crate::message::client::{Inspect, Reply, Request};
 use crate::message::{Frame, FrameError, HEADER_BYTES, Header, Hello, Kind, Role, decode};
 use crate::node::Event;
 use crate::server::shared::Sink;
 use crate::{Error, server::shared::Shared};
+use std::net::IpAddr;
 use std::rc::Rc;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -23,6 +24,9 @@ use tokio::time::{Instant, timeout};
 const HELLO_BODY_LIMIT: usize = 1024;
 /// The longest name in a Hello.
 const NAME_LIMIT: usize = 64;
+
+/// What somebody hears who asks from elsewhere for a backup.
+const NOT_HERE: &str = "a node writes backups on its own machine, for whoever asks there; run the command on that machine";
 
 /// Why a connection ends.
 enum End {
@@ -36,14 +40,30 @@ enum End {
 
 /// Begins to serve a connection.
 pub(super) fn spawn(place: Place, stream: TcpStream) {
+    let is_near = is_near(&stream);
     let (read, write) = stream.into_split();
     let client = Client::new(place.shared.clone(), write);
     let stream = FrameStream::new(read);
-    let reader = tokio::task::spawn_local(serve(place, client.clone(), stream));
+    let reader = tokio::task::spawn_local(serve(place, client.clone(), stream, is_near));
     client.set_reader(reader.abort_handle());
 }
 
-async fn serve(place: Place, client: Rc<Client>, mut stream: FrameStream) {
+/// Whether the other side is on this machine.
+fn is_near(stream: &TcpStream) -> bool {
+    match (stream.peer_addr(), stream.local_addr()) {
+        (Ok(peer), Ok(local)) => are_one_machine(peer.ip(), local.ip()),
+        _ => false,
+    }
+}
+
+/// The other side's address is loopback's, or the very one that it has reached us at: the kernel takes no
+/// packet from elsewhere that claims one of our own addresses.
+fn are_one_machine(peer: IpAddr, local: IpAddr) -> bool {
+    let (peer, local) = (peer.to_canonical(), local.to_canonical());
+    peer.is_loopback() || peer == local
+}
+
+async fn serve(place: Place, client: Rc<Client>, mut stream: FrameStream, is_near: bool) {
     let shared = &place.shared;
     let end = match greet(shared, &mut stream).await {
         Ok(hello) => {
@@ -52,7 +72,7 @@ async fn serve(place: Place, client: Rc<Client>, mut stream: FrameStream) {
             match hello.role {
                 Role::Node => frames_of_a_node(shared, &mut stream).await,
                 Role::Client => {
-                    let registered = Registered::new(shared, &client);
+                    let registered = Registered::new(shared, &client, is_near);
                     requests_of_a_client(shared, &registered, &mut stream).await
                 }
             }
@@ -180,6 +200,10 @@ async fn requests_of_a_client(
         }
         let (id, deadline_ms) = (frame.header.request, frame.header.deadline_ms);
         match decode::<Request>(&frame.body) {
+            Ok(Request::Inspect(Inspect::Backup(_))) if !client.is_near => {
+                shared.reject("client", "backup_from_elsewhere");
+                client.refuse(id, Error::Forbidden(NOT_HERE.into()));
+            }
             Ok(request) => {
                 client.output.begin_request();
                 let event = Event::Request { connection: client.id, id, deadline_ms, request };
@@ -189,10 +213,7 @@ async fn requests_of_a_client(
             // The frame is whole, so the stream is sound: the client hears what is wrong and may go on.
             Err(error) => {
                 shared.reject("client", "malformed");
-                client.output.begin_request();
-                let reply = Reply::Failed(Error::Invalid(error.to_string()));
-                client.output.queue_reply(id, &reply);
-                client.output.flush();
+                client.refuse(id, Error::Invalid(error.to_string()));
             }
         }
     }
@@ -203,18 +224,51 @@ struct Registered {
     shared: Rc<Shared>,
     id: crate::node::ConnectionId,
     output: Rc<Client>,
+    /// It is on this machine.
+    is_near: bool,
 }
 
 impl Registered {
-    fn new(shared: &Rc<Shared>, client: &Rc<Client>) -> Registered {
+    fn new(shared: &Rc<Shared>, client: &Rc<Client>, is_near: bool) -> Registered {
         let id = shared.connection_id();
         shared.sinks.borrow_mut().insert(id, Sink::Client(client.clone()));
-        Registered { shared: shared.clone(), id, output: client.clone() }
+        Registered { shared: shared.clone(), id, output: client.clone(), is_near }
+    }
+
+    /// Answers what the node need not hear of.
+    fn refuse(&self, id: u64, error: Error) {
+        self.output.begin_request();
+        self.output.queue_reply(id, &Reply::Failed(error));
+        self.output.flush();
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
         self.shared.sinks.borrow_mut().remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_on_this_machine_may_ask_for_a_backup() {
+        for (peer, local, near) in [
+            ("127.0.0.1", "127.0.0.1", true),
+            ("127.0.0.9", "127.0.0.1", true),
+            ("::1", "::1", true),
+            ("::ffff:127.0.0.1", "::ffff:127.0.0.1", true),
+            ("10.0.0.7", "10.0.0.7", true),
+            ("::ffff:10.0.0.7", "10.0.0.7", true),
+            ("10.0.0.8", "10.0.0.7", false),
+            ("10.0.0.8", "127.0.0.1", false),
+            ("fe80::1", "fe80::2", false),
+        ] {
+            let [peer, local] =
+                [peer, local].map(|text| text.parse::<IpAddr>().expect("an address"));
+            assert_eq!(are_one_machine(peer, local), near, "{peer} reaches {local}");
+        }
     }
 }

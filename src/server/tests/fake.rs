@@ -1,7 +1,9 @@
 //! A machine that does what the name of the bucket says.
 
 use crate::Error;
-use crate::message::client::{Info, Inspect, Item, PageItem, Reply, Request, Version};
+use crate::message::client::{
+    BackupRequest, Info, Inspect, Item, PageItem, Reply, Request, Version,
+};
 use crate::node::{ConnectionId, Counters, Effect, Event, RequestLabels};
 use crate::server::{Birth, Machine, Opener, StartError};
 use crate::store::StoreError;
@@ -141,6 +143,10 @@ impl Fake {
             Request::Inspect(Inspect::Local(Item { bucket, .. })) if bucket == "missing" => {
                 Reply::Failed(Error::NotFound("no such record".into()))
             }
+            Request::Inspect(Inspect::Backup(ask)) => {
+                let ask = ask.clone();
+                return self.effects.push_back(Effect::Backup { connection, id, ask });
+            }
             Request::Inspect(what) => {
                 let name = format!("{what:?}");
                 let name = name.split('(').next().unwrap_or_default();
@@ -218,6 +224,10 @@ impl Machine for Fake {
 
     fn readiness(&self) -> Result<(), String> {
         if self.ready { Ok(()) } else { Err("not joined yet".into()) }
+    }
+
+    fn backup(&mut self, ask: BackupRequest) -> Reply {
+        Reply::Json(format!("{ask:?}"))
     }
 
     fn begin_stop(&mut self, _: Now) {

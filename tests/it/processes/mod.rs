@@ -9,6 +9,7 @@
 //! Clusters live in temporary folders on ports of their own, so tests may run side by side. Longer runs
 //! for those who have the time: `QUORATE_KILLS=10`, `QUORATE_ROUNDS=20`, `QUORATE_LOGHUB=<folder of *.log>`.
 
+mod backups;
 mod bad_input;
 pub mod cluster;
 mod commands;

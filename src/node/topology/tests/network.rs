@@ -234,7 +234,9 @@ impl Network {
                     sends.push(Delivery::Datagram { to, bytes, from: node });
                 }
                 Effect::SetAside { why, .. } => self.machines[node].asides.push(why),
-                Effect::Reply { .. } => panic!("the topology answers no client"),
+                Effect::Reply { .. } | Effect::Backup { .. } => {
+                    panic!("the topology answers no client")
+                }
             }
         }
         for delivery in sends {
