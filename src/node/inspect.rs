@@ -127,6 +127,8 @@ impl<S: Store> Node<S> {
                 "total": agreement.map_or(0, |a| a.layout.partitions.count()),
                 "owned": owned,
                 "rebuilding": rebuilding,
+                "to_copy": self.shard.as_ref().map_or(0, |shard| shard.moving().0),
+                "to_give": self.shard.as_ref().map_or(0, |shard| shard.moving().1),
                 "under_replicated": under,
             },
             "records_unreadable": unreadable,

@@ -121,8 +121,11 @@ impl Cluster {
 
     /// One more node, which joins. Its number is returned.
     pub fn grow(&mut self) -> usize {
+        let others = self.members.iter().map(|member| member.address).collect();
         self.add(false);
-        self.members.len()
+        let number = self.members.len();
+        self.members[number - 1].join = others;
+        number
     }
 
     /// How many nodes there are, up or down.

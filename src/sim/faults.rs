@@ -4,11 +4,12 @@
 //! - At most two nodes are away at once, but for a power cut, which takes all of them.
 
 use super::cluster::Cluster;
+use super::fault::Fault;
 use super::report::Counts;
 use crate::store::MemoryStore;
 use crate::store::memory::Survivors;
 use crate::time::{Duration, Instant};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most nodes that are down, stopped or wiped at once.
 const AWAY: usize = 2;
@@ -23,115 +24,6 @@ const FOCUS: Duration = Duration::from_secs(2);
 pub(super) struct Target {
     pub key: usize,
     pub owners: Vec<usize>,
-}
-
-/// One kind of fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
-    /// The process dies; what it had not synced is gone.
-    Kill,
-    /// The machine dies: some unsynced batches happen to be on the disk, the next is torn.
-    Torn,
-    /// All machines die at once.
-    PowerCut,
-    /// An orderly stop.
-    Stop,
-    /// The process stands still, and its sockets fill.
-    Pause,
-    /// Some cannot reach the others, either way.
-    Partition,
-    /// One cannot reach another; the way back works.
-    OneWay,
-    /// One hears everybody, and nobody hears it.
-    Mute,
-    /// Everything to and from one node takes long.
-    Slow,
-    /// Streams of one link hang; gossip goes on.
-    Hang,
-    /// Datagrams get lost, come twice and overtake each other.
-    Weather,
-    /// A disk reports an error at a sync: what it had is not there.
-    DiskError,
-    /// A disk has no room.
-    DiskFull,
-    /// A disk takes long to sync.
-    DiskSlow,
-    /// A clock steps forward or back.
-    ClockStep,
-    /// A node comes back at another address.
-    Move,
-    /// A disk is lost.
-    Wipe,
-    /// An old copy of a disk is put back.
-    RestoreOld,
-    /// A node stops in order, somebody copies its disk, it goes on, and the copy is put back.
-    Relapse,
-    /// Disks stand still while everybody wants one key, then the machines die, one or all of them.
-    Stumble,
-    /// The owners of one key are cut off, one after another.
-    Carousel,
-    /// One owner of a key has writes that the others never sync; these die, and it is cut off.
-    Strand,
-    /// One owner of a key misses writes; then another one loses its disk, and the third is out of reach.
-    Bereave,
-}
-
-impl Fault {
-    /// All of them.
-    pub const EVERY: [Fault; 23] = [
-        Fault::Kill,
-        Fault::Torn,
-        Fault::PowerCut,
-        Fault::Stop,
-        Fault::Pause,
-        Fault::Partition,
-        Fault::OneWay,
-        Fault::Mute,
-        Fault::Slow,
-        Fault::Hang,
-        Fault::Weather,
-        Fault::DiskError,
-        Fault::DiskFull,
-        Fault::DiskSlow,
-        Fault::ClockStep,
-        Fault::Move,
-        Fault::Wipe,
-        Fault::RestoreOld,
-        Fault::Relapse,
-        Fault::Stumble,
-        Fault::Carousel,
-        Fault::Strand,
-        Fault::Bereave,
-    ];
-
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Fault::Kill => "kill",
-            Fault::Torn => "torn",
-            Fault::PowerCut => "power-cut",
-            Fault::Stop => "stop",
-            Fault::Pause => "pause",
-            Fault::Partition => "partition",
-            Fault::OneWay => "one-way",
-            Fault::Mute => "mute",
-            Fault::Slow => "slow",
-            Fault::Hang => "hang",
-            Fault::Weather => "weather",
-            Fault::DiskError => "disk-error",
-            Fault::DiskFull => "disk-full",
-            Fault::DiskSlow => "disk-slow",
-            Fault::ClockStep => "clock-step",
-            Fault::Move => "move",
-            Fault::Wipe => "wipe",
-            Fault::RestoreOld => "restore-old",
-            Fault::Relapse => "relapse",
-            Fault::Stumble => "stumble",
-            Fault::Carousel => "carousel",
-            Fault::Strand => "strand",
-            Fault::Bereave => "bereave",
-        }
-    }
 }
 
 /// Why a node does not take part.
@@ -164,6 +56,8 @@ enum Mend {
 #[derive(Default)]
 pub(super) struct Faults {
     away: BTreeMap<usize, Away>,
+    /// Nodes that never come back: they have left, or were removed.
+    gone: BTreeSet<usize>,
     mends: BTreeMap<(Instant, u64), Mend>,
     mended: u64,
     /// Copies of disks; and of such as say that they ended cleanly, so that their actors would go on.
@@ -191,9 +85,48 @@ pub(super) struct Struck {
 }
 
 impl Faults {
+    /// The nodes that are there or will be again.
+    pub fn there(&self, c: &Cluster) -> Vec<usize> {
+        (1..=c.size()).filter(|node| !self.gone.contains(node)).collect()
+    }
+
+    /// The node is gone for good.
+    pub fn bury(&mut self, node: usize, c: &mut Cluster) {
+        if c.node(node).is_some() {
+            c.kill(node);
+        }
+        self.away.remove(&node);
+        self.gone.insert(node);
+        let about = |mend: &Mend| match mend {
+            Mend::Want(_, n)
+            | Mend::Hold(n)
+            | Mend::Isolate(n)
+            | Mend::Die(n)
+            | Mend::Lose(n)
+            | Mend::Relapse(n)
+            | Mend::Start(n)
+            | Mend::Resume(n)
+            | Mend::Room(n)
+            | Mend::LetSync(n) => *n == node,
+            Mend::Links | Mend::Sky => false,
+        };
+        self.mends.retain(|_, mend| !about(mend));
+    }
+
+    /// Whether a disk may be lost now.
+    pub fn may_lose_disk(&self) -> bool {
+        !self.disk_lost
+    }
+
+    /// A disk was lost by something else.
+    pub fn lose_disk(&mut self) {
+        self.disk_lost = true;
+    }
+
     /// Whether requests can be sent to this node.
     pub fn answers(&self, node: usize) -> bool {
-        !matches!(self.away.get(&node), Some(Away::Down | Away::Paused))
+        !self.gone.contains(&node)
+            && !matches!(self.away.get(&node), Some(Away::Down | Away::Paused))
     }
 
     /// When something is mended next.
@@ -214,8 +147,9 @@ impl Faults {
         target: &Target,
         rng: &mut fastrand::Rng,
     ) -> Option<Struck> {
-        let nodes = c.size();
-        let up: Vec<usize> = (1..=nodes).filter(|n| !self.away.contains_key(n)).collect();
+        let all = self.there(c);
+        let nodes = all.len();
+        let up: Vec<usize> = all.iter().copied().filter(|n| !self.away.contains_key(n)).collect();
         let node = rng.choice(up.iter().copied())?;
         let takes_away = matches!(
             fault,
@@ -252,7 +186,7 @@ impl Faults {
                 format!("power off n{node}, {batches} unsynced batches survive")
             }
             Fault::PowerCut => {
-                for node in 1..=nodes {
+                for node in all {
                     let survivors = match rng.bool() {
                         true => Survivors::None,
                         false => Survivors::Whole(rng.usize(0..3)),
@@ -284,7 +218,7 @@ impl Faults {
                 format!("pause n{node}")
             }
             Fault::Partition => {
-                let mut all: Vec<usize> = (1..=nodes).collect();
+                let mut all = all;
                 rng.shuffle(&mut all);
                 let (one, other) = all.split_at(rng.usize(1..=nodes / 2));
                 c.network.partition(one, other);
@@ -292,13 +226,13 @@ impl Faults {
                 format!("partition {one:?} | {other:?}")
             }
             Fault::OneWay => {
-                let to = other(node, nodes, rng);
+                let to = rng.choice(all.into_iter().filter(|other| *other != node))?;
                 c.network.cut(node, to);
                 self.later(until, Mend::Links);
                 format!("n{node} cannot reach n{to}")
             }
             Fault::Mute => {
-                (1..=nodes).filter(|n| *n != node).for_each(|to| c.network.cut(node, to));
+                all.into_iter().filter(|n| *n != node).for_each(|to| c.network.cut(node, to));
                 self.later(until, Mend::Links);
                 format!("nobody hears n{node}")
             }
@@ -360,7 +294,7 @@ impl Faults {
             }
             Fault::RestoreOld => {
                 let (node, copy) = self.backups.pop_first()?;
-                if self.away.contains_key(&node) {
+                if self.away.contains_key(&node) || self.gone.contains(&node) {
                     return None;
                 }
                 c.restore(node, copy);
@@ -398,7 +332,7 @@ impl Faults {
                 }
                 let held = Duration::from_millis(rng.u64(5..400));
                 let at = c.now() + held;
-                for node in 1..=nodes {
+                for node in all {
                     c.hold_syncs(node, true);
                     let dies = all || node == dies;
                     let act = if dies { Mend::Die(node) } else { Mend::LetSync(node) };
@@ -582,10 +516,4 @@ impl Faults {
     pub fn healed(&mut self) {
         self.disk_lost = false;
     }
-}
-
-/// Somebody else.
-fn other(node: usize, nodes: usize, rng: &mut fastrand::Rng) -> usize {
-    let at = rng.usize(1..nodes);
-    if at < node { at } else { at + 1 }
 }

@@ -9,6 +9,7 @@
 //! Same seed, same events, same trace: [`Cluster::trace`] is a running hash of everything delivered.
 
 mod cluster;
+mod fault;
 mod faults;
 mod many;
 #[cfg(any(test, feature = "mutants"))]
@@ -16,6 +17,7 @@ mod mutants;
 mod network;
 mod options;
 mod oracle;
+mod owners;
 mod report;
 mod run;
 pub mod scale;
@@ -23,7 +25,7 @@ mod tap;
 mod workload;
 
 pub use cluster::{Cluster, Outcome, Pending};
-pub use faults::Fault;
+pub use fault::Fault;
 pub use many::{Summary, judge, simulate_many};
 #[cfg(any(test, feature = "mutants"))]
 pub use mutants::{Hunt, hunt, hunt_all};

@@ -5,9 +5,11 @@
 //! ```
 
 use super::cluster::{Cluster, Pending};
-use super::faults::{Fault, Faults, Focus, Struck, Target};
+use super::fault::Fault;
+use super::faults::{Faults, Focus, Struck, Target};
 use super::options::Options;
 use super::oracle::{Debt, Oracle, Value};
+use super::owners::Owners;
 use super::report::Report;
 use super::workload::{self, HOT, KEYS, Read, Step, Workload, Write};
 use crate::error::Error;
@@ -45,6 +47,11 @@ impl Setup {
     pub fn new(seed: u64) -> Setup {
         Setup { seed, nodes: 5, operations: 600, story: false }
     }
+
+    /// Whether owners change meanwhile: in every other seed.
+    fn changes_owners(&self) -> bool {
+        self.seed.is_multiple_of(2)
+    }
 }
 
 /// What a client waits for.
@@ -60,6 +67,7 @@ struct Run {
     oracle: Oracle,
     workload: Workload,
     faults: Faults,
+    changes: Owners,
     open: Vec<(Pending, Asked)>,
     asides: usize,
     focus: Option<Focus>,
@@ -83,6 +91,7 @@ pub fn simulate(setup: &Setup) -> Report {
         oracle: Oracle::new((0..KEYS).map(|key| (key, workload::bucket(key).1))),
         workload: Workload::new(),
         faults: Faults::default(),
+        changes: Owners::default(),
         open: Vec::new(),
         asides: 0,
         focus: None,
@@ -121,14 +130,41 @@ impl Run {
                 return false;
             }
         }
-        // Nobody joins or leaves, so they stay the owners.
+        self.note_owners();
+        true
+    }
+
+    /// Who owns what, now that nothing moves.
+    fn note_owners(&mut self) {
+        self.changes.moved = false;
+        let Some(node) = self.faults.there(&self.c).first().copied() else { return };
         for key in 0..KEYS {
-            let place = self.look(1, workload::locate(key));
+            let place = self.look(node, workload::locate(key));
             let names = place["owners"].as_array().into_iter().flatten();
             let owners = names.filter_map(|name| number(name.as_str()?)).collect();
             self.owners.insert(key, owners);
         }
-        true
+    }
+
+    /// Who is a member by now, if nothing is on the move and nobody on the way.
+    fn members(&mut self) -> Result<BTreeSet<usize>, String> {
+        let there = self.faults.there(&self.c);
+        // Whoever is no member any more knows an old ring, or none.
+        let rings = there.into_iter().map(|node| self.look(node, Inspect::Ring));
+        let newest =
+            rings.collect::<Vec<_>>().into_iter().max_by_key(|ring| ring["index"].as_u64());
+        let ring = newest.unwrap_or_default();
+        let names = |what: &str| -> BTreeSet<usize> {
+            let all = ring[what].as_array().into_iter().flatten();
+            let name = |m: &Json| number(m["name"].as_str().or(m.as_str())?);
+            all.filter_map(name).collect()
+        };
+        let members = names("members");
+        self.changes.see_to(&mut self.c, &mut self.faults, &members)?;
+        match ring["change"].is_null() && names("leaving").is_empty() {
+            true => Ok(members),
+            false => Err(format!("owners change: {}, leaving {}", ring["change"], ring["leaving"])),
+        }
     }
 
     fn wait_for(&mut self, what: &str, done: impl Fn(&mut Run) -> Result<(), String>) -> bool {
@@ -156,7 +192,8 @@ impl Run {
 
     /// Every node is ready and sees all the others alive.
     fn is_whole(&mut self) -> Result<(), String> {
-        for node in 1..=self.setup.nodes {
+        let members = self.members()?;
+        for node in members.iter().copied() {
             let ready = self.c.node(node).map(|node| node.readiness());
             match ready {
                 Some(Ok(())) => {}
@@ -164,13 +201,15 @@ impl Run {
                 None => return Err(format!("n{node} is down")),
             }
             let status = self.look(node, Inspect::Status);
-            if status["nodes"]["alive"] != self.setup.nodes {
+            if status["nodes"]["alive"] != members.len() {
                 return Err(format!("n{node} sees {}", status["nodes"]));
             }
             if status["hints_pending"] != 0 {
                 return Err(format!("n{node} keeps {}", self.look(node, Inspect::Hints)));
             }
-            if status["partitions"]["rebuilding"] != 0 || status["ready"] != true {
+            let moving =
+                status["partitions"]["to_copy"] != 0 || status["partitions"]["to_give"] != 0;
+            if status["partitions"]["rebuilding"] != 0 || status["ready"] != true || moving {
                 return Err(format!("n{node}: {status}"));
             }
         }
@@ -214,8 +253,19 @@ impl Run {
     }
 
     fn strike(&mut self) {
+        if self.setup.changes_owners() && self.rng.u32(0..5) == 0 {
+            let told = self.changes.change(&mut self.c, &mut self.faults, &mut self.rng);
+            if let Some(line) = told {
+                if line.ends_with("for good") {
+                    self.oracle.lose_disk();
+                }
+                self.note(|| line);
+            }
+            return;
+        }
         if self.rng.u32(0..4) == 0 {
-            let node = self.rng.usize(1..=self.setup.nodes);
+            let there = self.faults.there(&self.c);
+            let Some(node) = self.rng.choice(there) else { return };
             self.faults.back_up(node, &self.c);
         }
         let Some(fault) = self.rng.choice(Fault::EVERY) else { return };
@@ -243,7 +293,7 @@ impl Run {
         self.focus = self.focus.filter(|focus| now < focus.until);
         self.focus = self.focus.filter(|focus| self.workload.focused() == Some(focus.key));
         let up: Vec<usize> =
-            (1..=self.setup.nodes).filter(|node| self.faults.answers(*node)).collect();
+            (1..=self.c.size()).filter(|node| self.faults.answers(*node)).collect();
         let asked = self.focus.and_then(|focus| focus.node).filter(|node| up.contains(node));
         let anybody = asked.is_none() || self.rng.u32(0..3) == 0;
         let Some(node) = asked.filter(|_| !anybody).or_else(|| self.rng.choice(up)) else { return };
@@ -307,7 +357,9 @@ impl Run {
     fn heard_read(&mut self, read: &Read, debt: &Debt, reply: Reply) {
         let Reply::Got { values, context, info } = reply else { return };
         let owners = self.owners_among(read.key, &info.replied);
+        let is_known = !self.changes.moved;
         let absent = values.is_empty() && !self.oracle.was_deleted(read.key) && !info.rebuilding;
+        let absent = absent && is_known;
         if absent && owners < read.required() {
             let who = info.replied.join(" ");
             self.oracle.object(format!("k{} is called absent by {owners} owners: {who}", read.key));
@@ -323,7 +375,7 @@ impl Run {
         match reply {
             Reply::Written { context, info } => {
                 let slots = self.owners_among(write.key, &info.replied) + info.hinted.len();
-                if slots < write.required() {
+                if slots < write.required() && !self.changes.moved {
                     let what = write.describe();
                     self.oracle.object(format!("acknowledged on {slots} slots: {what}, {info:?}"));
                 }
@@ -373,6 +425,7 @@ impl Run {
             run.replicas_agree().map(|_| ())
         });
         self.faults.healed();
+        self.note_owners();
         let took = self.c.now().since(began);
         self.note(|| format!("calm after {took:?}"));
         // Nobody answers these any more.
@@ -388,7 +441,7 @@ impl Run {
     /// What all hold, by key: each item on three nodes, the same on each.
     fn replicas_agree(&mut self) -> Result<BTreeMap<String, Json>, String> {
         let mut held: BTreeMap<String, Vec<(usize, Json)>> = BTreeMap::new();
-        for node in 1..=self.setup.nodes {
+        for node in self.faults.there(&self.c) {
             let what = Inspect::Dump { bucket: None, after: Default::default(), limit: 1_000 };
             let dump = self.look(node, what);
             let Some(items) = dump["items"].as_array() else {
@@ -412,7 +465,8 @@ impl Run {
 
     fn compare(&mut self) {
         for key in 0..KEYS {
-            let node = 1 + key % self.setup.nodes;
+            let there = self.faults.there(&self.c);
+            let node = there[key % there.len()];
             let read = workload::read_all(key);
             let reply = self.c.ask(node, read);
             let Some(Reply::Got { values, .. }) = reply else {
@@ -430,6 +484,7 @@ impl Run {
         self.report.simulated = self.c.now().since(Instant::default());
         self.report.met = self.workload.met();
         self.report.faults = std::mem::take(&mut self.faults.struck);
+        self.report.faults.extend(std::mem::take(&mut self.changes.asked));
         self.report.guards =
             guard::take_counts().map(|(guard, count)| (guard.name(), count)).collect();
         let mut seen = BTreeSet::new();

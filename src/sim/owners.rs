@@ -1,0 +1,107 @@
+//! Owners change in the midst of it all: nodes join, leave, are gone for good, and somebody takes it back.
+
+use super::cluster::Cluster;
+use super::faults::Faults;
+use super::report::Counts;
+use crate::message::client::{Request, RingChange};
+use std::collections::BTreeSet;
+
+/// The most nodes that join beside the first ones.
+const GROW: usize = 3;
+/// The fewest that stay, so that one more may be down.
+const STAY: usize = 4;
+/// How long whoever asks for a change waits.
+const DEADLINE_MS: u32 = 2_000;
+
+/// What was asked for.
+#[derive(Default)]
+pub(super) struct Owners {
+    grown: usize,
+    /// Who was asked to leave, and perhaps has.
+    leaving: BTreeSet<usize>,
+    /// Who is gone for good, and is to be removed.
+    removing: BTreeSet<usize>,
+    /// Whether owners may be others than they were after everything had healed.
+    pub moved: bool,
+    /// How often what was asked for.
+    pub asked: Counts,
+}
+
+impl Owners {
+    /// One change, where it is possible now; told in words.
+    pub fn change(
+        &mut self,
+        c: &mut Cluster,
+        faults: &mut Faults,
+        rng: &mut fastrand::Rng,
+    ) -> Option<String> {
+        let there = faults.there(c);
+        let stay = there.iter().filter(|node| !self.leaving.contains(node)).count();
+        let node = rng.choice(there.iter().copied())?;
+        let through = rng.choice(there.into_iter().filter(|n| faults.answers(*n) && *n != node))?;
+        let (what, line) = match rng.u32(0..8) {
+            0..3 if self.grown < GROW => {
+                self.grown += 1;
+                ("join", format!("n{} joins", c.grow()))
+            }
+            3 | 4 if stay > STAY => {
+                self.leaving.insert(node);
+                self.ask(c, through, RingChange::Leave(name(node)));
+                ("leave", format!("n{node} is asked to leave, through n{through}"))
+            }
+            5 if stay > STAY && faults.may_lose_disk() && !self.leaving.contains(&node) => {
+                faults.lose_disk();
+                faults.bury(node, c);
+                self.removing.insert(node);
+                ("remove", format!("n{node} is gone for good"))
+            }
+            6 => {
+                self.ask(c, through, RingChange::Abort);
+                ("abort", format!("what moves is taken back, through n{through}"))
+            }
+            7 => {
+                self.ask(c, through, RingChange::Commit);
+                ("commit", format!("nobody is held any more, through n{through}"))
+            }
+            _ => return None,
+        };
+        self.moved = true;
+        *self.asked.entry(what).or_default() += 1;
+        Some(line)
+    }
+
+    fn ask(&self, c: &mut Cluster, through: usize, change: RingChange) {
+        // Whatever comes of it: what is agreed on is looked at when everything has healed.
+        let _ = c.send_within(through, DEADLINE_MS, Request::ChangeRing(change));
+    }
+
+    /// Sees to what is left, given who is a member by now; `Err`: that has not come to its end.
+    pub fn see_to(
+        &mut self,
+        c: &mut Cluster,
+        faults: &mut Faults,
+        members: &BTreeSet<usize>,
+    ) -> Result<(), String> {
+        if let Some(node) = self.removing.iter().copied().find(|node| members.contains(node)) {
+            let through = members.iter().copied().find(|n| faults.answers(*n) && *n != node);
+            if let Some(through) = through {
+                self.ask(c, through, RingChange::Remove(name(node)));
+            }
+            return Err(format!("n{node} is not removed yet"));
+        }
+        for node in faults.there(c) {
+            if members.contains(&node) {
+                continue;
+            }
+            if !self.leaving.contains(&node) {
+                return Err(format!("n{node} is not in"));
+            }
+            faults.bury(node, c);
+        }
+        Ok(())
+    }
+}
+
+fn name(node: usize) -> String {
+    format!("n{node}")
+}
