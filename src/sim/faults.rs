@@ -147,9 +147,9 @@ impl Faults {
         target: &Target,
         rng: &mut fastrand::Rng,
     ) -> Option<Struck> {
-        let all = self.there(c);
-        let nodes = all.len();
-        let up: Vec<usize> = all.iter().copied().filter(|n| !self.away.contains_key(n)).collect();
+        let there = self.there(c);
+        let nodes = there.len();
+        let up: Vec<usize> = there.iter().copied().filter(|n| !self.away.contains_key(n)).collect();
         let node = rng.choice(up.iter().copied())?;
         let takes_away = matches!(
             fault,
@@ -186,7 +186,7 @@ impl Faults {
                 format!("power off n{node}, {batches} unsynced batches survive")
             }
             Fault::PowerCut => {
-                for node in all {
+                for node in there {
                     let survivors = match rng.bool() {
                         true => Survivors::None,
                         false => Survivors::Whole(rng.usize(0..3)),
@@ -218,7 +218,7 @@ impl Faults {
                 format!("pause n{node}")
             }
             Fault::Partition => {
-                let mut all = all;
+                let mut all = there;
                 rng.shuffle(&mut all);
                 let (one, other) = all.split_at(rng.usize(1..=nodes / 2));
                 c.network.partition(one, other);
@@ -226,13 +226,14 @@ impl Faults {
                 format!("partition {one:?} | {other:?}")
             }
             Fault::OneWay => {
-                let to = rng.choice(all.into_iter().filter(|other| *other != node))?;
+                let others: Vec<usize> = there.into_iter().filter(|n| *n != node).collect();
+                let to = rng.choice(others)?;
                 c.network.cut(node, to);
                 self.later(until, Mend::Links);
                 format!("n{node} cannot reach n{to}")
             }
             Fault::Mute => {
-                all.into_iter().filter(|n| *n != node).for_each(|to| c.network.cut(node, to));
+                there.into_iter().filter(|n| *n != node).for_each(|to| c.network.cut(node, to));
                 self.later(until, Mend::Links);
                 format!("nobody hears n{node}")
             }
@@ -332,7 +333,7 @@ impl Faults {
                 }
                 let held = Duration::from_millis(rng.u64(5..400));
                 let at = c.now() + held;
-                for node in all {
+                for node in there {
                     c.hold_syncs(node, true);
                     let dies = all || node == dies;
                     let act = if dies { Mend::Die(node) } else { Mend::LetSync(node) };

@@ -38,7 +38,8 @@ impl Owners {
         let there = faults.there(c);
         let stay = there.iter().filter(|node| !self.leaving.contains(node)).count();
         let node = rng.choice(there.iter().copied())?;
-        let through = rng.choice(there.into_iter().filter(|n| faults.answers(*n) && *n != node))?;
+        let others = there.into_iter().filter(|n| faults.answers(*n) && *n != node);
+        let through = rng.choice(others.collect::<Vec<_>>())?;
         let (what, line) = match rng.u32(0..8) {
             0..3 if self.grown < GROW => {
                 self.grown += 1;
