@@ -9,7 +9,8 @@
 //! - Every value of a run is unique, so a value names the write that made it.
 //! - A write of which nobody knows whether it happened may take effect at any later time, or never.
 //! - One that was refused with "nothing changed" must not have happened.
-//! - A strict read is regular: it shows what was strictly acknowledged, or strictly read, before it began.
+//! - A strict read is regular: it shows what was strictly acknowledged before it began; and what was strictly read,
+//!   while owners do not change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,6 +52,8 @@ pub struct Sent {
 #[derive(Clone, Debug, Default)]
 pub struct Debt {
     must_show: Shown,
+    /// Owed as long as no owners change meanwhile.
+    was_read: Shown,
     must_hide: Shown,
 }
 
@@ -63,6 +66,8 @@ struct Book {
     /// Acknowledged by one slot: the loss of a disk may take them.
     fragile: Shown,
     strict: Shown,
+    /// Strictly read, acknowledged or not.
+    read: Shown,
     maybe_replaced: Shown,
     replaced: Shown,
     replaced_fragile: Shown,
@@ -76,6 +81,7 @@ struct Book {
 pub struct Oracle {
     books: BTreeMap<usize, Book>,
     losses: u32,
+    moving: bool,
     violations: Vec<String>,
 }
 
@@ -160,29 +166,41 @@ impl Oracle {
         }
     }
 
+    /// Owners change from now on, or no longer. What nobody acknowledged and a strict read has shown may be missed by
+    /// one under other owners: monotonic reads are promised within one epoch.
+    pub fn moves(&mut self, moving: bool) {
+        self.moving = moving;
+        self.books.values_mut().for_each(|book| book.read.clear());
+    }
+
     /// A read begins. One that is not strict owes nothing.
     pub fn begins_read(&mut self, key: usize, strict: bool) -> Debt {
+        let moving = self.moving;
         let book = self.book(key);
         if !strict || book.lww {
             return Debt::default();
         }
-        let must_show = book.strict.difference(&book.maybe_replaced).copied().collect();
-        Debt { must_show, must_hide: book.replaced_strict.clone() }
+        let lasting = |shown: &Shown| shown.difference(&book.maybe_replaced).copied().collect();
+        let was_read = if moving { Shown::new() } else { lasting(&book.read) };
+        let must_show = lasting(&book.strict);
+        Debt { must_show, was_read, must_hide: book.replaced_strict.clone() }
     }
 
     /// A read is answered with these values.
     pub fn ends_read(&mut self, key: usize, debt: &Debt, values: &[Value], strict: bool) {
         self.plausible(key, values);
+        let moving = self.moving;
         let book = self.book(key);
-        let missing = debt
-            .must_show
-            .iter()
+        let was_read = if moving { None } else { Some(&debt.was_read) };
+        let owed = debt.must_show.iter().chain(was_read.into_iter().flatten());
+        let missing = owed
+            .into_iter()
             .find(|value| !values.contains(value) && !book.maybe_replaced.contains(value));
         let back = values.iter().find(|value| debt.must_hide.contains(value));
         let (missing, back) = (missing.copied(), back.copied());
         if strict && !book.lww {
             // Once read under strict, never unread.
-            book.strict.extend(values);
+            book.read.extend(values);
         }
         if let Some(value) = missing {
             self.object(format!("a strict read of k{key} misses v{value}"));

@@ -85,10 +85,9 @@ impl Owners {
     ) -> Result<(), String> {
         if let Some(node) = self.removing.iter().copied().find(|node| members.contains(node)) {
             let through = members.iter().copied().find(|n| faults.answers(*n) && *n != node);
-            if let Some(through) = through {
-                self.ask(c, through, RingChange::Remove(name(node)));
-            }
-            return Err(format!("n{node} is not removed yet"));
+            let remove = Request::ChangeRing(RingChange::Remove(name(node)));
+            let said = through.and_then(|through| c.ask(through, remove));
+            return Err(format!("n{node} is not removed yet: {said:?}"));
         }
         for node in faults.there(c) {
             if members.contains(&node) {

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How often faults are followed by healing.
 const ROUNDS: u64 = 2;
 /// How long a cluster may take to form, and to come to rest once everything works.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(400);
 /// How often it is looked whether it has.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long a client waits for an answer.
@@ -137,6 +137,7 @@ impl Run {
     /// Who owns what, now that nothing moves.
     fn note_owners(&mut self) {
         self.changes.moved = false;
+        self.oracle.moves(false);
         let Some(node) = self.faults.there(&self.c).first().copied() else { return };
         for key in 0..KEYS {
             let place = self.look(node, workload::locate(key));
@@ -160,10 +161,27 @@ impl Run {
             all.filter_map(name).collect()
         };
         let members = names("members");
-        self.changes.see_to(&mut self.c, &mut self.faults, &members)?;
-        match ring["change"].is_null() && names("leaving").is_empty() {
-            true => Ok(members),
-            false => Err(format!("owners change: {}, leaving {}", ring["change"], ring["leaving"])),
+        let held = names("held");
+        let all = ring["members"].as_array().into_iter().flatten();
+        let idle = all.filter(|m| m["owned"] == 0).filter_map(|m| number(m["name"].as_str()?));
+        let leaving = names("leaving");
+        let waits = |node: &usize| !held.contains(node) && !leaving.contains(node);
+        if let Some(node) = idle.into_iter().find(waits) {
+            return Err(format!("n{node} has no places yet"));
+        }
+        let seen_to = self.changes.see_to(&mut self.c, &mut self.faults, &members);
+        match ring["change"].is_null() && leaving.is_empty() {
+            true => seen_to.map(|()| members),
+            false => {
+                let mut told = format!("{}, leaving {}", ring["change"]["words"], ring["leaving"]);
+                for node in self.faults.there(&self.c) {
+                    let status = self.look(node, Inspect::Status);
+                    let hints = &status["hints_pending"];
+                    let (epoch, partitions) = (&status["epoch"], &status["partitions"]);
+                    told += &format!("; n{node} at {epoch}: {partitions}, {hints} hints");
+                }
+                Err(told)
+            }
         }
     }
 
@@ -256,6 +274,7 @@ impl Run {
         if self.setup.changes_owners() && self.rng.u32(0..5) == 0 {
             let told = self.changes.change(&mut self.c, &mut self.faults, &mut self.rng);
             if let Some(line) = told {
+                self.oracle.moves(true);
                 if line.ends_with("for good") {
                     self.oracle.lose_disk();
                 }
@@ -270,7 +289,12 @@ impl Run {
         }
         let Some(fault) = self.rng.choice(Fault::EVERY) else { return };
         let key = self.rng.usize(..HOT);
-        let Some(owners) = self.owners.get(&key).cloned() else { return };
+        let Some(mut owners) = self.owners.get(&key).cloned() else { return };
+        let there = self.faults.there(&self.c);
+        owners.retain(|owner| there.contains(owner));
+        if owners.is_empty() {
+            return;
+        }
         let target = Target { key, owners };
         if let Some(struck) = self.faults.strike(fault, &mut self.c, &target, &mut self.rng) {
             self.take_in(struck);

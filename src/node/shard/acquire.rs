@@ -10,11 +10,12 @@
 //!   write before (a) include one of them, or one of their stand-ins. Since (a) writes are stored here as well.
 //! - A question is refused by whoever lives by an older epoch, so no source can be read before it has
 //!   installed (a) and whatever it took in before that is durable or will never be acknowledged.
-//! - A member that is on its way out need not be asked as a stand-in: it may be gone for good.
+//! - Only a member that is being removed need not be asked as a stand-in: it is gone for good.
 
+use super::slots::completed;
 use crate::id::{Epoch, Lineage, NodeId, PartitionId};
 use crate::node::View;
-use crate::ring::TransitionStep;
+use crate::ring::{Goal, TransitionStep};
 use crate::store::{Change, Store, StoreError, key};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,11 +70,14 @@ impl Acquire {
         self.slots.len()
     }
 
-    /// Whether this source has been copied already.
-    pub fn has(&self, partition: PartitionId, from: NodeId) -> bool {
-        self.slots
-            .get(&partition)
-            .is_some_and(|slot| slot.owners.contains(&from) || slot.fallbacks.contains(&from))
+    /// Whether this owner has been copied already.
+    pub fn has_merged(&self, partition: PartitionId, from: NodeId) -> bool {
+        self.slots.get(&partition).is_some_and(|slot| slot.owners.contains(&from))
+    }
+
+    /// Whether what this stand-in keeps has been copied already.
+    pub fn has_pulled(&self, partition: PartitionId, from: NodeId) -> bool {
+        self.slots.get(&partition).is_some_and(|slot| slot.fallbacks.contains(&from))
     }
 
     /// A present owner's items are all durable here.
@@ -91,13 +95,20 @@ impl Acquire {
     }
 
     /// Whose items in keeping for others are to be copied, too.
-    pub fn stand_ins(view: &View, partition: PartitionId) -> Vec<NodeId> {
+    pub fn stand_ins(
+        view: &View,
+        partition: PartitionId,
+        quorums: &BTreeSet<(u8, u8)>,
+    ) -> BTreeSet<NodeId> {
         let layout = &view.agreement.layout;
-        let list = layout.preference_list(partition, layout.replicas);
-        let stays = |node: &NodeId| *node != view.me && !layout.leaving.contains(node);
-        // Who owns a slot of the same partition for another bucket is asked as an owner, and shows all it has
-        // of what is shared; what it keeps for others beyond that is asked for here.
-        list.owners().chain(list.fallbacks()).filter(stays).collect()
+        // Who is gone for good gives nothing any more: what it alone kept for others is lost with its disk.
+        let gone = layout.transition.as_ref().and_then(|transition| match transition.goal {
+            Goal::Remove(id) => Some(id),
+            _ => None,
+        });
+        let stays = |node: &NodeId| *node != view.me && Some(*node) != gone;
+        let lists = quorums.iter().map(|(n, _)| layout.preference_list(partition, *n));
+        lists.flat_map(|list| list.fallbacks()).filter(stays).collect()
     }
 
     /// Marks what has been copied; the changes make it durable.
@@ -113,11 +124,7 @@ impl Acquire {
                 let needed = (owners.owners().len() + 1).saturating_sub(usize::from(*w));
                 owners.owners().filter(|o| slot.owners.contains(o)).count() >= needed
             });
-            let stand_ins = Acquire::stand_ins(view, partition);
-            let list = layout.preference_list(partition, layout.replicas);
-            let owns = |node: &NodeId| list.slot_of(*node).is_some();
-            let mut stand_ins = stand_ins.iter().filter(|node| !owns(node));
-            enough && stand_ins.all(|node| slot.fallbacks.contains(node))
+            enough && Acquire::stand_ins(view, partition, quorums).is_subset(&slot.fallbacks)
         };
         let done: Vec<PartitionId> =
             self.slots.iter().filter(|(p, slot)| is_copied(**p, slot)).map(|(p, _)| *p).collect();
@@ -125,9 +132,12 @@ impl Acquire {
         let mark = Bytes::from(mark);
         let note = |partition: PartitionId| {
             self.slots.remove(&partition);
-            Change::Put { key: slot_key(partition), head: mark.clone(), body: Bytes::new() }
+            let key = slot_key(partition);
+            // Also in a life that began when there were data: it need not be rebuilt once it is read.
+            let slot = completed(partition, view.lineage);
+            [Change::Put { key, head: mark.clone(), body: Bytes::new() }, slot]
         };
-        done.into_iter().map(note).collect()
+        done.into_iter().flat_map(note).collect()
     }
 }
 

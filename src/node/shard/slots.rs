@@ -6,6 +6,7 @@
 
 use crate::id::{Lineage, NodeId, PartitionId};
 use crate::node::View;
+use crate::ring::Role;
 use crate::store::{Change, Store, StoreError, key};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +36,9 @@ impl Slots {
         let old = std::mem::take(&mut self.owned);
         let complete = complete_in(view.lineage, store)?;
         for partition in layout.partitions_written(view.me, layout.replicas) {
-            let rebuilding = fresh && !complete.contains(&partition);
+            // What is only to be owned is copied first (`acquire.rs`), and read by nobody before that.
+            let is_read = layout.role(view.me, partition, layout.replicas) == Role::Primary;
+            let rebuilding = fresh && is_read && !complete.contains(&partition);
             let merged_from = match old.get(&partition) {
                 Some(slot) if rebuilding => slot.merged_from.clone(),
                 _ => BTreeSet::new(),
@@ -99,11 +102,7 @@ impl Slots {
             if merged && hints {
                 slot.rebuilding = false;
                 self.rebuilding -= 1;
-                changes.push(Change::Put {
-                    key: slot_key(*partition),
-                    head: Bytes::copy_from_slice(&view.lineage.0.to_le_bytes()),
-                    body: Bytes::new(),
-                });
+                changes.push(completed(*partition, view.lineage));
             }
         }
         changes
@@ -123,6 +122,12 @@ pub(super) fn quorums(view: &View) -> BTreeSet<(u8, u8)> {
 /// include one of them, or it lay on the lost one alone.
 pub(super) fn sources_needed(n: usize, w: usize) -> usize {
     n.saturating_sub(1).min((n + 1).saturating_sub(w))
+}
+
+/// The slot is complete in this life of the node's data.
+pub(super) fn completed(partition: PartitionId, lineage: Lineage) -> Change {
+    let head = Bytes::copy_from_slice(&lineage.0.to_le_bytes());
+    Change::Put { key: slot_key(partition), head, body: Bytes::new() }
 }
 
 fn slot_key(partition: PartitionId) -> Bytes {

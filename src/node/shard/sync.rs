@@ -226,6 +226,7 @@ impl Shard {
             || now >= self.sync.next_full;
         self.sync.next_pass = if urgent { now + REBUILD_PAUSE } else { self.sync.next_full };
         let (me, view) = (self.view.me, self.view.clone());
+        let quorums = quorums(&view);
         let layout = &view.agreement.layout;
         let mut hint_keepers: BTreeMap<NodeId, PartitionId> = BTreeMap::new();
         let mut roots: BTreeMap<NodeId, Vec<PartitionId>> = BTreeMap::new();
@@ -239,7 +240,7 @@ impl Shard {
                     continue;
                 }
                 let present = list.slot_of(other).is_some();
-                let wanted = acquiring && present && !self.acquire.has(partition, other);
+                let wanted = acquiring && present && !self.acquire.has_merged(partition, other);
                 let lacks = slot_rebuilding && present && !self.slots.has_merged(partition, other);
                 // One of two complete owners is enough to compare them both ways.
                 let calm = full && !slot_rebuilding && !acquiring && me < other;
@@ -249,9 +250,8 @@ impl Shard {
                 }
             }
             if acquiring {
-                let stand_ins = Acquire::stand_ins(&view, partition).into_iter();
-                let stand_ins = stand_ins.filter(|node| list.slot_of(*node).is_none());
-                for with in stand_ins.filter(|node| !self.acquire.has(partition, *node)) {
+                let stand_ins = Acquire::stand_ins(&view, partition, &quorums).into_iter();
+                for with in stand_ins.filter(|n| !self.acquire.has_pulled(partition, *n)) {
                     self.sync.push(Task::Compare { partition, with, how: How::Pull });
                 }
             }

@@ -73,6 +73,12 @@ impl Seat {
         self.seat.learn(index);
     }
 
+    /// The value that was accepted for this index, if any was.
+    pub fn accepted(&self, index: u64) -> Option<Bytes> {
+        let accepted = self.seat.acceptor().accepted()?;
+        (self.seat.instance() == index).then(|| accepted.1.clone())
+    }
+
     /// Whether a vote for this ballot is kept here.
     #[cfg(test)]
     pub fn remembers(&self, index: u64, counter: u64, accepted: bool) -> bool {

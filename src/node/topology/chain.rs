@@ -209,7 +209,7 @@ impl Topology {
             Intent::Ring(Change::Remove(id)) if self.is_live(*id) => {
                 Some(Error::Invalid("it is alive: let it leave, or stop it first".into()))
             }
-            Intent::Bucket { .. } | Intent::Ring(_) => None,
+            Intent::Bucket { .. } | Intent::Ring(_) | Intent::Finish(_) => None,
         }
     }
 

@@ -4,12 +4,12 @@
 //!   stable     a member without places is ready ──────────────────────► Rebalance
 //!              who leaves has given everything away ──────────────────► Drop
 //!   (a)        everybody who gains places has copied them ────────────► Advance to (b)
-//!              one of them is dead, or none gets on ──────────────────► Abort
+//!              nothing gets on, and somebody is dead ──────────────────► Abort
 //!   (b)        enough old owners live by (b): no quorum still reads old ► Advance, stable
 //! ```
 //!
-//! The living member with the lowest id proposes; should two believe that they are, the chain lets one through
-//! and the other finds its wish fulfilled. So no dead proposer stops anything. Facts only say *when*; whether a
+//! The living member with the lowest id proposes, and if nothing comes of it the next one; should two do so at once,
+//! the chain lets one through and the other finds its wish fulfilled. So no dead proposer stops anything. Facts only say *when*; whether a
 //! value may follow another is judged by every acceptor (`ring/follows.rs`).
 
 use super::Topology;
@@ -22,10 +22,15 @@ use crate::swim::Facts;
 use crate::time::{Duration, Instant, Now};
 use std::collections::BTreeSet;
 
-/// How long one who is to copy may be dead before the change is taken back.
-const DEAD: Duration = Duration::from_secs(60);
-/// How long nothing may get on before it is.
+/// How long nothing may get on, while somebody who copies or is copied from is dead, before the change is taken back.
+const STALLED_BY_DEATH: Duration = Duration::from_secs(60);
+/// How long nothing may get on before it is in any case.
 const STALLED: Duration = Duration::from_secs(600);
+
+/// How long each member has to do what is due before the next one does; and those who proposed a value to bring it.
+const TURN: Duration = Duration::from_secs(3);
+/// How soon a rebalance that changed nothing is wished for again.
+const REBALANCE_AGAIN: Duration = Duration::from_secs(10);
 
 /// What this node has seen of the change under way.
 #[derive(Debug, Default)]
@@ -34,10 +39,12 @@ pub(super) struct Conduct {
     /// How many slots were still to be copied when that last became fewer, and when that was.
     left: u64,
     got_on: Instant,
-    /// Since when somebody who is to copy has been dead.
-    dead: Option<Instant>,
-    /// The epoch in which a rebalance was last wished for: it is not wished for twice.
-    rebalanced: Option<Epoch>,
+    /// What is due, and since when.
+    due: Option<(Change, Instant)>,
+    /// The index of the value that was accepted here and not learned, and since when.
+    accepted: Option<(u64, Instant)>,
+    /// In which epoch a rebalance was last wished for, and when: perhaps there is nothing to do.
+    rebalanced: Option<(Epoch, Instant)>,
 }
 
 impl Topology {
@@ -45,20 +52,50 @@ impl Topology {
     pub(super) fn conduct(&mut self, now: Now, outbox: &mut Outbox) {
         let Some(agreement) = self.installed.clone().filter(|_| self.may_vote()) else { return };
         let change = match agreement.layout.transition.clone() {
-            None => self.next_change(&agreement),
+            None => self.next_change(now.instant, &agreement),
             Some(transition) => self.next_step(now.instant, &agreement, &transition),
         };
-        if let Some(change) = change.filter(|_| self.is_first_alive(&agreement)) {
+        self.finish_what_was_accepted(now, &agreement, outbox);
+        if self.conduct.due.as_ref().map(|(due, _)| due) != change.as_ref() {
+            self.conduct.due = change.clone().map(|change| (change, now.instant));
+        }
+        let Some((change, since)) = self.conduct.due.clone() else { return };
+        // Who is before this node may be there and unable to propose.
+        let turn = since + TURN * self.live_before(&agreement);
+        if now.instant >= turn {
             if change == Change::Rebalance {
-                self.conduct.rebalanced = Some(agreement.layout.epoch);
+                self.conduct.rebalanced = Some((agreement.layout.epoch, now.instant));
             }
             self.wish(now, Intent::Ring(change), None, outbox);
         }
     }
 
-    fn is_first_alive(&self, agreement: &Agreement) -> bool {
-        let members = agreement.layout.members.iter().map(|member| member.id);
-        members.take_while(|id| *id < self.identity.id).all(|id| !self.is_live(id))
+    /// How many members are to go first: those alive with a lower id; everybody, where it is this node that leaves.
+    fn live_before(&self, agreement: &Agreement) -> u32 {
+        let layout = &agreement.layout;
+        let leaves = layout.leaving.contains(&self.identity.id);
+        let first = |id: &NodeId| *id != self.identity.id && (leaves || *id < self.identity.id);
+        let members = layout.members.iter().map(|member| member.id).filter(first);
+        u32::try_from(members.filter(|id| self.is_live(*id)).count()).unwrap_or(u32::MAX)
+    }
+
+    /// A value that was accepted here may have been chosen, and whoever knew that may be dead. If nobody comes with
+    /// it, its round is repeated, with whatever was accepted.
+    fn finish_what_was_accepted(&mut self, now: Now, agreement: &Agreement, outbox: &mut Outbox) {
+        let index = agreement.index + 1;
+        let Some(value) = self.chain.seat.accepted(index) else {
+            self.conduct.accepted = None;
+            return;
+        };
+        let since = self.conduct.accepted.filter(|(at, _)| *at == index).map(|(_, since)| since);
+        let since = since.unwrap_or(now.instant);
+        self.conduct.accepted = Some((index, since));
+        if now.instant.since(since) < TURN {
+            return;
+        }
+        if let Ok(value) = Agreement::decode(&value) {
+            self.wish(now, Intent::Finish(Box::new(value)), None, outbox);
+        }
     }
 
     pub(super) fn is_live(&self, node: NodeId) -> bool {
@@ -77,13 +114,16 @@ impl Topology {
         current.then_some(member.facts)
     }
 
-    fn next_change(&self, agreement: &Agreement) -> Option<Change> {
+    fn next_change(&self, now: Instant, agreement: &Agreement) -> Option<Change> {
         let layout = &agreement.layout;
         let is_clean = |id: &NodeId| self.facts(*id).is_some_and(|f| f.clean >= layout.epoch.0);
         if let Some(gone) = layout.leaving.iter().copied().find(is_clean) {
             return Some(Change::Drop(gone));
         }
-        if agreement.buckets.buckets.is_empty() || self.conduct.rebalanced == Some(layout.epoch) {
+        let lately = |(epoch, at): (Epoch, Instant)| {
+            epoch == layout.epoch && now.since(at) < REBALANCE_AGAIN
+        };
+        if agreement.buckets.buckets.is_empty() || self.conduct.rebalanced.is_some_and(lately) {
             return None;
         }
         let is_new = |id: NodeId| {
@@ -113,7 +153,8 @@ impl Topology {
                 if lacking.is_empty() {
                     return Some(Change::Advance { since, from: TransitionStep::Copying });
                 }
-                self.is_hopeless(now, since, &lacking).then_some(Change::Abort { since })
+                let hopeless = self.is_hopeless(now, agreement, transition, &lacking);
+                hopeless.then_some(Change::Abort { since })
             }
             TransitionStep::Settling => self
                 .is_settled(agreement, transition)
@@ -129,20 +170,32 @@ impl Topology {
         lacking
     }
 
-    fn is_hopeless(&mut self, now: Instant, since: Epoch, lacking: &BTreeSet<NodeId>) -> bool {
+    /// Whether the change waits for somebody who may not come back, or for nobody knows what.
+    fn is_hopeless(
+        &mut self,
+        now: Instant,
+        agreement: &Agreement,
+        transition: &Transition,
+        lacking: &BTreeSet<NodeId>,
+    ) -> bool {
+        let since = transition.since;
+        let gone = match transition.goal {
+            Goal::Remove(id) => Some(id),
+            _ => None,
+        };
         let left =
             lacking.iter().filter_map(|id| self.facts(*id)).map(|f| u64::from(f.moving)).sum();
-        let some_dead = lacking.iter().any(|id| !self.is_live(*id));
+        let members = agreement.layout.members.iter().map(|member| member.id);
+        let some_dead = members.filter(|id| Some(*id) != gone).any(|id| !self.is_live(id));
         let conduct = &mut self.conduct;
         if conduct.since != since {
-            *conduct = Conduct { since, left, got_on: now, dead: None, ..*conduct };
+            (conduct.since, conduct.left, conduct.got_on) = (since, left, now);
         }
         if left < conduct.left {
             (conduct.left, conduct.got_on) = (left, now);
         }
-        conduct.dead = some_dead.then(|| conduct.dead.unwrap_or(now));
-        let dead = conduct.dead.is_some_and(|at| now.since(at) >= DEAD);
-        dead || now.since(conduct.got_on) >= STALLED
+        let stalled = now.since(conduct.got_on);
+        stalled >= if some_dead { STALLED_BY_DEATH } else { STALLED }
     }
 
     /// Whether no quorum of old owners answers reads any more: n−r+1 of them live by step (b), for the n and the

@@ -29,6 +29,8 @@ pub(super) enum Intent {
     },
     /// Let owners change, or go on with that.
     Ring(Change),
+    /// Let this value be chosen, or whatever else comes at its index: it was accepted, and may have been.
+    Finish(Box<Agreement>),
 }
 
 /// How a wish stands towards a value of the chain.
@@ -52,22 +54,21 @@ impl Intent {
                 return Standing::Void(Error::Forbidden(why));
             }
         }
-        match agreement.apply(&self.change(agreement)) {
-            Ok(Successor::Next(next)) => Standing::Open(next),
-            Ok(Successor::AlreadySo) => Standing::Done,
-            Err(refusal) => Standing::Void(refusal.into()),
-        }
-    }
-
-    fn change(&self, agreement: &Agreement) -> Change {
-        match self {
-            Intent::Admit { joiner, .. } => Change::Join(member(joiner)),
+        let change = match self {
+            Intent::Finish(value) if value.index != agreement.index + 1 => return Standing::Done,
+            Intent::Finish(value) => return Standing::Open(value.clone()),
             Intent::Ring(change) => change.clone(),
+            Intent::Admit { joiner, .. } => Change::Join(member(joiner)),
             Intent::Bucket { spec, id } => Change::CreateBucket {
                 id: *id,
                 name: spec.name.clone(),
                 settings: settings(spec, agreement),
             },
+        };
+        match agreement.apply(&change) {
+            Ok(Successor::Next(next)) => Standing::Open(next),
+            Ok(Successor::AlreadySo) => Standing::Done,
+            Err(refusal) => Standing::Void(refusal.into()),
         }
     }
 }
