@@ -166,7 +166,7 @@ impl Run {
         let idle = all.filter(|m| m["owned"] == 0).filter_map(|m| number(m["name"].as_str()?));
         let leaving = names("leaving");
         let waits = |node: &usize| !held.contains(node) && !leaving.contains(node);
-        if let Some(node) = idle.into_iter().find(waits) {
+        if let (true, Some(node)) = (ring["change"].is_null(), idle.into_iter().find(waits)) {
             return Err(format!("n{node} has no places yet"));
         }
         let seen_to = self.changes.see_to(&mut self.c, &mut self.faults, &members);
@@ -178,7 +178,9 @@ impl Run {
                     let status = self.look(node, Inspect::Status);
                     let hints = &status["hints_pending"];
                     let (epoch, partitions) = (&status["epoch"], &status["partitions"]);
+                    let doubts = &status["records_unreadable"];
                     told += &format!("; n{node} at {epoch}: {partitions}, {hints} hints");
+                    told += &format!(", {doubts} unreadable");
                 }
                 Err(told)
             }

@@ -16,6 +16,8 @@ use crate::store::{Store, StoreError, key};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How many partitions are looked at in a pass.
+const LOOKED_AT: usize = 2048;
 /// How many items are looked through in a turn when they are erased.
 const PAGE: usize = 512;
 
@@ -31,6 +33,8 @@ struct Remnant {
 #[derive(Debug, Default)]
 pub(super) struct Remnants {
     partitions: BTreeMap<PartitionId, Remnant>,
+    /// Where the next look begins.
+    looked_at: usize,
 }
 
 impl Remnants {
@@ -43,14 +47,41 @@ impl Remnants {
         store: &dyn Store,
     ) -> Result<(), StoreError> {
         self.partitions.clear();
-        for partition in layout.partitions.iter() {
-            if sizes.iter().all(|n| layout.owns(me, partition, *n)) {
-                continue;
-            }
-            let (from, to) = key::partition_range(partition);
-            if !store.scan(&from, &to, 1)?.is_empty() {
-                self.partitions.insert(partition, Remnant::default());
-            }
+        layout.partitions.iter().try_for_each(|p| self.look_at(p, layout, me, sizes, store))
+    }
+
+    /// Looks on, a part of all partitions at a time: what was on its way while owners changed may have come since.
+    pub fn look(
+        &mut self,
+        layout: &Layout,
+        me: NodeId,
+        sizes: &BTreeSet<u8>,
+        store: &dyn Store,
+    ) -> Result<(), StoreError> {
+        let count = layout.partitions.count();
+        for _ in 0..LOOKED_AT.min(count) {
+            let at = u16::try_from(self.looked_at % count).unwrap_or_default();
+            self.looked_at = (self.looked_at + 1) % count;
+            self.look_at(PartitionId(at), layout, me, sizes, store)?;
+        }
+        Ok(())
+    }
+
+    fn look_at(
+        &mut self,
+        partition: PartitionId,
+        layout: &Layout,
+        me: NodeId,
+        sizes: &BTreeSet<u8>,
+        store: &dyn Store,
+    ) -> Result<(), StoreError> {
+        let (from, to) = key::partition_range(partition);
+        let is_owned = sizes.iter().all(|n| layout.owns(me, partition, *n));
+        if !is_owned
+            && !self.partitions.contains_key(&partition)
+            && !store.scan(&from, &to, 1)?.is_empty()
+        {
+            self.partitions.insert(partition, Remnant::default());
         }
         Ok(())
     }
@@ -122,6 +153,19 @@ impl Shard {
     pub(super) fn is_remnant(&self, item: &[u8]) -> bool {
         let partition = key::partition_of_item(item);
         partition.zip(self.replicas_of(item)).is_some_and(|(p, n)| !self.is_owner(p, n))
+    }
+
+    /// As long as nothing is kept for anybody: is there something all the same that only others own?
+    pub(super) fn look_on_for_remnants(&mut self, turn: &mut Turn) {
+        let view = self.view.clone();
+        if self.handoff.total() > 0 || view.agreement.layout.transition.is_some() {
+            return;
+        }
+        let sizes = self.buckets_by_id.values().map(|bucket| bucket.settings.n).collect();
+        let found = self.remnants.look(&view.agreement.layout, view.me, &sizes, turn.store);
+        if found.is_err() {
+            self.counters.reject("store", "scan");
+        }
     }
 
     /// Looks for what lies here and is others' under the view of now.

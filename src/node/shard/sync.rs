@@ -219,6 +219,7 @@ impl Shard {
             && guard::holds(Guard::FullSync);
         if full {
             self.sync.next_full = now + self.timing.sync;
+            self.look_on_for_remnants(turn);
         }
         let urgent = rebuilding
             || !self.doubts.is_empty()
