@@ -180,7 +180,7 @@ impl Run {
                     let (epoch, partitions) = (&status["epoch"], &status["partitions"]);
                     let doubts = &status["records_unreadable"];
                     told += &format!("; n{node} at {epoch}: {partitions}, {hints} hints");
-                    told += &format!(", {doubts} unreadable");
+                    told += &format!(", {doubts} unreadable, sees {}", status["nodes"]);
                 }
                 Err(told)
             }
