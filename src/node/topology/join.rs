@@ -209,8 +209,12 @@ impl Topology {
         for (name, joiner) in waiting {
             match agreement.layout.member_named(&name) {
                 Some(member) if member.lineage == joiner.lineage => {
-                    let id = member.id;
-                    self.note_address(id, joiner.address);
+                    let (id, lineage) = (member.id, member.lineage);
+                    // It may have asked long ago and moved since: what it gossips of itself is newer.
+                    let life = self.swim.as_ref().and_then(|swim| swim.member(id));
+                    if life.is_none_or(|life| life.identity.lineage != lineage) {
+                        self.note_address(id, joiner.address);
+                    }
                     self.tell_agreement(joiner.address, 0, outbox);
                 }
                 _ => {
