@@ -114,10 +114,22 @@ impl Remnants {
 }
 
 impl Shard {
-    /// Erases a page of what every owner has.
+    /// Erases some of what every owner has.
     pub(super) fn erase_remnants(&mut self, turn: &mut Turn) {
+        let mut left = PAGE;
+        while left > 0
+            && let Some(erased) = self.erase_page(left, turn)
+        {
+            // An empty partition costs something, too.
+            left = left.saturating_sub(erased.max(8));
+        }
+    }
+
+    /// Looks through up to so many items of one partition that every owner has; how many there were. `None`: there
+    /// is no such partition.
+    fn erase_page(&mut self, limit: usize, turn: &mut Turn) -> Option<usize> {
         if self.disk.is_some() || self.remnants.partitions.is_empty() {
-            return;
+            return None;
         }
         let layout = self.view.agreement.clone();
         let layout = &layout.layout;
@@ -125,18 +137,15 @@ impl Shard {
             let mut owners = layout.preference_list(**partition, layout.replicas).owners();
             owners.all(|owner| remnant.covered.contains(&owner))
         };
-        let Some(partition) = self.remnants.partitions.iter().find(is_covered).map(|(p, _)| *p)
-        else {
-            return;
-        };
+        let partition = *self.remnants.partitions.iter().find(is_covered)?.0;
         let (first, to) = key::partition_range(partition);
         let remnant = self.remnants.partitions.entry(partition).or_default();
         let from = remnant.erasing.take().unwrap_or(first);
-        let Ok(page) = turn.store.scan(&from, &to, PAGE) else { return };
+        let page = turn.store.scan(&from, &to, limit).ok()?;
+        let count = page.len();
         remnant.erasing = page.last().map(|(key, _)| super::scan::after(key));
-        if page.is_empty() {
+        if count < limit {
             self.remnants.partitions.remove(&partition);
-            return;
         }
         for (key, _) in page {
             if self.is_remnant(&key)
@@ -147,6 +156,7 @@ impl Shard {
                 self.stage(key, before, None, None, turn);
             }
         }
+        Some(count)
     }
 
     /// Whether an item is of a bucket for which others own the partition.

@@ -8,7 +8,7 @@ use quorate::sim::{Setup, simulate};
 
 /// Seeds, and the traces of their runs.
 const GOLDEN: [(u64, u64); 3] =
-    [(1, 0x028f_ccfc_2610_682e), (2, 0xe999_b852_7b4f_2a46), (3, 0x5442_3bac_9c0f_4e4f)];
+    [(1, 0x028f_ccfc_2610_682e), (2, 0x5be7_48e3_21c0_7216), (3, 0x5442_3bac_9c0f_4e4f)];
 
 #[test]
 fn a_seed_is_the_same_run_everywhere() {
