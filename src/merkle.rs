@@ -207,13 +207,14 @@ impl Leaves {
         bits
     }
 
-    /// The leaves of these bits. Bits beyond the shape name leaves that no key has.
-    pub fn from_bits(bits: &[u8]) -> Leaves {
+    /// The leaves of these bits; `None` if there are more than the shape has.
+    pub fn from_bits(shape: Shape, bits: &[u8]) -> Option<Leaves> {
         if bits.is_empty() {
-            return Leaves::All;
+            return Some(Leaves::All);
         }
         let is_set = |leaf: &usize| bits[leaf / 8] & (1 << (leaf % 8)) != 0;
-        Leaves::Some((0..bits.len() * 8).filter(is_set).collect())
+        let fits = bits.len() <= shape.leaves().div_ceil(8);
+        fits.then(|| Leaves::Some((0..bits.len() * 8).filter(is_set).collect()))
     }
 }
 
@@ -290,7 +291,7 @@ mod tests {
             prop_assert_eq!(branches.into_iter().collect::<BTreeSet<_>>(), in_branches);
             let leaves = Leaves::Some(found);
             if !expected.is_empty() {
-                prop_assert_eq!(Leaves::from_bits(&leaves.to_bits()), leaves);
+                prop_assert_eq!(Leaves::from_bits(SHAPE, &leaves.to_bits()), Some(leaves));
             }
         }
 
@@ -306,6 +307,13 @@ mod tests {
                 prop_assert!(sum == tree.root() || tree.encode(SHAPE) != bytes);
             }
         }
+    }
+
+    #[test]
+    fn no_more_leaves_are_named_than_there_are() {
+        assert_eq!(Leaves::from_bits(SHAPE, &[]), Some(Leaves::All));
+        assert_eq!(Leaves::from_bits(SHAPE, &[0, 128]), Some(Leaves::Some([15].into())));
+        assert_eq!(Leaves::from_bits(SHAPE, &[0; 3]), None);
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl Get {
         let of = |list: &[(NodeId, Reach)], reach: Reach| -> Vec<NodeId> {
             list.iter().filter(|(n, r)| *n != me && *r == reach).map(|(n, _)| *n).collect()
         };
-        candidates.extend(replicas.is_owner(me).then_some(me));
+        candidates.extend(replicas.read.is_owner(me).then_some(me));
         candidates.extend(of(&replicas.read.owners, Reach::Up));
         if !quorum.strict {
             candidates

@@ -61,23 +61,19 @@ impl Replicas {
     }
 
     /// The owners of all lists, each once: first those who answer reads.
-    pub fn owners(&self) -> Vec<(NodeId, Reach)> {
-        let mut owners = self.read.owners.clone();
+    pub fn owners(&self) -> impl Iterator<Item = (NodeId, Reach)> + Clone + '_ {
         let others = self.other.iter().flat_map(|list| &list.owners);
-        owners.extend(others.filter(|(node, _)| !self.read.owners.iter().any(|(n, _)| n == node)));
-        owners
+        let others = others.filter(|(node, _)| !self.read.is_owner(*node));
+        self.read.owners.iter().chain(others).copied()
     }
 
     /// The fallbacks of all lists, each once, but for those who own a slot in one of them: they hold the item
     /// for themselves.
-    pub fn fallbacks(&self) -> Vec<(NodeId, Reach)> {
-        let mut fallbacks: Vec<(NodeId, Reach)> = Vec::new();
-        for entry in self.lists().flat_map(|list| &list.fallbacks) {
-            if !self.is_owner(entry.0) && !fallbacks.contains(entry) {
-                fallbacks.push(*entry);
-            }
-        }
-        fallbacks
+    pub fn fallbacks(&self) -> impl Iterator<Item = (NodeId, Reach)> + Clone + '_ {
+        let others = self.other.iter().flat_map(|list| &list.fallbacks);
+        let others = others.filter(|entry| !self.read.fallbacks.contains(entry));
+        let all = self.read.fallbacks.iter().chain(others);
+        all.copied().filter(|(node, _)| !self.is_owner(*node))
     }
 
     /// Refuses a read that cannot succeed.
@@ -98,7 +94,7 @@ impl Replicas {
 
     /// Whether `node` is one of the owners of any list.
     pub fn is_owner(&self, node: NodeId) -> bool {
-        self.lists().any(|list| list.owners.iter().any(|(owner, _)| *owner == node))
+        self.lists().any(|list| list.is_owner(node))
     }
 
     /// Who coordinates a put: the owner or fallback that this node is, or the first of those that can be
@@ -118,6 +114,11 @@ impl Replicas {
 }
 
 impl List {
+    /// Whether `node` is one of the owners.
+    pub fn is_owner(&self, node: NodeId) -> bool {
+        self.owners.iter().any(|(owner, _)| *owner == node)
+    }
+
     fn check(&self, quorum: Quorum) -> Result<(), Error> {
         let alive = self.reachable(quorum.strict).min(self.owners.len());
         if alive < quorum.required {

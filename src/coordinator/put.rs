@@ -116,22 +116,23 @@ impl Put {
         let is_in = |node: NodeId, of: fn(&List) -> &[(NodeId, Reach)]| {
             lists.map(|list| list.is_some_and(|list| of(list).iter().any(|(n, _)| *n == node)))
         };
-        let owners = replicas.owners();
-        let spares = if quorum.strict { Vec::new() } else { replicas.fallbacks() };
-        // The coordinator stands in itself before it asks others to; sure ones before doubtful ones.
-        let mine = spares.iter().filter(|(node, _)| *node == me);
-        let up = spares.iter().filter(|(node, r)| *node != me && *r == Reach::Up);
-        let doubtful = spares.iter().filter(|(node, r)| *node != me && *r == Reach::Doubtful);
-        let spares = mine.chain(up).chain(doubtful);
-        let spares = spares.map(|(node, _)| (*node, is_in(*node, |list| &list.fallbacks)));
         let mut put = Put {
             quorum,
-            slots: Vec::with_capacity(owners.len()),
-            spares: spares.collect(),
+            slots: Vec::with_capacity(replicas.read.owners.len()),
+            spares: Vec::new(),
             lists: lists.iter().flatten().count(),
         };
-        let mut asks = Vec::with_capacity(owners.len());
-        for &(owner, reach) in &owners {
+        if !quorum.strict {
+            // The coordinator stands in itself before it asks others to; sure ones before doubtful ones.
+            let all = replicas.fallbacks();
+            let mine = all.clone().filter(|(node, _)| *node == me);
+            let up = all.clone().filter(|(node, r)| *node != me && *r == Reach::Up);
+            let doubtful = all.filter(|(node, r)| *node != me && *r == Reach::Doubtful);
+            let spares = mine.chain(up).chain(doubtful).map(|(node, _)| node);
+            put.spares.extend(spares.map(|node| (node, is_in(node, |list| &list.fallbacks))));
+        }
+        let mut asks = Vec::with_capacity(replicas.read.owners.len());
+        for (owner, reach) in replicas.owners() {
             let lists = is_in(owner, |list| &list.owners);
             let mut slot = Slot { owner, lists, tries: Vec::with_capacity(2) };
             if owner == me || reach == Reach::Up {
@@ -140,7 +141,7 @@ impl Put {
             }
             put.slots.push(slot);
         }
-        for (at, &(owner, reach)) in owners.iter().enumerate() {
+        for (at, (owner, reach)) in replicas.owners().enumerate() {
             if !put.slots[at].tries.is_empty() {
                 continue;
             }
@@ -149,6 +150,7 @@ impl Put {
                 put.slots[at].tries.push(Try { by: owner, answer: Answer::Silent, counts });
                 asks.push(Ask { to: owner, hint_for: None });
             }
+            // One for each list, where none counts in both.
             asks.extend(put.next_spare(at));
             asks.extend(put.next_spare(at));
         }

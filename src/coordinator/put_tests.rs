@@ -102,3 +102,64 @@ fn puts_are_coordinated_by_owners_first() {
     check([Down, Doubtful, Down, Down, Down], NodeId(9), false, Some(B));
     check([Down, Down, Down, Up, Up], E, true, None);
 }
+
+/// C gives its place to E, in the list that is to come; D stands in in both.
+fn moving(reach: [Reach; 5]) -> Replicas {
+    let mut replicas = five(reach);
+    let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|at| ([A, B, C, D, E][at], reach[at]));
+    replicas.other = Some(List { owners: vec![a, e, b], fallbacks: vec![d, c] });
+    replicas
+}
+
+#[test]
+fn while_owners_change_each_of_the_two_lists_needs_its_quorum() {
+    let begin = || Put::begin(quorum(2, false), &moving([Up; 5]), A);
+    let (mut put, asks) = begin();
+    assert_eq!(asks.iter().map(|ask| ask.to).collect::<Vec<_>>(), [A, B, C, E]);
+    put.stored(A);
+    put.stored(C);
+    assert_eq!(put.verdict(), Verdict::Waiting, "two of the old owners, one of the new ones");
+    put.stored(E);
+    assert_eq!(put.verdict(), Verdict::Met);
+    let (mut put, _) = begin();
+    put.stored(A);
+    put.stored(B);
+    assert_eq!(put.verdict(), Verdict::Met, "both are owners in either list");
+    let (mut put, _) = begin();
+    for owner in [B, E] {
+        put.refused(owner);
+    }
+    put.refused(D);
+    put.stored(A);
+    put.stored(C);
+    assert_eq!(put.verdict(), Verdict::Missed { stored: 1 }, "told is the list that has fewer");
+}
+
+#[test]
+fn who_owns_a_slot_in_one_list_stands_in_for_nobody_in_the_other() {
+    let (_, asks) = Put::begin(quorum(2, false), &moving([Up, Down, Up, Up, Up]), A);
+    let hints: Vec<_> = asks.iter().filter(|ask| ask.hint_for.is_some()).collect();
+    assert_eq!(hints, [&Ask { to: D, hint_for: Some(B) }], "C and E hold it for themselves");
+}
+
+#[test]
+fn a_stand_in_counts_only_where_it_is_a_fallback() {
+    let mut replicas = moving([Up, Down, Up, Up, Up]);
+    let other = replicas.other.as_mut().expect("there are two");
+    other.fallbacks.clear();
+    let (mut put, _) = Put::begin(quorum(3, false), &replicas, A);
+    for node in [A, C, D, E] {
+        put.stored(node);
+    }
+    assert_eq!(put.received(), 2, "the new list has nobody in place of B");
+    assert_eq!(put.verdict(), Verdict::Missed { stored: 2 });
+}
+
+#[test]
+fn a_write_needs_both_lists_alive_and_a_read_only_one() {
+    let replicas = moving([Down, Down, Up, Up, Down]);
+    assert!(replicas.check(quorum(2, false)).is_ok(), "C and D");
+    assert!(replicas.check_write(quorum(2, false)).is_ok(), "D stands in; C is a fallback there");
+    assert!(replicas.check(quorum(1, true)).is_ok());
+    assert!(replicas.check_write(quorum(1, true)).is_err(), "of A, E, B nobody is there");
+}

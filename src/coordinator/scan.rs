@@ -65,7 +65,7 @@ impl Scan {
     /// Begins a page. Where an owner cannot be asked, live fallbacks are asked beside the others.
     pub fn begin(quorum: Quorum, replicas: &Replicas, me: NodeId) -> Scan {
         let mut candidates: VecDeque<NodeId> =
-            replicas.is_owner(me).then_some(me).into_iter().collect();
+            replicas.read.is_owner(me).then_some(me).into_iter().collect();
         for reach in [Reach::Up, Reach::Doubtful] {
             let owners = replicas.read.owners.iter();
             candidates.extend(owners.filter(|(n, r)| *n != me && *r == reach).map(|(n, _)| *n));

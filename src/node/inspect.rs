@@ -145,8 +145,10 @@ impl<S: Store> Node<S> {
             |id: NodeId| layout.member(id).map_or_else(|| id.to_string(), |m| m.name.clone());
         let (copying, remnants) = self.shard.as_ref().map_or((0, 0), Shard::moving);
         let Some(transition) = &layout.transition else {
-            return (remnants > 0).then(|| {
-                format!("{remnants} partitions that others own now are still being given away here")
+            let done = self.shard.as_ref().is_none_or(Shard::has_given_away);
+            return (!done).then(|| match remnants {
+                0 => "what others own now is being looked for here".into(),
+                _ => format!("{remnants} partitions that others own now are being given away here"),
             });
         };
         let what = match transition.goal {

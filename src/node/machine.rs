@@ -406,7 +406,6 @@ impl<S: Store> Node<S> {
             *counters.members.entry(state).or_default() += 1;
         }
         if let Some(shard) = &self.shard {
-            counters.tree_heads = shard.tree_heads();
             counters.hints_pending = shard.hints().total();
             counters.partitions_rebuilding = shard.rebuilding() as u64;
             counters.records_unreadable = shard.unreadable() as u64;

@@ -19,6 +19,7 @@ use crate::ring::{Goal, TransitionStep};
 use crate::store::{Change, Store, StoreError, key};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 /// Under which of the node's own keys the copied slots are.
 const PREFIX: &str = "acquired/";
@@ -111,8 +112,13 @@ impl Acquire {
         lists.flat_map(|list| list.fallbacks()).filter(stays).collect()
     }
 
-    /// Marks what has been copied; the changes make it durable.
-    pub fn complete(&mut self, view: &View, quorums: &BTreeSet<(u8, u8)>) -> Vec<Change> {
+    /// Marks which of these have been copied; the changes make it durable.
+    pub fn complete(
+        &mut self,
+        view: &View,
+        quorums: &BTreeSet<(u8, u8)>,
+        of: RangeInclusive<PartitionId>,
+    ) -> Vec<Change> {
         let layout = &view.agreement.layout;
         let is_copied = |partition: PartitionId, slot: &Copied| {
             let enough = quorums.iter().all(|(n, w)| {
@@ -126,8 +132,12 @@ impl Acquire {
             });
             enough && Acquire::stand_ins(view, partition, quorums).is_subset(&slot.fallbacks)
         };
-        let done: Vec<PartitionId> =
-            self.slots.iter().filter(|(p, slot)| is_copied(**p, slot)).map(|(p, _)| *p).collect();
+        let done: Vec<PartitionId> = self
+            .slots
+            .range(of)
+            .filter(|(p, slot)| is_copied(**p, slot))
+            .map(|(p, _)| *p)
+            .collect();
         let mark = [view.lineage.0.to_le_bytes(), self.since.0.to_le_bytes()].concat();
         let mark = Bytes::from(mark);
         let note = |partition: PartitionId| {

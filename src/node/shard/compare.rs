@@ -50,7 +50,6 @@ pub(super) struct CompareWork {
     /// Items in doubt that the other one has given, and whether that is all it ever had of them.
     merged: Vec<(Bytes, bool)>,
     source_rebuilding: bool,
-    asked_hints: bool,
     waiting_for_disk: bool,
     pub failed: bool,
     hints: Option<u64>,
@@ -74,7 +73,6 @@ impl CompareWork {
             fetching: None,
             merged: Vec::new(),
             source_rebuilding: false,
-            asked_hints: how != How::Hints,
             waiting_for_disk: false,
             failed: false,
             hints: None,
@@ -140,8 +138,7 @@ impl Shard {
             self.ask(id, request, with, partition, &Data::Digests { from, limit, leaves }, turn);
             return Goes::On;
         }
-        if !compare.asked_hints {
-            compare.asked_hints = true;
+        if compare.how == How::Hints && compare.hints.is_none() {
             self.ask(id, request, with, partition, &Data::CountHints, turn);
             return Goes::On;
         }
@@ -175,7 +172,8 @@ impl Shard {
                 }
             }
         }
-        self.go_on_comparing(turn);
+        // Who keeps no hints does so for all of them: the next pass finds what that completes.
+        self.go_on_comparing(partition, turn);
     }
 
     /// The branches to ask about; `None`: everything is to be compared, for nothing is here that could be the
@@ -267,7 +265,7 @@ impl Shard {
         }
         compare.from = next;
         compare.differed |= !compare.todo.is_empty();
-        if self.slots.is_rebuilding(partition) {
+        if self.is_filling(partition) {
             // All else of the slot may be complete before these are.
             for key in lost.iter().filter(|key| !self.doubts.contains(key)).collect::<Vec<_>>() {
                 self.doubt(key, turn);
@@ -283,8 +281,13 @@ impl Shard {
             compare.failed = true;
             return;
         };
+        if compare.how == How::Offer {
+            // Nobody knows what it has of it: it gets what lies here.
+            compare.todo.push_front(Todo::Push(key));
+            return;
+        }
         compare.merged.push((key.clone(), false));
-        if self.slots.is_rebuilding(compare.partition) && !self.doubts.contains(&key) {
+        if self.is_filling(compare.partition) && !self.doubts.contains(&key) {
             self.doubt(&key, turn);
         }
     }
@@ -332,7 +335,12 @@ impl Shard {
         if self.doubts.contains(&key) {
             compare.merged.push((key.clone(), !holding.rebuilding));
         }
-        let Some(theirs) = holding.record else { return };
+        let Some(theirs) = holding.record else {
+            if compare.how == How::Offer {
+                compare.todo.push_front(Todo::Push(key));
+            }
+            return;
+        };
         if self.disk.is_some() {
             compare.failed = true;
             return;

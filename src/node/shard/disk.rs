@@ -34,6 +34,9 @@ impl Shard {
         self.disk = None;
         self.begin_life(turn);
         self.note_doubts(turn);
+        for change in self.trees.erase_untrue() {
+            turn.outbox.persist(change);
+        }
         if let Err(error) = self.recount_hints(turn) {
             self.disk = Some(error);
         }

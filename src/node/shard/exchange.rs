@@ -13,6 +13,7 @@
 
 use super::compare::How;
 use super::request::{Goes, Request, Work};
+use super::slots;
 use super::sync::Task;
 use super::{Shard, Turn};
 use crate::id::{NodeId, PartitionId};
@@ -139,8 +140,7 @@ impl Shard {
         let [differ, unknown, rebuilding] =
             [differ, unknown, rebuilding].map(|list| list.iter().copied().collect::<BTreeSet<_>>());
         for partition in &work.partitions {
-            let is_urgent =
-                self.slots.is_rebuilding(*partition) || self.acquire.contains(*partition);
+            let is_urgent = self.is_filling(*partition);
             if differ.contains(partition) || unknown.contains(partition) && is_urgent {
                 self.sync.push(Task::Compare { partition: *partition, with, how: How::Both });
             } else if !unknown.contains(partition) {
@@ -152,7 +152,7 @@ impl Shard {
         }
         self.counters.sync_rounds += 1;
         self.counters.sync_roots += work.partitions.len() as u64;
-        self.finish_slots(turn);
+        self.finish_slots(slots::EVERY, turn);
     }
 
     /// Another owner's branches, and under those that differ this node's leaves.

@@ -185,7 +185,7 @@ impl Shard {
         shard.slots.reload(&view, turn.store)?;
         shard.acquire.reload(&view, turn.store)?;
         shard.keep_trees(turn);
-        shard.look_for_remnants(turn);
+        shard.remnants.begin(view.agreement.layout.partitions.count());
         shard.review_hints(turn);
         Ok(shard)
     }
@@ -214,7 +214,7 @@ impl Shard {
             }
             self.keep_trees(turn);
             self.forget_verified();
-            self.look_for_remnants(turn);
+            self.remnants.begin(view.agreement.layout.partitions.count());
         }
         let came_back = view.peers.iter().any(|(node, peer)| {
             peer.alive && old.peers.get(node).is_none_or(|before| !before.alive)
@@ -308,9 +308,14 @@ impl Shard {
         self.slots.rebuilding() == 0 && self.acquire.len() == 0
     }
 
-    /// Whether nothing lies here that only others own, and nothing is kept for anybody.
+    /// Whether nothing lies here that only others own.
+    pub fn has_given_away(&self) -> bool {
+        self.remnants.are_gone()
+    }
+
+    /// Whether besides nothing is kept for anybody.
     pub fn is_clean(&self) -> bool {
-        self.remnants.len() == 0 && self.handoff.total() == 0
+        self.has_given_away() && self.handoff.total() == 0
     }
 
     /// How many slots are still to be copied here; and of how many partitions the owners are still to be given what
@@ -322,11 +327,6 @@ impl Shard {
     /// How many records here cannot be read, or were written over unread and not merged yet.
     pub fn unreadable(&self) -> usize {
         self.doubts.len()
-    }
-
-    /// Heads read to build trees.
-    pub fn tree_heads(&self) -> u64 {
-        self.trees.heads_scanned
     }
 
     /// How many hints this node keeps.

@@ -174,8 +174,7 @@ impl Shard {
         }
         let unasked: Vec<NodeId> = replicas
             .owners()
-            .iter()
-            .map(|(owner, _)| *owner)
+            .map(|(owner, _)| owner)
             .filter(|owner| !asks.iter().any(|a| a.to == *owner || a.hint_for == Some(*owner)))
             .collect();
         for owner in unasked {

@@ -34,24 +34,19 @@ struct Remnant {
 pub(super) struct Remnants {
     partitions: BTreeMap<PartitionId, Remnant>,
     /// Where the next look begins.
-    looked_at: usize,
+    next: usize,
+    /// How many partitions have not been looked at under this layout.
+    unseen: usize,
 }
 
 impl Remnants {
-    /// Looks for items that the layout gives to others, for buckets of these numbers of replicas.
-    pub fn reload(
-        &mut self,
-        layout: &Layout,
-        me: NodeId,
-        sizes: &BTreeSet<u8>,
-        store: &dyn Store,
-    ) -> Result<(), StoreError> {
-        self.partitions.clear();
-        layout.partitions.iter().try_for_each(|p| self.look_at(p, layout, me, sizes, store))
+    /// Owners may be others than before, of so many partitions: everything is looked at.
+    pub fn begin(&mut self, partitions: usize) {
+        *self = Remnants { unseen: partitions, ..Remnants::default() };
     }
 
-    /// Looks on, a part of all partitions at a time: what was on its way while owners changed may have come since.
-    pub fn look(
+    /// Looks at some more partitions for items that others own, for buckets of these numbers of replicas.
+    fn look(
         &mut self,
         layout: &Layout,
         me: NodeId,
@@ -60,35 +55,36 @@ impl Remnants {
     ) -> Result<(), StoreError> {
         let count = layout.partitions.count();
         for _ in 0..LOOKED_AT.min(count) {
-            let at = u16::try_from(self.looked_at % count).unwrap_or_default();
-            self.looked_at = (self.looked_at + 1) % count;
-            self.look_at(PartitionId(at), layout, me, sizes, store)?;
+            let partition = PartitionId(u16::try_from(self.next).unwrap_or_default());
+            let (from, to) = key::partition_range(partition);
+            let is_owned = sizes.iter().all(|n| layout.owns(me, partition, *n));
+            let is_known = is_owned || self.partitions.contains_key(&partition);
+            if !is_known && !store.scan(&from, &to, 1)?.is_empty() {
+                self.partitions.insert(partition, Remnant::default());
+            }
+            self.next = (self.next + 1) % count;
+            self.unseen = self.unseen.saturating_sub(1);
         }
         Ok(())
     }
 
-    fn look_at(
-        &mut self,
-        partition: PartitionId,
-        layout: &Layout,
-        me: NodeId,
-        sizes: &BTreeSet<u8>,
-        store: &dyn Store,
-    ) -> Result<(), StoreError> {
-        let (from, to) = key::partition_range(partition);
-        let is_owned = sizes.iter().all(|n| layout.owns(me, partition, *n));
-        if !is_owned
-            && !self.partitions.contains_key(&partition)
-            && !store.scan(&from, &to, 1)?.is_empty()
-        {
-            self.partitions.insert(partition, Remnant::default());
-        }
-        Ok(())
+    /// Whether there are none, as far as this layout goes.
+    pub fn are_gone(&self) -> bool {
+        self.partitions.is_empty() && self.unseen == 0
     }
 
     /// How many partitions are left.
     pub fn len(&self) -> usize {
         self.partitions.len()
+    }
+
+    /// The partitions of which every owner has everything.
+    fn covered(&self, layout: &Layout) -> Vec<PartitionId> {
+        let is_covered = |(partition, remnant): &(&PartitionId, &Remnant)| {
+            let mut owners = layout.preference_list(**partition, layout.replicas).owners();
+            owners.all(|owner| remnant.covered.contains(&owner))
+        };
+        self.partitions.iter().filter(is_covered).map(|(partition, _)| *partition).collect()
     }
 
     /// Whom something is still to be offered to.
@@ -116,30 +112,31 @@ impl Remnants {
 impl Shard {
     /// Erases some of what every owner has.
     pub(super) fn erase_remnants(&mut self, turn: &mut Turn) {
+        if self.disk.is_some() {
+            return;
+        }
+        let view = self.view.clone();
         let mut left = PAGE;
-        while left > 0
-            && let Some(erased) = self.erase_page(left, turn)
-        {
-            // An empty partition costs something, too.
-            left = left.saturating_sub(erased.max(8));
+        for partition in self.remnants.covered(&view.agreement.layout) {
+            while left > 0
+                && let Some(count) = self.erase_page(partition, left, turn)
+            {
+                // An empty partition costs something, too.
+                left = left.saturating_sub(count.max(8));
+            }
         }
     }
 
-    /// Looks through up to so many items of one partition that every owner has; how many there were. `None`: there
-    /// is no such partition.
-    fn erase_page(&mut self, limit: usize, turn: &mut Turn) -> Option<usize> {
-        if self.disk.is_some() || self.remnants.partitions.is_empty() {
-            return None;
-        }
-        let layout = self.view.agreement.clone();
-        let layout = &layout.layout;
-        let is_covered = |(partition, remnant): &(&PartitionId, &Remnant)| {
-            let mut owners = layout.preference_list(**partition, layout.replicas).owners();
-            owners.all(|owner| remnant.covered.contains(&owner))
-        };
-        let partition = *self.remnants.partitions.iter().find(is_covered)?.0;
+    /// Erases up to so many items of a partition that every owner has, and tells how many there were. `None`: it is
+    /// through, or the store cannot be read.
+    fn erase_page(
+        &mut self,
+        partition: PartitionId,
+        limit: usize,
+        turn: &mut Turn,
+    ) -> Option<usize> {
         let (first, to) = key::partition_range(partition);
-        let remnant = self.remnants.partitions.entry(partition).or_default();
+        let remnant = self.remnants.partitions.get_mut(&partition)?;
         let from = remnant.erasing.take().unwrap_or(first);
         let page = turn.store.scan(&from, &to, limit).ok()?;
         let count = page.len();
@@ -165,26 +162,18 @@ impl Shard {
         partition.zip(self.replicas_of(item)).is_some_and(|(p, n)| !self.is_owner(p, n))
     }
 
-    /// As long as nothing is kept for anybody: is there something all the same that only others own?
-    pub(super) fn look_on_for_remnants(&mut self, turn: &mut Turn) {
+    /// Looks for what lies here and only others own: everything under a new layout, and then, `again`, what was on
+    /// its way while owners changed and has come since. Whoever stands in for somebody always has something.
+    pub(super) fn look_for_remnants(&mut self, again: bool, turn: &mut Turn) {
         let view = self.view.clone();
-        if self.handoff.total() > 0 || view.agreement.layout.transition.is_some() {
+        let layout = &view.agreement.layout;
+        let is_due = self.remnants.unseen > 0 || (again && self.handoff.total() == 0);
+        if !is_due || layout.transition.is_some() {
             return;
         }
         let sizes = self.buckets_by_id.values().map(|bucket| bucket.settings.n).collect();
-        let found = self.remnants.look(&view.agreement.layout, view.me, &sizes, turn.store);
-        if found.is_err() {
+        if self.remnants.look(layout, view.me, &sizes, turn.store).is_err() {
             self.counters.reject("store", "scan");
-        }
-    }
-
-    /// Looks for what lies here and is others' under the view of now.
-    pub(super) fn look_for_remnants(&mut self, turn: &mut Turn) {
-        let sizes = self.buckets_by_id.values().map(|bucket| bucket.settings.n).collect();
-        let view = self.view.clone();
-        let found = self.remnants.reload(&view.agreement.layout, view.me, &sizes, turn.store);
-        if let Err(error) = found {
-            self.disk = Some(error);
         }
     }
 

@@ -37,7 +37,9 @@ impl Shard {
             Data::Roots { roots, compared } => self.roots_here(header, &roots, &compared, turn),
             Data::Branches { sums } => self.branches_here(header, &sums),
             Data::Digests { from, limit, leaves } => {
-                self.digests_here(header, &from, limit, &Leaves::from_bits(&leaves), turn)
+                let leaves = Leaves::from_bits(self.trees.shape(), &leaves);
+                let leaves = leaves.ok_or(Refusal::Unreadable);
+                leaves.and_then(|leaves| self.digests_here(header, &from, limit, &leaves, turn))
             }
             Data::CountHints => Ok(Data::HintCount(self.handoff.pending_for(header.sender))),
             Data::Forward(request) => {

@@ -85,8 +85,8 @@ impl Shard {
                 if let Err(error) = replicas.check_write(resolved) {
                     return self.turn_away(origin, labels, error, turn);
                 }
-                let listed = replicas.is_owner(me)
-                    || replicas.fallbacks().iter().any(|(node, _)| *node == me);
+                let listed =
+                    replicas.is_owner(me) || replicas.fallbacks().any(|(node, _)| node == me);
                 let mine = replicas.coordinator(me, resolved.strict) == Some(me);
                 let able = self.life == Life::Running && self.disk.is_none();
                 if (mine && able) || (forwarded && listed) {

@@ -10,8 +10,12 @@ use crate::ring::Role;
 use crate::store::{Change, Store, StoreError, key};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 const PREFIX: &str = "slot/";
+
+/// All slots that there can be.
+pub(super) const EVERY: RangeInclusive<PartitionId> = PartitionId(0)..=PartitionId(u16::MAX);
 
 #[derive(Clone, Debug, Default)]
 struct Slot {
@@ -81,15 +85,19 @@ impl Slots {
         self.hint_free.insert(node);
     }
 
-    /// Marks what has become complete; the changes make it durable.
+    /// Marks which of these have become complete; the changes make it durable.
     ///
     /// Enough is min(N−1, N−W+1) other owners, for the N and W of every bucket: any W slots that acknowledged
     /// a write include one of them or this slot's stand-in, and those keep no hints any more.
-    pub fn complete(&mut self, view: &View) -> Vec<Change> {
+    pub fn complete(
+        &mut self,
+        view: &View,
+        quorums: &BTreeSet<(u8, u8)>,
+        of: RangeInclusive<PartitionId>,
+    ) -> Vec<Change> {
         let layout = &view.agreement.layout;
-        let quorums = quorums(view);
         let mut changes = Vec::new();
-        for (partition, slot) in self.owned.iter_mut().filter(|(_, slot)| slot.rebuilding) {
+        for (partition, slot) in self.owned.range_mut(of).filter(|(_, slot)| slot.rebuilding) {
             let list = layout.preference_list(*partition, layout.replicas);
             let merged = quorums.iter().all(|(n, w)| {
                 let owners = layout.preference_list(*partition, *n);
@@ -178,13 +186,13 @@ mod tests {
         let mut others: Vec<NodeId> = list.owners().filter(|owner| *owner != ME).collect();
         others.reverse();
         for (merged, other) in others.into_iter().enumerate() {
-            slots.complete(&view);
+            slots.complete(&view, &quorums(&view), EVERY);
             if !slots.is_rebuilding(partition) {
                 return merged;
             }
             slots.merged(partition, other);
         }
-        slots.complete(&view);
+        slots.complete(&view, &quorums(&view), EVERY);
         assert!(!slots.is_rebuilding(partition), "all others are enough");
         assert_eq!(slots.rebuilding(), 7);
         4

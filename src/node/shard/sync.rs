@@ -14,7 +14,7 @@ use super::acquire::Acquire;
 use super::compare::{CompareWork, How};
 use super::exchange::{self, RootsWork};
 use super::request::{Origin, Work};
-use super::slots::quorums;
+use super::slots::{self, quorums};
 use super::timers::Timer;
 use super::{Shard, Turn};
 use crate::coordinator::Reach;
@@ -24,6 +24,7 @@ use crate::message::Class;
 use crate::time::{Duration, Instant};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::RangeInclusive;
 
 /// How often the queue is looked at.
 pub(super) const TICK: Duration = Duration::from_millis(50);
@@ -162,11 +163,11 @@ impl Shard {
     /// Begins a comparison of everything now, or says how far the one that began at `since` is. Between two
     /// owners it is done by the one with the lower id, so ask all nodes.
     pub fn repair_json(&mut self, since: Option<u64>, now: Instant) -> Value {
-        let since = since.map_or(now, Instant);
-        if since == now {
+        if since.is_none() {
             self.sync.next_full = now;
             self.sync.next_pass = now;
         }
+        let since = since.map_or(now, Instant);
         let mine = self.shared().filter(|(other, _)| self.view.me < *other);
         let (mut total, mut left, mut unreachable) = (0u64, 0u64, 0u64);
         for (other, when) in mine {
@@ -219,11 +220,11 @@ impl Shard {
             && guard::holds(Guard::FullSync);
         if full {
             self.sync.next_full = now + self.timing.sync;
-            self.look_on_for_remnants(turn);
         }
+        self.look_for_remnants(full, turn);
         let urgent = rebuilding
             || !self.doubts.is_empty()
-            || self.remnants.len() > 0
+            || !self.remnants.are_gone()
             || now >= self.sync.next_full;
         self.sync.next_pass = if urgent { now + REBUILD_PAUSE } else { self.sync.next_full };
         let (me, view) = (self.view.me, self.view.clone());
@@ -274,7 +275,7 @@ impl Shard {
                 self.sync.push(Task::Compare { partition, with, how: How::Offer });
             }
         }
-        self.finish_slots(turn);
+        self.finish_slots(slots::EVERY, turn);
     }
 
     fn run_comparisons(&mut self, turn: &mut Turn) {
@@ -305,21 +306,28 @@ impl Shard {
         self.sync.running = self.sync.running.saturating_sub(1);
     }
 
-    /// What a comparison brought is durable: slots may be complete by that, and others may be compared.
-    pub(super) fn go_on_comparing(&mut self, turn: &mut Turn) {
+    /// What a comparison brought is durable: its slot may be complete by that, and others may be compared.
+    pub(super) fn go_on_comparing(&mut self, partition: PartitionId, turn: &mut Turn) {
         self.compare_over();
-        self.finish_slots(turn);
+        self.finish_slots(partition..=partition, turn);
         self.run_comparisons(turn);
     }
 
-    pub(super) fn finish_slots(&mut self, turn: &mut Turn) {
+    /// Looks whether these slots are complete by now.
+    pub(super) fn finish_slots(&mut self, of: RangeInclusive<PartitionId>, turn: &mut Turn) {
         if !self.view.counts {
             return;
         }
-        let copied = self.acquire.complete(&self.view, &quorums(&self.view));
-        for change in self.slots.complete(&self.view).into_iter().chain(copied) {
+        let quorums = quorums(&self.view);
+        let copied = self.acquire.complete(&self.view, &quorums, of.clone());
+        for change in self.slots.complete(&self.view, &quorums, of).into_iter().chain(copied) {
             turn.outbox.persist(change);
         }
+    }
+
+    /// Whether a slot of this node is not complete yet: it is being rebuilt, or copied.
+    pub(super) fn is_filling(&self, partition: PartitionId) -> bool {
+        self.slots.is_rebuilding(partition) || self.acquire.contains(partition)
     }
 
     /// Everything that a complete owner holds of a partition is durable here.

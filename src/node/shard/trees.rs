@@ -59,13 +59,21 @@ struct Plot {
     changed: Instant,
 }
 
-/// What a write does to a tree.
+/// What a batch does, once it is durable, or is refused.
 #[derive(Debug)]
-struct Effect {
+enum Effect {
+    /// A write, which changes a tree.
+    Write(Write),
+    /// The checkpoint goes because it is not true: should the batch be refused, it must go all the same.
+    Erasure(PartitionId),
+}
+
+#[derive(Debug)]
+struct Write {
     partition: PartitionId,
     n: u8,
     key: Bytes,
-    term: Before,
+    before: Before,
     after: Option<u128>,
     /// The batch erases the checkpoint.
     erases: bool,
@@ -91,10 +99,10 @@ pub(super) struct Trees {
     /// Those that are not wholly known.
     unknown: BTreeSet<PartitionId>,
     waiting: AfterFlush<Effect>,
+    /// Checkpoints on the disk that are not true: the batch that was to erase them was refused.
+    untrue: BTreeSet<PartitionId>,
     /// Which checkpoints an earlier life has left, until the first ownership is known.
     found: BTreeSet<PartitionId>,
-    /// Store heads read to build trees, since the node opened.
-    pub heads_scanned: u64,
 }
 
 impl Trees {
@@ -107,8 +115,8 @@ impl Trees {
         let found = store.scan(&from, &to, usize::from(u16::MAX) + 1)?;
         let partition = |key: &[u8]| Some(PartitionId(u16::from_be_bytes(*key.last_chunk()?)));
         let found = found.iter().filter_map(|(key, _)| partition(key)).collect();
-        let (plots, unknown, waiting) = Default::default();
-        Ok(Trees { shape, terms, plots, unknown, waiting, found, heads_scanned: 0 })
+        let (plots, unknown, waiting, untrue) = Default::default();
+        Ok(Trees { shape, terms, plots, unknown, waiting, untrue, found })
     }
 
     /// The checkpoints that an earlier life has left say nothing of this one: the change erases them.
@@ -144,7 +152,18 @@ impl Trees {
                 Plot { trees, known, checkpoint: found.contains(&partition), changed: now }
             });
         }
-        gone.into_iter().map(|partition| Change::Erase { key: checkpoint_key(partition) }).collect()
+        gone.into_iter().map(|partition| self.erase(partition)).collect()
+    }
+
+    fn erase(&mut self, partition: PartitionId) -> Change {
+        self.waiting.stage(Effect::Erasure(partition));
+        Change::Erase { key: checkpoint_key(partition) }
+    }
+
+    /// Once the disk takes writes again: what it refused to erase, before anything is written that it does not tell.
+    pub fn erase_untrue(&mut self) -> Vec<Change> {
+        let untrue = std::mem::take(&mut self.untrue);
+        untrue.into_iter().map(|partition| self.erase(partition)).collect()
     }
 
     /// A record is written under `key`, in the batch of this turn; erases its partition's checkpoint with it.
@@ -162,8 +181,8 @@ impl Trees {
         let erases = std::mem::take(&mut plot.checkpoint);
         if guard::holds(Guard::TreeIsKept) {
             let after = after.map(|digest| self.terms.term(key, digest));
-            let term = before;
-            self.waiting.stage(Effect { partition, n, key: key.clone(), term, after, erases });
+            let key = key.clone();
+            self.waiting.stage(Effect::Write(Write { partition, n, key, before, after, erases }));
         }
         erases.then(|| Change::Erase { key: checkpoint_key(partition) })
     }
@@ -176,44 +195,50 @@ impl Trees {
     /// The store shows everything up to here.
     pub fn durable(&mut self, number: CommitNumber) {
         for effect in self.waiting.durable(number) {
-            self.take_effect(effect);
+            if let Effect::Write(write) = effect {
+                self.take_in(write);
+            }
         }
     }
 
-    /// The batch under way was refused: what it would have erased is still there.
+    /// The batch under way was refused: what it would have erased is still there, and as true as before.
     pub fn forget_staged(&mut self) {
         for effect in self.waiting.refused() {
-            if let Some(plot) = self.plots.get_mut(&effect.partition).filter(|_| effect.erases) {
-                plot.checkpoint = true;
+            match effect {
+                Effect::Write(write) if write.erases => {
+                    if let Some(plot) = self.plots.get_mut(&write.partition) {
+                        plot.checkpoint = true;
+                    }
+                }
+                Effect::Write(_) => {}
+                Effect::Erasure(partition) => {
+                    self.untrue.insert(partition);
+                }
             }
         }
     }
 
-    fn take_effect(&mut self, effect: Effect) {
-        let Some(plot) = self.plots.get_mut(&effect.partition) else { return };
+    fn take_in(&mut self, write: Write) {
+        let Some(plot) = self.plots.get_mut(&write.partition) else { return };
         match &plot.known {
             Known::Nothing => return,
-            Known::Below(key) if effect.key >= *key => return,
+            Known::Below(key) if write.key >= *key => return,
             Known::Below(_) | Known::All => {}
         }
-        let before = match effect.term {
+        let before = match write.before {
             Before::Nothing => None,
-            Before::Digest(digest) => Some(self.terms.term(&effect.key, digest)),
-            Before::Unknown => {
-                self.scan_again(effect.partition);
-                return;
-            }
+            Before::Digest(digest) => Some(self.terms.term(&write.key, digest)),
+            Before::Unknown => return self.scan_again(write.partition),
         };
-        let leaf = self.shape.leaf(&effect.key);
-        plot.trees.entry(effect.n).or_default().change(self.shape, leaf, before, effect.after);
+        let leaf = self.shape.leaf(&write.key);
+        plot.trees.entry(write.n).or_default().change(self.shape, leaf, before, write.after);
     }
 
     /// What is known of this partition may be wrong: it is scanned again, and the change erases its checkpoint.
     pub fn doubt(&mut self, partition: PartitionId) -> Option<Change> {
         self.scan_again(partition);
         let plot = self.plots.get_mut(&partition)?;
-        let erases = std::mem::take(&mut plot.checkpoint);
-        erases.then(|| Change::Erase { key: checkpoint_key(partition) })
+        std::mem::take(&mut plot.checkpoint).then(|| self.erase(partition))
     }
 
     fn scan_again(&mut self, partition: PartitionId) {
@@ -230,7 +255,7 @@ impl Trees {
     }
 
     /// Reads on where something is not known: a checkpoint, or up to `limit` heads. `n_of` says how many
-    /// replicas the bucket of a store key has.
+    /// replicas the bucket of a store key has. Returns how many heads were read.
     ///
     /// # Errors
     /// The store's. What is known stays known.
@@ -239,14 +264,14 @@ impl Trees {
         limit: usize,
         n_of: impl Fn(&[u8]) -> Option<u8>,
         store: &dyn Store,
-    ) -> Result<(), StoreError> {
+    ) -> Result<u64, StoreError> {
         // The store may show more by now than the changes that have taken effect.
         self.durable(store.durable());
-        let mut left = limit;
+        let (mut left, mut read) = (limit, 0);
         while left > 0
             && let Some(partition) = self.unknown.first().copied()
         {
-            let Some(plot) = self.plots.get_mut(&partition) else { return Ok(()) };
+            let Some(plot) = self.plots.get_mut(&partition) else { break };
             let (first, end) = key::partition_range(partition);
             if plot.known == Known::Nothing {
                 left -= 1;
@@ -261,9 +286,9 @@ impl Trees {
                 // An empty page would look like the end.
                 continue;
             }
-            let Known::Below(from) = &plot.known else { return Ok(()) };
+            let Known::Below(from) = &plot.known else { break };
             let page = store.scan(from, &end, left)?;
-            self.heads_scanned += page.len() as u64;
+            read += page.len() as u64;
             let more = page.len() == left;
             left -= page.len().min(left);
             let next = page.last().filter(|_| more).map(|(key, _)| super::scan::after(key));
@@ -281,7 +306,7 @@ impl Trees {
                 }
             }
         }
-        Ok(())
+        Ok(read)
     }
 
     /// Checkpoints of what has been quiet, or at an orderly stop of everything; for the batch of this turn.
@@ -294,8 +319,11 @@ impl Trees {
         let most = if stopping { usize::MAX } else { CHECKPOINTS };
         let due = self.plots.iter().filter(|(_, plot)| is_due(plot)).map(|(p, _)| *p);
         // A tree shows what is durable, and the batch comes after all that is under way.
-        let busy: BTreeSet<PartitionId> =
-            self.waiting.iter().map(|effect| effect.partition).collect();
+        let busy = self.waiting.iter().map(|effect| match effect {
+            Effect::Write(write) => write.partition,
+            Effect::Erasure(partition) => *partition,
+        });
+        let busy: BTreeSet<PartitionId> = busy.collect();
         let due: Vec<_> = due.filter(|partition| !busy.contains(partition)).take(most).collect();
         let write = |partition: PartitionId| {
             let plot = self.plots.get_mut(&partition).expect("it was just found there");
@@ -349,10 +377,13 @@ impl Shard {
         let now = turn.now.instant;
         let buckets = &self.buckets_by_id;
         let n_of = |key: &[u8]| Some(buckets.get(&key::bucket_of_item(key)?.0)?.settings.n);
-        if self.trees.look(HEADS, n_of, turn.store).is_err() {
-            self.counters.reject("store", "scan");
-            self.timers.set(now + IDLE_TICK, Timer::Trees);
-            return;
+        match self.trees.look(HEADS, n_of, turn.store) {
+            Ok(heads) => self.counters.tree_heads += heads,
+            Err(_) => {
+                self.counters.reject("store", "scan");
+                self.timers.set(now + IDLE_TICK, Timer::Trees);
+                return;
+            }
         }
         if self.trees.is_incomplete() {
             self.timers.set(now + TICK, Timer::Trees);

@@ -138,7 +138,7 @@ fn what_was_quiet_is_not_scanned_again_after_a_crash() {
     lone.disk.crash(Survivors::Whole(0));
     lone = lone.again(three());
     lone.run_for(100);
-    assert_eq!(lone.shard.tree_heads(), 1, "only the partition that was written to");
+    assert_eq!(lone.shard.counters.tree_heads, 1, "only the partition that was written to");
     assert_eq!(kept(&lone), computed(&lone));
 }
 
@@ -155,7 +155,7 @@ fn after_an_orderly_stop_nothing_is_scanned() {
     lone.disk.sync(usize::MAX);
     lone = lone.again(three());
     lone.run_for(100);
-    assert_eq!(lone.shard.tree_heads(), 0);
+    assert_eq!(lone.shard.counters.tree_heads, 0);
     assert_eq!(kept(&lone), computed(&lone));
 }
 
@@ -186,4 +186,25 @@ fn a_checkpoint_of_what_is_not_owned_any_more_is_erased() {
     lone = lone.again(view(others));
     lone.settle();
     assert_eq!(checkpoints(&lone), mine);
+}
+
+/// Else the next life would trust it: of the tree that was doubted, or of a partition that others wrote meanwhile.
+#[test]
+fn a_checkpoint_that_a_full_disk_refused_to_erase_goes_as_soon_as_there_is_room() {
+    let mut lone = Lone::open(three());
+    lone.run_for(12_000);
+    assert_eq!(checkpoints(&lone), 8);
+    lone.disk.set_full(true);
+    lone.turn(|shard, turn| {
+        let erase = shard.trees.doubt(PartitionId(3)).expect("there is one");
+        turn.outbox.persist(erase);
+    });
+    assert!(lone.shard.disk_error().is_some());
+    lone.disk.set_full(false);
+    for _ in 0..20 {
+        lone.disk.sync(usize::MAX);
+        lone.pass(10);
+    }
+    assert_eq!(lone.shard.disk_error(), None);
+    assert_eq!(checkpoints(&lone), 7);
 }

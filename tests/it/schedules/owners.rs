@@ -38,7 +38,7 @@ fn settled(c: &mut Cluster) {
             let status = inspect(c, number, Inspect::Status);
             ring["change"].is_null()
                 && ring["leaving"].as_array().is_some_and(Vec::is_empty)
-                && !status["verdict"].as_str().is_some_and(|v| v.contains("given away"))
+                && !status["verdict"].as_str().is_some_and(|v| v.contains("others own"))
         })
     });
 }
