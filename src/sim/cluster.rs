@@ -366,6 +366,10 @@ impl Cluster {
         let Some((at, sequence, (number, life, delivery))) = self.agenda.pop() else { return };
         self.now = self.now.max(at);
         let member = &mut self.members[number - 1];
+        // An earlier one was set after this, and has set the next one: else their number only grows.
+        if matches!(delivery, Delivery::Wake) && member.life == life && member.woken != Some(at) {
+            return;
+        }
         if member.life != life {
             if let Delivery::Stream(from, bytes) = &delivery {
                 self.tap.note(self.now, *from, number, bytes, false);

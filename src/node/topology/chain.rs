@@ -218,7 +218,7 @@ impl Topology {
         let live = |id: &NodeId| {
             self.swim.as_ref().and_then(|s| s.member(*id)).is_some_and(|m| m.state.is_live())
         };
-        let alive = 1 + self.others().iter().filter(|id| live(id)).count();
+        let alive = 1 + self.others.iter().filter(|id| live(id)).count();
         if risked {
             Error::OutcomeUnknown { required, received: 1 }
         } else {
@@ -398,8 +398,8 @@ impl Topology {
     }
 
     fn tell_others(&self, message: &Control, outbox: &mut Outbox) {
-        for node in self.others() {
-            if let Some(to) = self.address(node) {
+        for node in &self.others {
+            if let Some(to) = self.address(*node) {
                 outbox.send_control(to, 0, message);
             }
         }

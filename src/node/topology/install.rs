@@ -141,6 +141,7 @@ impl Topology {
         self.identity.id = learned.identity.id;
         self.identity.admitted = learned.identity.admitted;
         self.installed = Some(learned.agreement);
+        self.note_others();
         self.view_changed = true;
         self.fetch.wanted.clear();
         if self.is_old_life() {
@@ -174,7 +175,7 @@ impl Topology {
 
     /// Tells every other member what was chosen.
     pub(super) fn spread(&mut self, outbox: &mut Outbox) {
-        for node in self.others() {
+        for node in self.others.clone() {
             self.send_agreement(node, outbox);
         }
     }
@@ -184,7 +185,7 @@ impl Topology {
     pub(super) fn tell_agreement(&self, to: SocketAddr, request: u64, outbox: &mut Outbox) {
         let Some(agreement) = &self.installed else { return };
         let mut book: Vec<(NodeId, SocketAddr)> =
-            self.others().iter().filter_map(|node| Some((*node, self.address(*node)?))).collect();
+            self.others.iter().filter_map(|node| Some((*node, self.address(*node)?))).collect();
         book.push((self.identity.id, self.config.address));
         outbox.send_control(to, request, &Control::Agreement(agreement.encode().into()));
         outbox.send_control(to, request, &Control::Addresses(book));

@@ -148,8 +148,8 @@ impl Topology {
         if lineage == joiner.lineage || self.lives_elsewhere(id, lineage, joiner).is_some() {
             return;
         }
-        let others = self.others();
-        if self.is_admitted() && others.contains(&id) && self.witness.answer(id, &others) {
+        let known = self.is_admitted() && self.others.contains(&id);
+        if known && self.witness.answer(id, &self.others) {
             self.passed_witness(now, outbox);
         }
     }

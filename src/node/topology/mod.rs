@@ -75,6 +75,8 @@ pub struct Topology {
     /// What was durable when this run began.
     opened_at: CommitNumber,
     installed: Option<Arc<Agreement>>,
+    /// The other members that it names.
+    others: BTreeSet<NodeId>,
     learned: Option<install::Learned>,
     fetch: install::Fetch,
     chain: chain::Chain,
@@ -252,10 +254,11 @@ impl Topology {
         self.installed.as_ref()?.layout.member(node).map(|member| member.lineage)
     }
 
-    /// The other members of the agreement.
-    fn others(&self) -> BTreeSet<NodeId> {
+    /// Takes note of the other members, whenever an agreement is installed.
+    fn note_others(&mut self) {
         let members = self.installed.iter().flat_map(|agreement| agreement.layout.members.iter());
-        members.map(|member| member.id).filter(|id| *id != self.identity.id).collect()
+        let others = members.map(|member| member.id).filter(|id| *id != self.identity.id);
+        self.others = others.collect();
     }
 
     fn address(&self, node: NodeId) -> Option<SocketAddr> {

@@ -10,7 +10,7 @@ use crate::node::{Config, Outbox};
 use crate::ring::{Agreement, Partitions, Secret};
 use crate::store::Store;
 use crate::time::Now;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -63,6 +63,7 @@ impl Topology {
             rng,
             identity,
             installed,
+            others: BTreeSet::new(),
             learned: None,
             fetch: install::Fetch::default(),
             join: join::Join::default(),
@@ -85,6 +86,7 @@ impl Topology {
                 config.name, config.zone, config.address
             )));
         }
+        topology.note_others();
         topology.begin(now, outbox)?;
         Ok(topology)
     }

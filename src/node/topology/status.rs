@@ -159,8 +159,8 @@ impl Topology {
 
     /// Every other member is asked whether it knows of a newer agreement.
     pub fn ask_for_newer(&mut self) {
-        for node in self.others() {
-            self.fetch.want(node);
+        for node in &self.others {
+            self.fetch.want(*node);
         }
     }
 }

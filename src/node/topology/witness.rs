@@ -255,16 +255,14 @@ impl Topology {
             }
             return;
         }
-        let others = self.others();
-        if self.is_admitted() && self.witness.answer(header.sender, &others) {
+        if self.is_admitted() && self.witness.answer(header.sender, &self.others) {
             self.passed_witness(now, outbox);
         }
     }
 
     /// The members may have changed: do the answers suffice?
     pub(super) fn judge_witness(&mut self, now: Now, outbox: &mut Outbox) {
-        let others = self.others();
-        if self.is_admitted() && self.witness.judge(&others) {
+        if self.is_admitted() && self.witness.judge(&self.others) {
             self.passed_witness(now, outbox);
         }
     }
@@ -276,14 +274,13 @@ impl Topology {
 
     pub(super) fn witness_timeout(&mut self, now: Now, outbox: &mut Outbox) {
         if self.is_admitted() {
-            let others = self.others();
-            for node in self.witness.poll_ask(now.instant, &others) {
+            for node in self.witness.poll_ask(now.instant, &self.others) {
                 if let Some(to) = self.address(node) {
                     outbox.send_control(to, 0, &Control::AskWitness);
                 }
             }
         }
-        if self.is_admitted() && self.witness.judge_counting(now.instant, &self.others()) {
+        if self.is_admitted() && self.witness.judge_counting(now.instant, &self.others) {
             self.view_changed = true;
         }
         for (node, seen) in self.witness.poll_tell(now.instant) {
@@ -298,8 +295,10 @@ impl Topology {
     }
 
     pub(super) fn poll_witness_timeout(&self) -> Option<Instant> {
-        let others = if self.is_admitted() { self.others() } else { BTreeSet::new() };
-        self.witness.poll_timeout(&others)
+        match self.is_admitted() {
+            true => self.witness.poll_timeout(&self.others),
+            false => self.witness.poll_timeout(&BTreeSet::new()),
+        }
     }
 }
 
