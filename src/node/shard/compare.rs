@@ -352,10 +352,12 @@ impl Shard {
         };
         let digest = theirs.siblings.digest();
         if compare.how == How::Offer {
-            // Nothing is kept here any more: does the owner lack something?
+            // Nothing is kept here any more: does the owner lack something? Not whether it remembers the same
+            // operations: of a key that is written all the time each knows the last ones it heard of.
             if let Some(mine) = mine {
                 let mut joined = theirs;
-                if joined.join(&mine).changed() {
+                joined.join(&mine);
+                if joined.siblings.digest() != digest {
                     compare.todo.push_front(Todo::Push(key));
                 }
             }

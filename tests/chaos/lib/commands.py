@@ -203,7 +203,8 @@ def down(arguments: list[str]) -> None:
 
 
 COMMANDS: dict[str, Command] = {
-    **{name: simple(name) for name in ("kill", "pause", "wipe", "full-disk")},
+    **{name: simple(name) for name in ("kill", "pause", "wipe", "full-disk", "leave", "remove")},
+    "replace": simple("replace", "two: whose places, and who takes them"),
     "rolling-restart": simple("rolling-restart", ALL),
     **{name: bent(name) for name in ("loss", "duplicate", "corrupt")},
     "delay": delay,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import clock, cuts, disk, slow
+from . import clock, cuts, disk, owners, slow
 from .cluster import Cluster
 from .words import Failed, names
 
@@ -188,6 +188,13 @@ FAULTS: dict[str, Fault] = {
     "restore-old": Fault(
         "kill -9, and the disk comes back as it was", each(put_old_back), nothing, each(save_old), loses_disk=True
     ),
+    "leave": Fault("a node gives its places away, and comes back as a new one", owners.leave, owners.end_leave),
+    "remove": Fault(
+        "kill -9 for ever, and its places go to others", owners.remove, owners.end_remove, loses_disk=True
+    ),
+    "replace": Fault(
+        "kill -9 for ever, and another node takes its places", owners.replace, owners.end_remove, loses_disk=True
+    ),
     "rolling-restart": Fault("one node after the other stops in order and starts", _roll),
 }
 
@@ -228,6 +235,8 @@ def draw(name: str, rng: random.Random, nodes: list[int]) -> Plan:
         return Plan(name, one, {"by": rng.choice((-3600, -30, 5, 120, 86400))})
     if name == "slow-disk":
         return Plan(name, one, {"delay": rng.choice((0.3, 0.6, 1.5))})
+    if name == "replace":
+        return Plan(name, rng.sample(nodes, 2))
     if name == "rolling-restart":
         return Plan(name, [])
     return Plan(name, one)

@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import replicas, web
+from . import owners, replicas, web
 from .cluster import Cluster
 from .words import Failed
 
@@ -40,6 +40,9 @@ def unrest(cluster: Cluster, buckets: set[str], copies: int) -> tuple[str | None
         reason = cluster.ready(number)
         if reason:
             return f"n{number} is not ready: {reason}", {}
+    moving = owners.unsettled(cluster)
+    if moving:
+        return moving, {}
     try:
         pending = hints(cluster)
         if pending:

@@ -16,7 +16,7 @@ COMPANY = 0.35
 # Faults that fit beside another one: none of them needs the others' nodes.
 COMPANIONS = ("kill", "pause", "partition", "loss", "duplicate", "corrupt", "delay", "skew")
 # Faults that clients hardly notice by themselves: a cycle with nothing else would prove nothing.
-GENTLE = ("skew", "full-disk", "slow-disk")
+GENTLE = ("skew", "full-disk", "slow-disk", "leave")
 
 
 def is_gentle(plan: Plan) -> bool:

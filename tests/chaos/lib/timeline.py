@@ -22,6 +22,9 @@ COLOURS = {
     "slow-disk": "#a04000",
     "wipe": "#1b2631",
     "restore-old": "#515a5a",
+    "leave": "#1abc9c",
+    "remove": "#922b21",
+    "replace": "#6c3483",
     "rolling-restart": "#27ae60",
 }
 

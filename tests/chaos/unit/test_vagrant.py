@@ -33,7 +33,12 @@ class Scripts(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             cluster = Vagrant(Path(folder), Facts("vagrant", 5))
             quiet = mock.patch.multiple("lib.faults.time", sleep=lambda _: None)
-            with mock.patch.object(shell, "run", machine), mock.patch("lib.web.ready", lambda _: None), quiet:
+            # No node answers: what is asked of the members is asked once, and not waited for.
+            once = mock.patch("lib.owners.until", lambda what, limit, look, every=0.1: look())
+            silent = mock.patch("lib.web.get", side_effect=OSError)
+            asked = mock.patch.object(Vagrant, "quorate")
+            ready = mock.patch("lib.web.ready", lambda _: None)
+            with mock.patch.object(shell, "run", machine), ready, quiet, once, silent, asked:
                 for name, fault in FAULTS.items():
                     plan = draw(name, random.Random(1), cluster.numbers)
                     for act in (fault.prepare, fault.begin, fault.end):

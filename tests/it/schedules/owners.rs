@@ -1,7 +1,7 @@
 //! Owners change while clients go on: nothing acknowledged is lost, and only what must moves.
 
 use super::kit::*;
-use quorate::message::client::{Inspect, Reply, Request, RingChange};
+use quorate::message::client::{BucketSpec, Inspect, Reply, Request, RingChange};
 use quorate::node::Timing;
 use quorate::quorum::Consistency;
 use quorate::sim::{Cluster, Options};
@@ -122,6 +122,35 @@ fn who_leaves_gives_everything_away_and_is_let_go() {
     c.kill(leaver);
     all_there(&mut c, "v");
     assert_eq!(got(c.ask(through, get("lone", strict()))).0, ["v"]);
+}
+
+/// What such a key's replicas remember of past operations is never the same; that must not look like something to give.
+#[test]
+fn keys_that_are_written_all_the_time_do_not_hold_up_who_leaves() {
+    let timing = Timing { sync: Duration::from_secs(3), ..Timing::default() };
+    let mut c = Cluster::new(Options { nodes: 4, seed: 813, timing, ..Options::default() });
+    formed(&mut c, 4);
+    let lww = BucketSpec { lww: true, ..spec("b") };
+    assert_eq!(c.ask(1, Request::CreateBucket(lww)), Some(Reply::Agreed));
+    let overwrite = |c: &mut Cluster, through: usize| {
+        for key in ["a", "b", "c"] {
+            acked(c.ask(through, put_at(key, "v", "", quorum())));
+        }
+    };
+    let (owners, _) = places(&mut c, "a");
+    let leaver = owners[0];
+    let through = if leaver == 1 { 2 } else { 1 };
+    for _ in 0..40 {
+        overwrite(&mut c, through);
+    }
+    change(&mut c, through, RingChange::Leave(format!("n{leaver}")));
+    let begun = c.now();
+    while ring(&mut c, through)["members"].as_array().is_some_and(|all| all.len() == 4) {
+        assert!(c.now().since(begun) < Duration::from_secs(40), "it is still a member");
+        overwrite(&mut c, through);
+        millis(&mut c, 10);
+    }
+    assert_eq!(stored(&c, leaver), 0);
 }
 
 #[test]
