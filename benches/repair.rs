@@ -4,8 +4,10 @@
 //! the folder. Items are taken out of the third node's store while it is down, with the checkpoints of its trees, so that no
 //! hint knows of it. Bytes, index entries and CPU are of all three nodes together.
 
+#![allow(clippy::disallowed_methods, reason = "it measures real time")]
+
 use quorate::client::Client;
-use quorate::store::{Change, Options, SledStore, Store, key};
+use quorate::store::{Batch, Change, Options, SledStore, Store, key};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -69,16 +71,19 @@ fn load(items: usize) -> Result<()> {
                 loop {
                     let n = next.fetch_add(1, Ordering::Relaxed);
                     if n >= items {
-                        return quorate::Result::Ok(());
+                        return Ok::<(), quorate::error::Error>(());
                     }
                     let value = format!("{n:0VALUE_BYTES$}");
                     client.put("repair", format!("item-{n:07}"), value).await?;
                 }
             }
         });
-        let all: Vec<_> = writers.map(tokio::task::spawn_local).collect();
-        for one in all {
-            one.await??;
+        let mut all = tokio::task::JoinSet::new();
+        for writer in writers {
+            all.spawn_local(writer);
+        }
+        while let Some(done) = all.join_next().await {
+            done??;
         }
         Ok(())
     })
@@ -171,7 +176,7 @@ impl Cluster {
             let key = [&trees[..], &partition.0.to_be_bytes()].concat().into();
             changes.push(Change::Erase { key });
         }
-        let number = store.commit(changes)?;
+        let number = store.commit(Batch { changes })?;
         let began = Instant::now();
         while store.durable() < number {
             if began.elapsed() > LIMIT {
