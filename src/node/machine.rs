@@ -348,6 +348,7 @@ impl<S: Store> Node<S> {
             standing.complete = if shard.is_complete() { epoch } else { 0 };
             standing.clean = if shard.is_clean() { epoch } else { 0 };
             standing.moving = u32::try_from(shard.moving().0).unwrap_or(u32::MAX);
+            standing.settled = if shard.is_settled() { epoch } else { 0 };
         }
         self.topology.set_standing(standing);
     }
