@@ -49,7 +49,7 @@ fn one_record_and_one_digest_make_a_quorum() {
     get.holds(B, whole(&record(7)));
     assert_eq!(asks(get.step()), []);
     get.holds(A, digest(&record(7)));
-    let Step::Answer { record: Some(got), stale, rebuilding: false } = get.step() else {
+    let Step::Answer { record: Some(got), stale, rebuilding: false, round: 1 } = get.step() else {
         panic!("no answer")
     };
     assert_eq!((got, stale), (record(7), vec![]));

@@ -13,7 +13,7 @@ use crate::coordinator::{Ask, Put, Replicas, Verdict};
 use crate::error::Error;
 use crate::guard::{self, Guard};
 use crate::id::{Epoch, NodeId, PartitionId};
-use crate::message::client::{Item, Reply};
+use crate::message::client::{Expiry, Item, Reply};
 use crate::message::peer::{self, Data};
 use crate::node::outbox::Release;
 use crate::quorum::{Quorum, QuorumRequest};
@@ -51,7 +51,7 @@ pub(super) struct PutRequest {
     pub value: Option<Bytes>,
     pub context: String,
     pub operation: OperationId,
-    pub expires_at: Option<u64>,
+    pub expires_at: Option<Expiry>,
 }
 
 impl Shard {
@@ -136,7 +136,7 @@ impl Shard {
         let write = Write {
             operation: put.operation,
             stamp: self.clock.tick(turn.now.wall, record.stamp_after(&seen)),
-            expires_at: put.expires_at.map(WallClock),
+            expires_at: self.expiry(put, bucket, turn),
             content: put.value.clone().map_or(Content::Tombstone, Content::Value),
         };
         let witnessed = self.view.witnessed;
@@ -169,6 +169,17 @@ impl Shard {
             here: true,
             round: stamped,
         })
+    }
+
+    /// When what is written here now is to expire. A tombstone does not.
+    fn expiry(&self, put: &PutRequest, bucket: &Bucket, turn: &Turn) -> Option<WallClock> {
+        put.value.as_ref()?;
+        let ttl = bucket.settings.ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+        let at = match put.expires_at.or(ttl.map(Expiry::After))? {
+            Expiry::At(at) => at,
+            Expiry::After(ms) => self.date_shown(turn).0.saturating_add(ms),
+        };
+        Some(WallClock(at))
     }
 
     /// Reads the record again that a put is bringing to others, under the present round. False: it is not here.

@@ -59,8 +59,7 @@ pub fn everybody_knows(cluster: &mut Cluster, nodes: usize, buckets: usize) {
 }
 
 pub fn spec(name: &str) -> quorate::message::client::BucketSpec {
-    let name = name.into();
-    quorate::message::client::BucketSpec { name, n: None, r: None, w: None, lww: false }
+    quorate::message::client::BucketSpec { name: name.into(), ..Default::default() }
 }
 
 pub fn inspect(cluster: &mut Cluster, number: usize, what: Inspect) -> serde_json::Value {
