@@ -56,6 +56,16 @@ pub enum Guard {
     FullSync,
     /// A tree follows every write.
     TreeIsKept,
+    /// A tombstone is collected only where every owner has it.
+    VerifiedByAll,
+    /// A round goes on only when nothing older is kept for anybody.
+    HintsAreDrained,
+    /// What was read before a round that is closed is refused.
+    RoundIsClosed,
+    /// The operations of what was collected are remembered for a while.
+    CollectedIsKnown,
+    /// Nothing is taken from a store of which nobody knows yet how old it is.
+    OldStoreIsMute,
 }
 
 /// How many there are.
@@ -63,7 +73,7 @@ const COUNT: usize = Guard::EVERY.len();
 
 impl Guard {
     /// All of them, in their order.
-    pub const EVERY: [Guard; 21] = [
+    pub const EVERY: [Guard; 26] = [
         Guard::AckAfterFlush,
         Guard::DurableHint,
         Guard::DottedWrites,
@@ -85,6 +95,11 @@ impl Guard {
         Guard::FirstStamp,
         Guard::FullSync,
         Guard::TreeIsKept,
+        Guard::VerifiedByAll,
+        Guard::HintsAreDrained,
+        Guard::RoundIsClosed,
+        Guard::CollectedIsKnown,
+        Guard::OldStoreIsMute,
     ];
 
     /// The word for it.
@@ -111,6 +126,11 @@ impl Guard {
             Guard::FirstStamp => "first-stamp",
             Guard::FullSync => "full-sync",
             Guard::TreeIsKept => "tree-is-kept",
+            Guard::VerifiedByAll => "verified-by-all",
+            Guard::HintsAreDrained => "hints-are-drained",
+            Guard::RoundIsClosed => "round-is-closed",
+            Guard::CollectedIsKnown => "collected-is-known",
+            Guard::OldStoreIsMute => "old-store-is-mute",
         }
     }
 }

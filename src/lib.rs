@@ -26,6 +26,8 @@ pub mod cli;
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)] // a driver
 pub mod client;
 #[cfg(feature = "server")]
+pub mod collection;
+#[cfg(feature = "server")]
 pub mod config;
 #[cfg(feature = "server")]
 pub mod coordinator;

@@ -36,17 +36,12 @@ fn keys(item: &ItemArgs, spelling: Spelling) -> Result<(Bytes, Bytes)> {
 
 /// `quorate put BUCKET KEY VALUE`.
 pub(super) async fn put(args: PutArgs) -> Result<()> {
-    // Better no write than one that its writer believes to end by itself.
-    if args.ttl.is_some() {
-        let next = "leave it out, and delete the item when it is due";
-        return Err(Failure::new("invalid", "--ttl: nothing expires yet in this version", next));
-    }
     let request = &args.request;
     let (key, sort) = keys(&args.item, request.spelling)?;
     let context = context(args.context.as_deref())?;
     let value = request.spelling.value(&args.value)?;
     let client = connect(&request.target).await?;
-    let put = client.put(args.item.bucket, key, value).sort(sort).context(&context);
+    let put = client.put(args.item.bucket, key, value).sort(sort).context(&context).ttl(args.ttl);
     written(&with_quorum!(put, &request.quorum, w).await?, request.print.output)
 }
 
@@ -217,7 +212,7 @@ pub(super) async fn bucket(args: BucketArgs) -> Result<()> {
 
 async fn create(args: BucketCreateArgs) -> Result<()> {
     let client = connect(&args.target).await?;
-    let create = client.create_bucket(args.bucket.clone()).n(args.n).r(args.r).w(args.w);
+    let create = client.create_bucket(args.bucket.clone()).n(args.n).r(args.r).w(args.w).ttl(args.ttl);
     create.lww(args.conflict == Conflict::Lww).await?;
     say(format!("{} is ready", args.bucket))
 }

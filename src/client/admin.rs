@@ -20,7 +20,7 @@ request!(await CreateBucket -> ());
 
 impl CreateBucket {
     pub(super) fn new(client: &Client, name: String) -> CreateBucket {
-        let spec = BucketSpec { name, n: None, r: None, w: None, lww: false };
+        let spec = BucketSpec { name, ..BucketSpec::default() };
         CreateBucket { client: client.clone(), spec, options: Options::of(client) }
     }
 
@@ -46,6 +46,12 @@ impl CreateBucket {
     /// be changed later.
     pub fn lww(mut self, lww: bool) -> Self {
         self.spec.lww = lww;
+        self
+    }
+
+    /// How long an item lives unless its write says otherwise.
+    pub fn ttl(mut self, ttl: impl Into<Option<std::time::Duration>>) -> Self {
+        self.spec.ttl_ms = ttl.into().map(super::put::millis);
         self
     }
 

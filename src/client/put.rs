@@ -4,7 +4,7 @@ use super::attempts::Effect;
 use super::options::{Options, request};
 use super::{Client, Context, Written};
 use crate::error::Result;
-use crate::message::client::{Item, Reply, Request};
+use crate::message::client::{Expiry, Item, Reply, Request};
 use crate::time::WallClock;
 use crate::version::OperationId;
 use bytes::Bytes;
@@ -24,7 +24,7 @@ pub struct Put {
     value: Option<Bytes>,
     context: Context,
     operation: Option<OperationId>,
-    expires_at: Option<u64>,
+    expires_at: Option<Expiry>,
     options: Options,
 }
 
@@ -71,9 +71,16 @@ impl Put {
         self
     }
 
-    /// When it expires. Stored, not yet acted upon.
+    /// When it expires: from then on it is as if it had been deleted. Without this or [`ttl`](Put::ttl) the
+    /// bucket says.
     pub fn expires_at(mut self, time: WallClock) -> Self {
-        self.expires_at = Some(time.0);
+        self.expires_at = Some(Expiry::At(time.0));
+        self
+    }
+
+    /// How long it lives, from when its coordinator takes the write.
+    pub fn ttl(mut self, ttl: impl Into<Option<std::time::Duration>>) -> Self {
+        self.expires_at = ttl.into().map(|ttl| Expiry::After(millis(ttl)));
         self
     }
 
@@ -96,4 +103,9 @@ impl Put {
             other => Err(super::execute::unexpected(&other)),
         }
     }
+}
+
+/// A duration as it travels.
+pub(super) fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -37,6 +37,8 @@ pub struct Holding {
     pub rebuilding: bool,
     /// For which owners it keeps the item.
     pub stands_in_for: Vec<NodeId>,
+    /// Under which collection round it was read; 0: its store may be an old copy.
+    pub round: u32,
 }
 
 /// What a get needs next.
@@ -52,6 +54,8 @@ pub enum Step {
         stale: Vec<NodeId>,
         /// Nobody but a rebuilding replica could be asked: something may be missing.
         rebuilding: bool,
+        /// The smallest round under which any of it was read.
+        round: u32,
     },
     /// Under `strict`: let `need` owners store this first, then answer.
     WriteBack {
@@ -63,6 +67,8 @@ pub enum Step {
         spares: Vec<NodeId>,
         /// How many of them must confirm it.
         need: usize,
+        /// The smallest round under which any of it was read.
+        round: u32,
     },
     /// Nobody is left to be asked or waited for.
     Missed,
@@ -118,7 +124,13 @@ impl Get {
     }
 
     /// `from` says what it holds.
+    ///
+    /// What may come from an old copy of a store is used only where nothing else may be left to ask.
     pub fn holds(&mut self, from: NodeId, holding: Holding) {
+        let is_old = holding.rebuilding && holding.round == 0;
+        if is_old && (self.quorum.strict || self.quorum.required > 1) {
+            return self.refused(from);
+        }
         if let Some(asked) = self.asked.iter_mut().find(|asked| asked.node == from) {
             asked.state = State::Holds(holding);
         }
@@ -302,8 +314,10 @@ impl Get {
         }
         let rebuilding = self.received() < self.quorum.required;
         let Some(record) = joined.filter(|_| differ || self.has_anything()) else {
-            return Step::Answer { record: None, stale: Vec::new(), rebuilding };
+            return Step::Answer { record: None, stale: Vec::new(), rebuilding, round: 0 };
         };
+        let with_record = self.holdings().filter(|(_, holding)| holding.record.is_some());
+        let round = with_record.map(|(_, holding)| holding.round).min().unwrap_or(0);
         let digest = differ.then(|| record.siblings.digest());
         let stale: Vec<NodeId> = self
             .holdings()
@@ -324,9 +338,9 @@ impl Get {
         if too_few && guard::holds(Guard::WriteBack) {
             let silent = |owner: &&NodeId| self.replied().all(|node| node != **owner);
             let spares = self.owners.iter().filter(silent).copied().collect();
-            return Step::WriteBack { record, stale, spares, need: enough - holders };
+            return Step::WriteBack { record, stale, spares, need: enough - holders, round };
         }
-        Step::Answer { record: Some(record), stale, rebuilding }
+        Step::Answer { record: Some(record), stale, rebuilding, round }
     }
 
     fn has_anything(&self) -> bool {

@@ -28,6 +28,7 @@ fn whole(record: &Record) -> Holding {
     Holding {
         digest: Some(record.siblings.digest()),
         record: Some(record.clone()),
+        round: 1,
         ..Holding::default()
     }
 }
@@ -48,7 +49,7 @@ fn one_record_and_one_digest_make_a_quorum() {
     get.holds(B, whole(&record(7)));
     assert_eq!(asks(get.step()), []);
     get.holds(A, digest(&record(7)));
-    let Step::Answer { record: Some(got), stale, rebuilding: false } = get.step() else {
+    let Step::Answer { record: Some(got), stale, rebuilding: false, round: 1 } = get.step() else {
         panic!("no answer")
     };
     assert_eq!((got, stale), (record(7), vec![]));
@@ -125,7 +126,7 @@ fn a_read_at_one_that_only_a_rebuilding_owner_can_answer_says_so() {
     let mut get = Get::begin(quorum(1, false), &five([Up, Down, Down, Down, Down]), A);
     get.step();
     get.holds(A, Holding { rebuilding: true, ..Holding::default() });
-    assert_eq!(get.step(), Step::Answer { record: None, stale: vec![], rebuilding: true });
+    assert_eq!(get.step(), Step::Answer { record: None, stale: vec![], rebuilding: true, round: 0 });
 }
 
 #[test]
@@ -149,7 +150,7 @@ fn strict_asks_everybody_about_a_difference_and_writes_back_before_it_answers() 
     get.holds(B, Holding::default());
     assert_eq!(asks(get.step()), [(C, false)]);
     get.holds(C, Holding::default());
-    let Step::WriteBack { record: got, stale, spares, need } = get.step() else {
+    let Step::WriteBack { record: got, stale, spares, need, round: 1 } = get.step() else {
         panic!("no write-back")
     };
     assert_eq!((got, stale, spares, need), (record(7), vec![B, C], vec![], 1));

@@ -46,8 +46,8 @@ pub enum Request {
         context: String,
         /// Names this write: a retry with the same id is the same write.
         operation: OperationId,
-        /// When it expires, ms since 1970. Stored, not yet acted upon.
-        expires_at: Option<u64>,
+        /// When it expires; `None`: when its bucket says, if it does.
+        expires_at: Option<Expiry>,
     },
     /// Reads a range of sort keys of one partition key; answers [`Reply::Page`].
     Scan {
@@ -70,6 +70,15 @@ pub enum Request {
     ChangeRing(RingChange),
     /// Looks at the cluster or at this node; answers [`Reply::Json`].
     Inspect(Inspect),
+}
+
+/// When an item is to expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Expiry {
+    /// At this time, in ms since 1970.
+    At(u64),
+    /// So many ms after its coordinator takes the write, by its clock.
+    After(u64),
 }
 
 /// What an operator may want of the ring. Members go by their names.
@@ -104,7 +113,7 @@ pub enum RingChange {
 }
 
 /// The settings of a bucket as a user gives them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BucketSpec {
     /// 1 to 64 bytes of `a-z 0-9 . _ -`.
     pub name: String,
@@ -116,6 +125,8 @@ pub struct BucketSpec {
     pub w: Option<u8>,
     /// `siblings` (the default) or `lww`.
     pub lww: bool,
+    /// How many ms an item lives unless its write says otherwise; `None`: for ever.
+    pub ttl_ms: Option<u64>,
 }
 
 /// What an operator may look at, and have a node do for itself. The answers are JSON, in the shapes that the

@@ -97,7 +97,7 @@ pub struct Header {
     pub request: u64,
     /// The newest commit of the sender that would survive a power cut.
     pub commit: u64,
-    /// The collection round under which it was sent; 0 until tombstones are collected.
+    /// The collection round under which the record in it was read from a store; 0: nobody knows.
     pub round: u32,
 }
 

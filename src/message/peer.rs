@@ -105,6 +105,10 @@ pub enum Data {
         /// The sender's slot is not complete: what it lacks proves nothing.
         rebuilding: bool,
     },
+    /// Steps of collection rounds, of as many partitions as fit.
+    Rounds(Vec<RoundStep>),
+    /// What came of them; what is not named was refused, or is not known yet.
+    RoundsTold(Vec<RoundTold>),
     /// How many hints for me do you keep?
     CountHints,
     /// So many, of all partitions.
@@ -127,6 +131,7 @@ impl Data {
             | Data::Roots { .. }
             | Data::Branches { .. }
             | Data::Digests { .. }
+            | Data::Rounds(_)
             | Data::CountHints
             | Data::Forward(_) => true,
             Data::Replicated
@@ -135,11 +140,79 @@ impl Data {
             | Data::RootsCompared { .. }
             | Data::LeafSums { .. }
             | Data::DigestPage { .. }
+            | Data::RoundsTold(_)
             | Data::HintCount(_)
             | Data::Forwarded(_)
             | Data::Refused(_) => false,
         }
     }
+}
+
+/// One step of a collection round; see `node::shard::collection`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundStep {
+    /// Of which partition.
+    pub partition: PartitionId,
+    /// Random: one attempt of one driver.
+    pub attempt: u64,
+    /// What is to be done.
+    pub ask: RoundAsk,
+}
+
+/// What the driver of a round wants of a position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RoundAsk {
+    /// Which of these do you not hold exactly so, durably, as tombstones?
+    Verify {
+        /// Store keys and digests.
+        items: Vec<(Bytes, u128)>,
+    },
+    /// Stamp with this number what you read from now on.
+    Open(u32),
+    /// Do you keep nothing for anybody that is older? Then take nothing older from now on.
+    Drain(u32),
+    /// Take nothing older for yourself.
+    Close(u32),
+    /// Erase these, where they are still the same.
+    Collect {
+        /// The round, closed by everybody.
+        round: u32,
+        /// Store keys and digests.
+        items: Vec<(Bytes, u128)>,
+    },
+}
+
+/// What came of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundTold {
+    /// Of which partition.
+    pub partition: PartitionId,
+    /// Which attempt.
+    pub attempt: u64,
+    /// What.
+    pub told: Told,
+}
+
+/// See [`RoundTold`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Told {
+    /// Everything is held but what stands at these places of the list.
+    Held {
+        /// The places.
+        lacking: Vec<u16>,
+        /// The highest number that the sender stamps with.
+        round: u32,
+    },
+    /// Opened, durably.
+    Opened(u32),
+    /// Drained, durably.
+    Drained(u32),
+    /// Something older is still kept: ask again.
+    NotYet(u32),
+    /// Closed, durably.
+    Closed(u32),
+    /// Not here, not now, or not with this number.
+    No,
 }
 
 /// A record as it travels; see `version::Record`.
@@ -170,6 +243,8 @@ pub enum Refusal {
     Unreadable,
     /// The bucket is not known here (yet).
     UnknownBucket,
+    /// The record was read before a collection round that is closed here: read again.
+    StaleRound,
 }
 
 /// Membership, agreement, witnesses.

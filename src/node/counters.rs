@@ -85,6 +85,10 @@ pub struct Counters {
     pub sync_bytes: u64,
     /// Items that such a comparison brought here, or to the other owner.
     pub sync_items: u64,
+    /// Tombstones, and items that expired, that were collected here: every owner had them, and nobody anything older.
+    pub tombstones_collected: u64,
+    /// Heads read here to find tombstones.
+    pub collection_heads: u64,
     /// Replicas that did not answer within an attempt.
     pub attempts_timed_out: u64,
     /// What was refused or dropped: by port (`gossip`, `peer`, `client`) and reason.

@@ -103,6 +103,10 @@ impl<S: Store> Node<S> {
         if let Err(why) = &readiness {
             troubles.push(format!("this node is not ready: {why}"));
         }
+        let kept = self.shard.as_ref().and_then(Shard::tombstones_kept);
+        if let Some(why) = kept.filter(|_| !troubles.is_empty()) {
+            troubles.push(format!("tombstones are kept: {why}"));
+        }
         let verdict = match troubles.is_empty() {
             true => format!("healthy: {alive} of {agreed} nodes alive, nothing to mend"),
             false => format!("attention: {}", troubles.join("; ")),
@@ -134,6 +138,7 @@ impl<S: Store> Node<S> {
             "records_unreadable": unreadable,
             "verified": verified,
             "hints_pending": hints,
+            "tombstones_kept_because": kept,
             "buckets": agreement.map_or(0, |a| a.buckets.buckets.len()),
         })
     }
@@ -347,6 +352,8 @@ impl<S: Store> Node<S> {
             "hints_retargeted": counters.hints_retargeted,
             "hints_pending": counters.hints_pending,
             "partitions_rebuilding": counters.partitions_rebuilding,
+            "tombstones_collected": counters.tombstones_collected,
+            "collection_heads": counters.collection_heads,
             "records_unreadable": counters.records_unreadable,
             "sync_rounds": counters.sync_rounds,
             "sync_items": counters.sync_items,

@@ -295,7 +295,7 @@ impl<S: Store> Node<S> {
             let wanted = match &want {
                 Want::Create(name) => {
                     let spec =
-                        BucketSpec { name: name.clone(), n: None, r: None, w: None, lww: false };
+                        BucketSpec { name: name.clone(), ..BucketSpec::default() };
                     Wanted::Ticket(self.topology.create_bucket(now, &spec, &mut self.outbox))
                 }
                 Want::HearOf(_) => {
@@ -348,6 +348,7 @@ impl<S: Store> Node<S> {
             standing.complete = if shard.is_complete() { epoch } else { 0 };
             standing.clean = if shard.is_clean() { epoch } else { 0 };
             standing.moving = u32::try_from(shard.moving().0).unwrap_or(u32::MAX);
+            standing.settled = if shard.is_settled() { epoch } else { 0 };
         }
         self.topology.set_standing(standing);
     }

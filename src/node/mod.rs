@@ -26,6 +26,6 @@ pub use config::{Config, Limits, Timing};
 pub use counters::{Counters, DURATION_BOUNDS_US, Durations, RequestLabels};
 pub use event::{ConnectionId, Effect, Event};
 pub use machine::Node;
-pub use outbox::{Outbox, Release, Stamp};
+pub use outbox::{About, Outbox, Release, Stamp};
 pub use topology::OpenError;
 pub use view::{Peer, View};

@@ -32,6 +32,21 @@ pub struct Stamp {
     pub commit: u64,
 }
 
+/// What the header of one data frame says of it; see [`Header`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct About {
+    /// In which order it may be shed.
+    pub class: Class,
+    /// What it is about.
+    pub partition: PartitionId,
+    /// Whose question or answer it is.
+    pub request: u64,
+    /// How long it is worth something; 0: for ever.
+    pub deadline_ms: u32,
+    /// How old the record in it may be.
+    pub round: u32,
+}
+
 /// What may happen only when the batch of its turn is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Release {
@@ -61,6 +76,11 @@ pub enum Release {
         request: u64,
         /// The epoch under which the record was taken in.
         epoch: Epoch,
+    },
+    /// The collection's own: what it staged under this number is durable.
+    Round {
+        /// The collection's number for it.
+        ticket: u64,
     },
     /// The topology's own: what it installed under this number is durable.
     Installed {
@@ -92,16 +112,10 @@ impl Outbox {
     }
 
     /// A data frame leaves at the end of the turn. Returns how many bytes it takes.
-    pub fn send_data(
-        &mut self,
-        to: SocketAddr,
-        class: Class,
-        partition: PartitionId,
-        request: u64,
-        deadline_ms: u32,
-        message: &Data,
-    ) -> usize {
-        let header = Header { class, partition, deadline_ms, request, ..self.header(Kind::Data) };
+    pub fn send_data(&mut self, to: SocketAddr, about: About, message: &Data) -> usize {
+        let About { class, partition, request, deadline_ms, round } = about;
+        let header =
+            Header { class, partition, deadline_ms, request, round, ..self.header(Kind::Data) };
         let buffer = self.frames.entry(to).or_default();
         let before = buffer.len();
         header.encode_into(buffer, |out| encode_into(out, message));

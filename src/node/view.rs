@@ -15,6 +15,8 @@ pub struct Peer {
     pub address: Option<SocketAddr>,
     /// SWIM has not given it up, or has not met it yet. A hint at whom to ask first; never a reason to count anybody.
     pub alive: bool,
+    /// It has said, in the epoch of now, that nothing lies on it where it has no place.
+    pub settled: bool,
 }
 
 /// The agreed layout and buckets, and the opinions of the moment.

@@ -158,6 +158,14 @@ impl Cluster {
         self.tap.take()
     }
 
+    /// A frame that was heard comes once more, as if it had been on its way all the time.
+    pub fn deliver_again(&mut self, heard: &Heard) {
+        let mut bytes = Vec::new();
+        heard.frame.header.encode_into(&mut bytes, |out| out.extend_from_slice(&heard.frame.body));
+        let (at, life) = (self.now + Duration::from_micros(1), self.members[heard.to - 1].life);
+        self.push(at, heard.to, life, Delivery::Stream(heard.from, bytes.into()));
+    }
+
     /// A node that is up.
     pub fn node(&self, number: usize) -> Option<&Node<MemoryStore>> {
         self.members[number - 1].node.as_ref()

@@ -448,7 +448,7 @@ impl Run {
         let began = self.c.now();
         let calm = self.wait_for("calm after everything was mended", |run| {
             run.is_whole()?;
-            run.replicas_agree().map(|_| ())
+            run.no_tombstones_are_left()
         });
         self.faults.healed();
         self.note_owners();
@@ -487,6 +487,26 @@ impl Run {
             items.extend(copies.into_iter().next().map(|(_, item)| (name, item)));
         }
         Ok(items)
+    }
+
+    /// Everybody is there and nothing is on the move: what was deleted goes for good.
+    fn no_tombstones_are_left(&mut self) -> Result<(), String> {
+        let items = self.replicas_agree()?;
+        let has_value = |item: &Json| {
+            let siblings = item["siblings"].as_array().into_iter().flatten();
+            siblings.into_iter().any(|sibling| sibling["value"].is_string())
+        };
+        match items.iter().find(|(_, item)| !has_value(item)) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let kept = self.faults.there(&self.c).into_iter().map(|node| {
+                    let status = self.look(node, Inspect::Status);
+                    format!("n{node}: {}", status["tombstones_kept_because"])
+                });
+                let kept: Vec<String> = kept.collect();
+                Err(format!("{name} is deleted, and still there: {}", kept.join(", ")))
+            }
+        }
     }
 
     fn compare(&mut self) {

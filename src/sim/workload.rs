@@ -90,7 +90,7 @@ pub(super) fn bucket(key: usize) -> (&'static str, Rule) {
 /// The requests that create the buckets.
 pub(super) fn create_buckets() -> impl Iterator<Item = Request> {
     BUCKETS.into_iter().map(|(name, lww)| {
-        Request::CreateBucket(BucketSpec { name: name.into(), n: None, r: None, w: None, lww })
+        Request::CreateBucket(BucketSpec { name: name.into(), lww, ..BucketSpec::default() })
     })
 }
 

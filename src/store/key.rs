@@ -114,6 +114,15 @@ pub fn partition_range(partition: PartitionId) -> (Bytes, Bytes) {
     (from.into(), to)
 }
 
+/// The range `from..to` of one bucket in a partition.
+pub fn bucket_range(partition: PartitionId, bucket: BucketId) -> (Bytes, Bytes) {
+    let mut from = vec![Space::Data as u8];
+    from.extend_from_slice(&partition.0.to_be_bytes());
+    from.extend_from_slice(&bucket.0.to_be_bytes());
+    let to = after_prefix(&from);
+    (from.into(), to)
+}
+
 /// The range `from..to` of all items.
 pub fn data_range() -> (Bytes, Bytes) {
     (vec![Space::Data as u8].into(), vec![Space::Data as u8 + 1].into())

@@ -123,6 +123,8 @@ pub struct Facts {
     pub clean: u64,
     /// How many slots it still has to copy.
     pub moving: u32,
+    /// The placement epoch in which it has found nothing on it where it has no place; 0: not yet.
+    pub settled: u64,
 }
 
 /// One line of the membership table.

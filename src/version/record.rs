@@ -149,6 +149,18 @@ impl Record {
         Joined { versions, learned: clock != self.clock || covered != self.siblings.covered }
     }
 
+    /// What the write under this dot adds, and nothing else that was known here: for a node that must not pass on
+    /// what it holds. The dot is the first of its actor, and `seen` what came with the write.
+    #[must_use]
+    pub fn alone(&self, dot: Dot, seen: &Seen) -> Record {
+        let mut siblings = self.siblings.without(|sibling| sibling.dot != dot);
+        let stamp = siblings.newest_stamp();
+        siblings.covered.retain(|covered| covered.stamp == stamp);
+        siblings.vector = seen.vector.clone();
+        siblings.vector.learn(dot);
+        Record { local: None, siblings, clock: stamp, ..self.clone() }
+    }
+
     /// How many bytes its values have.
     pub fn value_bytes(&self) -> usize {
         self.siblings.values().map(|(_, value)| value.len()).sum()

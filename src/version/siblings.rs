@@ -154,6 +154,14 @@ impl Siblings {
         self.covered.retain(|covered| covered.stamp.wall().0 >= from);
     }
 
+    /// The same, as if some of the siblings had been replaced.
+    #[must_use]
+    pub fn without(&self, gone: impl Fn(&Sibling) -> bool) -> Siblings {
+        let mut rest = self.clone();
+        rest.siblings.retain(|sibling| !gone(sibling));
+        rest
+    }
+
     /// Remembers that an operation went.
     pub(super) fn remember(&mut self, new: Covered) {
         match self.covered.binary_search_by_key(&new.operation, |c| c.operation) {

@@ -17,6 +17,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("swim", 2),
     ("register", 2),
     ("coordinator", 2),
+    ("collection", 2),
     ("message", 3),
     ("node", 4),
     ("client", 5),

@@ -19,7 +19,7 @@ pub(in crate::cli) struct PutArgs {
     /// Context of an earlier read or write: what it saw is replaced
     #[arg(long, value_name = "T")]
     pub context: Option<String>,
-    /// Not yet: nothing expires in this version, and a write that asks for it is refused
+    /// How long the item lives; unless said as long as its bucket says
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     pub ttl: Option<Duration>,
     #[command(flatten)]
@@ -111,6 +111,9 @@ pub(in crate::cli) struct BucketCreateArgs {
     /// What concurrent writes become; fixed at creation
     #[arg(long, value_enum, default_value = "siblings")]
     pub conflict: Conflict,
+    /// How long an item lives, unless its write says otherwise
+    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    pub ttl: Option<Duration>,
     #[command(flatten)]
     pub target: Target,
 }

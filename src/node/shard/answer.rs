@@ -35,7 +35,8 @@ impl Shard {
                     self.was_refused(id, &mut request, from, turn);
                     return self.go_on(id, request, turn);
                 };
-                let holding = Holding { digest, record, rebuilding, stands_in_for };
+                let round = header.round;
+                let holding = Holding { digest, record, rebuilding, stands_in_for, round };
                 match &mut request.work {
                     Work::Get(get) => get.holds(from, holding),
                     Work::Locate(locate) => locate.holds(from, holding),
@@ -48,6 +49,7 @@ impl Shard {
                 let items: Result<Vec<_>, _> =
                     items.into_iter().map(|(key, record)| Ok((key, decode(record)?))).collect();
                 match (&mut request.work, items) {
+                    (Work::Scan(scan), Ok(_)) if header.round == 0 => scan.tally.refused(from),
                     (Work::Scan(scan), Ok(items)) => {
                         scan.tally.shows(from, Page { items, end, rebuilding });
                     }
@@ -114,6 +116,13 @@ impl Shard {
             Refusal::Unreadable if matches!(request.work, Work::Compare(_)) => {
                 self.cannot_fetch(&mut request, from, turn);
             }
+            Refusal::StaleRound => match &request.work {
+                Work::Put(_) => self.put_is_stale(id, &mut request, from, turn),
+                Work::Get(get) if get.write_back.is_some() => {
+                    self.write_back_is_stale(&mut request, turn);
+                }
+                _ => self.was_refused(id, &mut request, from, turn),
+            },
             Refusal::StaleEpoch | Refusal::Behind | Refusal::UnknownBucket => {
                 Shard::ask_later(&mut request, from, turn.now.instant);
             }

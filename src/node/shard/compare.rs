@@ -9,7 +9,7 @@ use crate::id::{NodeId, PartitionId};
 use crate::merkle::{self, Leaves};
 use crate::message::Class;
 use crate::message::peer::Data;
-use crate::node::outbox::Release;
+use crate::node::outbox::{About, Release};
 use crate::store::{StoreError, key};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
@@ -114,6 +114,7 @@ impl Shard {
                         let record = crate::message::peer::Record { head, body };
                         self.counters.sync_items += 1;
                         compare.pushed = true;
+                        request.round = self.round_of(&key);
                         Data::Replicate { key, record, hint_for: None }
                     }
                     _ => continue,
@@ -350,6 +351,12 @@ impl Shard {
             compare.failed = true;
             return;
         };
+        if compare.how != How::Offer && self.is_stale(&key, holding.round) {
+            // It was read before a round that is closed here: the next pass reads it again.
+            compare.failed = true;
+            return;
+        }
+        let round = holding.round.min(self.round_of(&key));
         let digest = theirs.siblings.digest();
         if compare.how == How::Offer {
             // Nothing is kept here any more: does the owner lack something? Not whether it remembers the same
@@ -363,6 +370,7 @@ impl Shard {
             }
             return;
         }
+        let theirs = self.without_collected(&key, &theirs).into_owned();
         let joined = match mine {
             None => crate::version::Record { local: None, ..theirs },
             Some(mut mine) => {
@@ -387,7 +395,9 @@ impl Shard {
             let (head, body) = joined.encode();
             let record = crate::message::peer::Record { head, body };
             let message = Data::Replicate { key: key.clone(), record, hint_for: None };
-            let bytes = turn.outbox.send_data(to, Class::Background, partition, 0, 0, &message);
+            let class = Class::Background;
+            let about = About { class, partition, round, ..About::default() };
+            let bytes = turn.outbox.send_data(to, about, &message);
             self.counters.sync_bytes += bytes as u64;
         }
         self.stage(key, before, Some(joined), None, turn);

@@ -18,6 +18,7 @@ impl Shard {
         self.pending.forget_staged();
         self.handoff.forget_staged();
         self.trees.forget_staged();
+        self.collection.forget_staged();
         self.life = Life::Ended;
         self.disk = Some(error);
         self.fail_local(turn);
@@ -103,6 +104,9 @@ impl Shard {
             (None, _) => Change::Erase { key: key.clone() },
         };
         turn.outbox.persist(change);
+        if let Some(record) = &record {
+            self.collection.note(&key, record);
+        }
         let after = record.as_ref().map(|record| record.siblings.digest());
         if let Some(n) = self.replicas_of(&key)
             && let Some(partition) = key::partition_of_item(&key)
@@ -117,7 +121,7 @@ impl Shard {
     /// What the disk has refused is brought to it once more, before this node counts itself again.
     pub(super) fn store_again(&mut self, request: &mut Request, turn: &mut Turn) {
         let Work::Put(put) = &mut request.work else { return };
-        if put.here {
+        if put.here || !self.has_place(put.partition) {
             return;
         }
         let peer::Record { head, body } = &put.record;

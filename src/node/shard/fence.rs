@@ -10,6 +10,12 @@ impl Shard {
         if self.view.peers.contains_key(&header.sender) {
             self.peers.heard(header.sender, turn.now.instant);
         }
+        let message = match message {
+            Data::RoundsTold(told) if self.admits(header).is_ok() => {
+                return self.rounds_told(header.sender, told, turn);
+            }
+            message => message,
+        };
         if !message.is_question() {
             return self.handle_answer(header, message, turn);
         }
@@ -45,8 +51,9 @@ impl Shard {
             Refusal::Disk => "disk",
             Refusal::Unreadable => "unreadable",
             Refusal::UnknownBucket => "unknown_bucket",
+            Refusal::StaleRound => "stale_round",
         };
         self.counters.reject("peer", reason);
-        self.answer_peer(header, &Data::Refused(refusal), turn);
+        self.answer_peer(header, &Data::Refused(refusal), 0, turn);
     }
 }

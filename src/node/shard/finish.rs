@@ -6,8 +6,9 @@ use crate::error::Error;
 use crate::id::NodeId;
 use crate::message::client::Reply;
 use crate::message::peer::Data;
-use crate::message::{Class, client};
+use crate::message::client;
 use crate::node::counters::RequestLabels;
+use crate::node::outbox::About;
 
 impl Shard {
     /// The request is over; this is the answer.
@@ -33,8 +34,8 @@ impl Shard {
             Origin::Peer { node, request, partition } => {
                 if let Some(to) = self.address(node) {
                     let message = Data::Forwarded(reply);
-                    let class = Class::Foreground;
-                    turn.outbox.send_data(to, class, partition, request, 0, &message);
+                    let about = About { partition, request, ..About::default() };
+                    turn.outbox.send_data(to, about, &message);
                 }
             }
             Origin::Own => {}

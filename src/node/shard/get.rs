@@ -11,6 +11,7 @@ use crate::id::{NodeId, PartitionId};
 use crate::message::Class;
 use crate::message::client::{Info, Item, Reply, Version};
 use crate::message::peer::{self, Data};
+use crate::node::outbox::About;
 use crate::quorum::Quorum;
 use crate::ring::{Bucket, Role};
 use crate::store::{StoreError, key};
@@ -120,13 +121,13 @@ impl Shard {
                         return Goes::On;
                     }
                 }
-                Step::Answer { record, stale, rebuilding } => {
-                    self.repair(request, record.as_ref(), &stale, turn);
+                Step::Answer { record, stale, rebuilding, round } => {
+                    self.repair(request, record.as_ref(), round, &stale, turn);
                     self.answer_get(request, record, stale.len(), rebuilding, turn);
                     return Goes::Away;
                 }
-                Step::WriteBack { record, stale, spares, need } => {
-                    let wanted = Wanted { record, stale: stale.len(), need };
+                Step::WriteBack { record, stale, spares, need, round } => {
+                    let wanted = Wanted { record, stale: stale.len(), need, round };
                     self.begin_write_back(id, request, wanted, &stale, &spares, turn);
                 }
                 Step::Missed => {
@@ -195,7 +196,8 @@ impl Shard {
         }
         let complete = self.view.counts && !self.slots.is_rebuilding(partition);
         let rebuilding = !complete || self.doubts.contains(key);
-        Ok(Holding { digest, record, rebuilding, stands_in_for })
+        let round = self.round_of(key);
+        Ok(Holding { digest, record, rebuilding, stands_in_for, round })
     }
 
     /// Brings stale owners up to date behind the answer.
@@ -203,6 +205,7 @@ impl Shard {
         &mut self,
         request: &Request,
         record: Option<&Record>,
+        round: u32,
         stale: &[NodeId],
         turn: &mut Turn,
     ) {
@@ -215,13 +218,17 @@ impl Shard {
         let (head, body) = record.encode();
         for node in stale {
             if *node == self.view.me {
-                self.join_here(&key, record, turn);
+                if !self.is_stale(&key, round) {
+                    self.join_here(&key, record, turn);
+                }
                 continue;
             }
             if let Some(to) = self.address(*node) {
                 let sent = peer::Record { head: head.clone(), body: body.clone() };
                 let message = Data::Replicate { key: key.clone(), record: sent, hint_for: None };
-                turn.outbox.send_data(to, Class::Background, partition, 0, 0, &message);
+                let class = Class::Background;
+                let about = About { class, partition, round, ..About::default() };
+                turn.outbox.send_data(to, about, &message);
             }
         }
     }
@@ -258,7 +265,7 @@ impl Shard {
             None => (Vec::new(), String::new()),
             Some(record) => {
                 let scope = self.scope(&get.bucket, &get.item.key, &get.item.sort);
-                let values = values(&record, turn);
+                let values = self.values(&record, turn);
                 (values, scope.seal(&record.context()).as_str().to_owned())
             }
         };
@@ -266,10 +273,14 @@ impl Shard {
     }
 }
 
-/// The values that a reader is shown.
-pub(super) fn values(record: &Record, turn: &Turn) -> Vec<Version> {
-    let shown = record.siblings.values_at(turn.now.wall);
-    shown.map(|(s, value)| Version { value: value.clone(), dot: dot_name(&s.dot) }).collect()
+impl Shard {
+    /// The values that a reader is shown.
+    pub(super) fn values(&self, record: &Record, turn: &Turn) -> Vec<Version> {
+        let expires = record.siblings.iter().any(|sibling| sibling.expires_at.is_some());
+        let date = if expires { self.date_shown(turn) } else { turn.now.wall };
+        let shown = record.siblings.values_at(date);
+        shown.map(|(s, value)| Version { value: value.clone(), dot: dot_name(&s.dot) }).collect()
+    }
 }
 
 /// A dot for people.

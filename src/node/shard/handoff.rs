@@ -151,7 +151,8 @@ impl Shard {
     /// Sends the next hinted items to every owner that can be reached.
     pub(super) fn replay_hints(&mut self, turn: &mut Turn) {
         self.timers.set(turn.now.instant + TICK, Timer::Handoff);
-        if self.disk.is_some() {
+        // What is sent before anybody has vouched for this store would be refused.
+        if self.disk.is_some() || !self.view.counts {
             return;
         }
         self.go_on_reviewing(turn);
@@ -215,6 +216,7 @@ impl Shard {
         let mut request = self.begin(Origin::Own, None, ATTEMPT, work, turn);
         request.attempt = ATTEMPT;
         request.class = Class::Background;
+        request.round = self.round_of(&item);
         let record = peer::Record { head, body };
         let message = Data::Replicate { key: item.clone(), record, hint_for: None };
         self.ask(id, &mut request, owner, partition, &message, turn);

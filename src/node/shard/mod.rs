@@ -10,7 +10,9 @@
 mod acquire;
 mod after_flush;
 mod answer;
+mod collection;
 mod compare;
+mod dates;
 mod disk;
 mod doubts;
 mod exchange;
@@ -44,18 +46,20 @@ mod write_back;
 
 use super::config::{Limits, Timing};
 use super::counters::Counters;
-use super::outbox::{Outbox, Release};
+use super::outbox::{About, Outbox, Release};
 use super::view::View;
 use crate::coordinator::{List, Replicas};
 use crate::id::{Epoch, NodeId, PartitionId};
 use crate::merkle::{Shape, Terms};
 use crate::message::peer::{Data, Refusal};
-use crate::ring::{Bucket, PreferenceList};
+use crate::ring::{Bucket, PreferenceList, Role};
 use crate::store::key::{self, Space};
 use crate::store::{Change, CommitNumber, Store, StoreError};
 use crate::time::{HybridClock, Instant, Now};
 use crate::version::{ContextScope, Incarnations};
 use acquire::Acquire;
+use collection::Collection;
+use dates::Dates;
 use doubts::Doubts;
 use handoff::Handoff;
 pub(super) use parking::Want;
@@ -118,6 +122,8 @@ pub(super) struct Shard {
     write_backs: WriteBacks,
     sync: Sync,
     trees: Trees,
+    collection: Collection,
+    dates: Dates,
     disk: Option<StoreError>,
     stopping: bool,
     pub(super) counters: Counters,
@@ -172,6 +178,8 @@ impl Shard {
             handoff: Handoff::open(turn.store)?,
             sync: Sync::default(),
             trees,
+            collection: Collection::open(turn.store)?,
+            dates: Dates::open(turn.store, turn.now.wall)?,
             disk: None,
             stopping: false,
             counters: Counters::default(),
@@ -187,6 +195,7 @@ impl Shard {
         shard.keep_trees(turn);
         shard.remnants.begin(view.agreement.layout.partitions.count());
         shard.review_hints(turn);
+        shard.begin_rounds(turn)?;
         Ok(shard)
     }
 
@@ -210,6 +219,9 @@ impl Shard {
         if epoch_changed {
             let slots = self.slots.reload(&view, turn.store);
             if let Err(error) = slots.and_then(|()| self.acquire.reload(&view, turn.store)) {
+                self.disk = Some(error);
+            }
+            if let Err(error) = self.begin_rounds(turn) {
                 self.disk = Some(error);
             }
             self.keep_trees(turn);
@@ -252,9 +264,10 @@ impl Shard {
                     true => Data::Replicated,
                     false => Data::Refused(Refusal::StaleEpoch),
                 };
-                let class = Default::default();
-                turn.outbox.send_data(to, class, partition, request, 0, &message);
+                let about = About { partition, request, ..About::default() };
+                turn.outbox.send_data(to, about, &message);
             }
+            Release::Round { ticket } => self.round_is_durable(ticket, turn),
             Release::Control { .. } | Release::Installed { .. } => {
                 unreachable!("the topology's releases never come here")
             }
@@ -284,6 +297,7 @@ impl Shard {
                 Timer::Handoff => self.replay_hints(turn),
                 Timer::Sync => self.sync_due(turn),
                 Timer::Trees => self.tend_trees(turn),
+                Timer::Collect => self.collect_due(turn),
             }
         }
     }
@@ -316,6 +330,16 @@ impl Shard {
     /// Whether besides nothing is kept for anybody.
     pub fn is_clean(&self) -> bool {
         self.has_given_away() && self.handoff.total() == 0
+    }
+
+    /// Whether nothing lies here where this node has no place.
+    pub fn is_settled(&self) -> bool {
+        self.collection.is_settled()
+    }
+
+    /// Why tombstones are kept that are to go, if so.
+    pub fn tombstones_kept(&self) -> Option<&str> {
+        self.collection.kept_because()
     }
 
     /// How many slots are still to be copied here; and of how many partitions the owners are still to be given what
@@ -376,6 +400,14 @@ impl Shard {
     fn replicas_of(&self, key: &[u8]) -> Option<u8> {
         let bucket = key::bucket_of_item(key)?;
         Some(self.buckets_by_id.get(&bucket.0)?.settings.n)
+    }
+
+    /// Whether this node is in the list of the partition, or in one of its lists.
+    fn has_place(&self, partition: PartitionId) -> bool {
+        let (layout, me) = (&self.view.agreement.layout, self.view.me);
+        let other = layout.other_list(partition, layout.replicas);
+        let lists = [Some(layout.preference_list(partition, layout.replicas)), other];
+        lists.iter().flatten().any(|list| list.role(me) != Role::Stranger)
     }
 
     /// Whether what is written to the partition is written here, for itself.

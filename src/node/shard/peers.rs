@@ -10,9 +10,10 @@
 
 use super::{Shard, Turn};
 use crate::coordinator::Reach;
-use crate::id::{NodeId, PartitionId};
+use crate::id::NodeId;
 use crate::message::Class;
 use crate::message::peer::Data;
+use crate::node::outbox::About;
 use crate::node::View;
 use crate::time::Instant;
 use std::collections::BTreeMap;
@@ -101,8 +102,8 @@ impl Shard {
     /// Asks a peer for a sign of life.
     pub(super) fn call(&self, node: NodeId, turn: &mut Turn) {
         if let Some(to) = self.address(node) {
-            let (class, partition) = (Class::Background, PartitionId(0));
-            turn.outbox.send_data(to, class, partition, PROBE, 0, &Data::CountHints);
+            let about = About { class: Class::Background, request: PROBE, ..About::default() };
+            turn.outbox.send_data(to, about, &Data::CountHints);
         }
     }
 

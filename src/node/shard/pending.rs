@@ -35,6 +35,11 @@ impl Pending {
         self.records.get(key).is_some()
     }
 
+    /// What is on its way between these keys, the last one excluded.
+    pub fn between(&self, from: &[u8], to: &[u8]) -> impl Iterator<Item = &Bytes> {
+        self.records.between(from, to)
+    }
+
     /// Whether nothing is on its way.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()

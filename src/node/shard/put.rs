@@ -7,13 +7,13 @@
 //! ```
 
 use super::disk::disk_error;
-use super::request::{Goes, Labels, Origin, Request, Sent, Work};
+use super::request::{Asker, Goes, Labels, Origin, Request, Sent, Work};
 use super::{Life, Shard, Turn};
 use crate::coordinator::{Ask, Put, Replicas, Verdict};
 use crate::error::Error;
 use crate::guard::{self, Guard};
 use crate::id::{Epoch, NodeId, PartitionId};
-use crate::message::client::{Item, Reply};
+use crate::message::client::{Expiry, Item, Reply};
 use crate::message::peer::{self, Data};
 use crate::node::outbox::Release;
 use crate::quorum::{Quorum, QuorumRequest};
@@ -39,6 +39,8 @@ pub(super) struct PutWork {
     replied: bool,
     /// This node's disk has not refused the batch with the record in it.
     pub here: bool,
+    /// Under which collection round the record was read; see `collection`.
+    round: u32,
 }
 
 /// What a client wants written, as it came.
@@ -49,7 +51,7 @@ pub(super) struct PutRequest {
     pub value: Option<Bytes>,
     pub context: String,
     pub operation: OperationId,
-    pub expires_at: Option<u64>,
+    pub expires_at: Option<Expiry>,
 }
 
 impl Shard {
@@ -71,6 +73,14 @@ impl Shard {
     ) {
         let op = if put.value.is_some() { "put" } else { "delete" };
         let labels = matches!(origin, Origin::Client { .. }).then(|| Labels::new(op, put.quorum));
+        let key = key::item(partition, bucket.id, &put.item.key, &put.item.sort);
+        if self.was_collected(&key, put.operation, turn) {
+            // Every owner has had it, and what replaced it.
+            let info = self.info(replicas.read.owners.iter().map(|(owner, _)| *owner));
+            let reply = Reply::Written { context: put.context, info };
+            let asker = Asker { origin, labels, begun: turn.now.instant };
+            return self.answer(&asker, reply, turn);
+        }
         let id = self.requests.number();
         let (tally, asks) = Put::begin(quorum, replicas, self.view.me);
         let work = match self.write_here(&put, bucket, partition, quorum, tally, turn) {
@@ -112,6 +122,11 @@ impl Shard {
         let conflict = bucket.settings.conflict;
         // What cannot be read is as if it were not there: a fresh actor, for nobody knows what the old one did.
         let (latest, before) = self.latest(&key, turn).map_err(disk_error)?;
+        // What is read from a store counts from the round that it was read in; what is not, from now on.
+        let round = match &latest {
+            Some(_) => self.round_of(&key),
+            None => self.round_of_new(partition),
+        };
         let mut record = latest.unwrap_or_else(|| Record::new(Kind::from(conflict)));
         if let Room::Full(count) = record.siblings.room(&seen, put.operation, conflict) {
             assert!(count >= SIBLINGS_CAP, "only a key at its cap is full");
@@ -121,7 +136,7 @@ impl Shard {
         let write = Write {
             operation: put.operation,
             stamp: self.clock.tick(turn.now.wall, record.stamp_after(&seen)),
-            expires_at: put.expires_at.map(WallClock),
+            expires_at: self.expiry(put, bucket, turn),
             content: put.value.clone().map_or(Content::Tombstone, Content::Value),
         };
         let witnessed = self.view.witnessed;
@@ -130,9 +145,17 @@ impl Shard {
             .map_err(|e| Error::Internal(e.to_string()))?;
         let context = scope.seal(&record.context_after(&seen, put.operation)).as_str().to_owned();
         let (head, body) = record.encode();
-        let message = peer::Record { head, body };
-        if let Written::New(_) = written {
+        let mut message = peer::Record { head, body };
+        let mut passed_on = (round == 0).then(|| record.clone());
+        if let Written::New(dot) = written {
             self.stage(key.clone(), before, Some(record), Some(&message), turn);
+            passed_on = passed_on.map(|record| record.alone(dot, &seen));
+        }
+        // Nobody vouches for what lies here, but the client does for what it writes.
+        let mut stamped = round;
+        if let (Written::New(_), Some(alone)) = (written, passed_on) {
+            let (head, body) = alone.encode();
+            (message, stamped) = (peer::Record { head, body }, self.round_of_new(partition));
         }
         Ok(PutWork {
             tally,
@@ -144,11 +167,61 @@ impl Shard {
             context,
             replied: false,
             here: true,
+            round: stamped,
         })
+    }
+
+    /// When what is written here now is to expire. A tombstone does not.
+    fn expiry(&self, put: &PutRequest, bucket: &Bucket, turn: &Turn) -> Option<WallClock> {
+        put.value.as_ref()?;
+        let ttl = bucket.settings.ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+        let at = match put.expires_at.or(ttl.map(Expiry::After))? {
+            Expiry::At(at) => at,
+            Expiry::After(ms) => self.date_shown(turn).0.saturating_add(ms),
+        };
+        Some(WallClock(at))
+    }
+
+    /// Reads the record again that a put is bringing to others, under the present round. False: it is not here.
+    fn read_again(&mut self, put: &mut PutWork, turn: &mut Turn) -> bool {
+        // Before anybody vouches for this store, and after it has lost what was to be written, it is no help.
+        if !put.here || self.round_of(&put.key) == 0 {
+            return true;
+        }
+        let Ok((latest, _)) = self.latest(&put.key, turn) else { return true };
+        let Some(record) = latest else { return false };
+        let (head, body) = record.encode();
+        put.record = peer::Record { head, body };
+        put.round = self.round_of(&put.key);
+        true
+    }
+
+    /// A replica has closed a round since the record was read: it gets it as it is now.
+    pub(super) fn put_is_stale(
+        &mut self,
+        id: u64,
+        request: &mut Request,
+        from: NodeId,
+        turn: &mut Turn,
+    ) {
+        let Work::Put(put) = &mut request.work else { return };
+        let before = put.round;
+        let found = self.read_again(put, turn);
+        let owned = self.is_owner(put.partition, put.n);
+        match (found, put.tally.asked(from)) {
+            (true, Some(ask)) if put.round > before => self.ask_put(id, request, ask, turn),
+            // All that was known of the key is gone: so every owner had it, and what replaced it.
+            (false, _) if owned => self.put_stored(request, from),
+            _ => self.was_refused(id, request, from, turn),
+        }
     }
 
     /// Sets the tally up, under the epoch of now, and asks everybody.
     pub(super) fn restart_put(&mut self, id: u64, request: &mut Request, turn: &mut Turn) {
+        let Work::Put(put) = &mut request.work else { return };
+        // What was read in another epoch may be older than what was collected in it.
+        put.round = 0;
+        self.read_again(put, turn);
         let Work::Put(put) = &mut request.work else { return };
         let replicas = self.replicas(put.partition, put.n);
         let (tally, asks) = Put::begin(put.quorum, &replicas, self.view.me);
@@ -203,6 +276,7 @@ impl Shard {
             return;
         }
         let record = put.record.clone();
+        request.round = put.round;
         let message = Data::Replicate { key, record, hint_for: ask.hint_for };
         self.ask(id, request, ask.to, partition, &message, turn);
     }

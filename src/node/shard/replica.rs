@@ -7,7 +7,7 @@ use crate::merkle::Leaves;
 use crate::message::Header;
 use crate::message::client::SCAN_PAGE_LIMIT;
 use crate::message::peer::{self, Data, Refusal};
-use crate::node::outbox::Release;
+use crate::node::outbox::{About, Release};
 use crate::ring::Role;
 use crate::store::{StoreError, key};
 use crate::time::Duration;
@@ -25,6 +25,7 @@ pub(super) type Digests = Vec<(Bytes, u128)>;
 impl Shard {
     /// A question of an admitted node under this epoch.
     pub(super) fn serve_peer(&mut self, header: &Header, message: Data, turn: &mut Turn) {
+        let mut round = 0;
         let answer = match message {
             Data::Replicate { key, record, hint_for } => {
                 match self.replicate_here(header, key, &record, hint_for, turn) {
@@ -32,8 +33,15 @@ impl Shard {
                     Err(refusal) => Err(refusal),
                 }
             }
-            Data::Read { key, whole } => self.read_here(&key, whole, turn),
-            Data::ScanRange { from, to, limit } => self.scan_here(&from, &to, limit, turn),
+            Data::Read { key, whole } => {
+                round = self.round_of(&key);
+                self.read_here(&key, whole, turn)
+            }
+            Data::ScanRange { from, to, limit } => {
+                round = self.round_of(&from);
+                self.scan_here(&from, &to, limit, turn)
+            }
+            Data::Rounds(steps) => return self.rounds_here(header, steps, turn),
             Data::Roots { roots, compared } => self.roots_here(header, &roots, &compared, turn),
             Data::Branches { sums } => self.branches_here(header, &sums),
             Data::Digests { from, limit, leaves } => {
@@ -54,17 +62,24 @@ impl Shard {
             _ => return,
         };
         match answer {
-            Ok(answer) => self.answer_peer(header, &answer, turn),
+            Ok(answer) => self.answer_peer(header, &answer, round, turn),
             Err(refusal) => self.refuse(header, refusal, turn),
         }
     }
 
     /// Answers on the way back to the sender; one whose address nobody knows hears nothing.
-    pub(super) fn answer_peer(&mut self, header: &Header, answer: &Data, turn: &mut Turn) {
+    /// `round` is about the record in it.
+    pub(super) fn answer_peer(
+        &mut self,
+        header: &Header,
+        answer: &Data,
+        round: u32,
+        turn: &mut Turn,
+    ) {
         if let Some(to) = self.address(header.sender) {
-            let partition = header.partition;
-            let bytes =
-                turn.outbox.send_data(to, header.class, partition, header.request, 0, answer);
+            let (class, partition, request) = (header.class, header.partition, header.request);
+            let about = About { class, partition, request, deadline_ms: 0, round };
+            let bytes = turn.outbox.send_data(to, about, answer);
             if let Data::RootsCompared { .. } | Data::LeafSums { .. } | Data::DigestPage { .. } =
                 answer
             {
@@ -90,6 +105,9 @@ impl Shard {
         turn: &mut Turn,
     ) -> Result<(), Refusal> {
         let n = self.role(&key, header.partition, hint_for)?;
+        if self.is_stale(&key, header.round) {
+            return Err(Refusal::StaleRound);
+        }
         if self.disk.is_some() {
             return Err(Refusal::Disk);
         }
@@ -151,6 +169,7 @@ impl Shard {
             Err(_) => return false,
         };
         self.clock.observe(turn.now.wall, incoming.clock);
+        let incoming = &*self.without_collected(key, incoming);
         let Some(mut record) = latest else {
             let record = Record { local: None, ..incoming.clone() };
             self.stage(key.clone(), before, Some(record), None, turn);

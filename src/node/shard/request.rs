@@ -85,6 +85,8 @@ pub(super) struct Request {
     pub attempt: Duration,
     pub class: Class,
     pub sent: Vec<Sent>,
+    /// How old the record may be that its next question carries; see `collection`.
+    pub round: u32,
     pub work: Work,
     /// How many bytes of values it held when it was last put away.
     pub bytes: usize,

@@ -1,6 +1,5 @@
 //! Coordinating a page of a scan over the sort keys of one partition key.
 
-use super::get::values;
 use super::request::{Goes, Request, Work};
 use super::{Shard, Turn};
 use crate::coordinator::{Page, Scan, ScanStep};
@@ -91,7 +90,7 @@ impl Shard {
         let sort_of = |key: &Bytes| key::parse_item(key).map(|item| Bytes::from(item.sort));
         let mut page = Vec::with_capacity(items.len());
         for (key, record) in &items {
-            let (values, Some(sort)) = (values(record, turn), sort_of(key)) else { continue };
+            let (values, Some(sort)) = (self.values(record, turn), sort_of(key)) else { continue };
             if values.is_empty() {
                 continue;
             }

@@ -8,7 +8,7 @@ use super::{Life, Shard, Turn};
 use crate::coordinator::{Get, Scan};
 use crate::error::Error;
 use crate::id::PartitionId;
-use crate::message::client::{Inspect, Item, Request, SCAN_PAGE_LIMIT};
+use crate::message::client::{Expiry, Inspect, Item, Request, SCAN_PAGE_LIMIT};
 use crate::quorum::QuorumRequest;
 use crate::ring::{Bucket, is_bucket_name, partition_of};
 use crate::store::key::{self, PARTITION_KEY_LIMIT, SORT_KEY_LIMIT};
@@ -187,6 +187,9 @@ impl Shard {
         if !is_bucket_name(name) {
             let why = format!("bucket name {name:?}: use 1 to 64 of a-z 0-9 . _ -");
             return Err(Error::Invalid(why));
+        }
+        if let Request::Put { expires_at: Some(Expiry::After(0)), .. } = request {
+            return Err(Error::Invalid("a time to live of nothing: use 1ms or more".into()));
         }
         if let Request::Put { value: Some(value), .. } = request {
             check_length("value", value.len(), self.limits.value_bytes)?;

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::id::{NodeId, PartitionId};
 use crate::message::Class;
 use crate::message::peer::Data;
+use crate::node::outbox::About;
 use crate::time::{Duration, Instant};
 
 /// How soon a peer that was behind is asked again.
@@ -34,6 +35,7 @@ impl Shard {
             attempt: self.timing.attempt,
             class: Class::Foreground,
             sent: Vec::with_capacity(3),
+            round: 0,
             work,
             bytes: 0,
         }
@@ -71,8 +73,9 @@ impl Shard {
         let left = request.deadline.since(now).as_millis();
         let deadline_ms = u32::try_from(left).unwrap_or(u32::MAX).max(1);
         if let Some(address) = self.address(to) {
-            let class = request.class;
-            let bytes = turn.outbox.send_data(address, class, partition, id, deadline_ms, message);
+            let (class, round) = (request.class, request.round);
+            let about = About { class, partition, request: id, deadline_ms, round };
+            let bytes = turn.outbox.send_data(address, about, message);
             if matches!(request.work, Work::Roots(_) | Work::Compare(_)) {
                 self.counters.sync_bytes += bytes as u64;
             }

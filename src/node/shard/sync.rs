@@ -130,7 +130,8 @@ impl Shard {
         self.timers.set(now + TICK, Timer::Sync);
         self.recover_disk(turn);
         self.erase_remnants(turn);
-        if !self.view.admitted || self.life != super::Life::Running {
+        // What is said before anybody has vouched for this store would be refused.
+        if !self.view.admitted || !self.view.counts || self.life != super::Life::Running {
             return;
         }
         if self.sync.queue.is_empty() && self.sync.running == 0 && now >= self.sync.next_pass {

@@ -53,6 +53,7 @@ pub(super) fn view(agreement: Agreement) -> View {
         name: member.name.clone(),
         address: Some(address(member.id)),
         alive: true,
+        settled: true,
     };
     View {
         me: ME,
@@ -176,6 +177,7 @@ impl Lone {
             lineage: view.agreement.layout.member(NodeId(from)).expect("a member").lineage,
             partition: PartitionId(0),
             request,
+            round: 1,
             ..Header::new(Kind::Data)
         };
         self.turn(|shard, turn| shard.handle_data(&header, message, turn));

@@ -17,6 +17,8 @@ pub(super) enum Timer {
     Sync,
     /// Trees are to be read on, or written down.
     Trees,
+    /// Tombstones are to be looked for, and rounds to go on.
+    Collect,
 }
 
 /// See the module's picture.

@@ -10,6 +10,7 @@
 use crate::store::CommitNumber;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 
 #[derive(Clone, Debug)]
 struct Entry<V> {
@@ -37,6 +38,12 @@ impl<V> Unflushed<V> {
     /// What is on its way for this key.
     pub fn get(&self, key: &[u8]) -> Option<&V> {
         self.entries.get(key).map(|entry| &entry.value)
+    }
+
+    /// The keys of what is on its way between two keys, the last one excluded.
+    pub fn between(&self, from: &[u8], to: &[u8]) -> impl Iterator<Item = &Bytes> {
+        let range = (Bound::Included(from), Bound::Excluded(to));
+        self.entries.range::<[u8], _>(range).map(|(key, _)| key)
     }
 
     /// Everything that is on its way, by key.

@@ -36,6 +36,8 @@ pub(super) struct Wanted {
     pub stale: usize,
     /// How many of them have to store it.
     pub need: usize,
+    /// How old it may be.
+    pub round: u32,
 }
 
 impl WritingBack {
@@ -95,10 +97,11 @@ impl Shard {
             let (head, body) = wanted.record.encode();
             let record = peer::Record { head, body };
             let message = Data::Replicate { key, record, hint_for: None };
+            request.round = wanted.round;
             return self.ask(id, request, node, partition, &message, turn);
         }
-        let record = wanted.record.clone();
-        if self.join_here(&key, &record, turn) {
+        let (record, round) = (wanted.record.clone(), wanted.round);
+        if !self.is_stale(&key, round) && self.join_here(&key, &record, turn) {
             turn.outbox.when_durable(Release::Stored { request: id, epoch: request.epoch });
             request.sent.push(Sent { to: node, at: turn.now.instant, again: None });
         } else {
@@ -121,6 +124,15 @@ impl Shard {
         if let Some(next) = next {
             self.write_back_to(id, request, next, turn);
         }
+    }
+
+    /// What was to be written back was read before a round that is closed by now: everybody reads again.
+    pub(super) fn write_back_is_stale(&mut self, request: &mut Request, turn: &mut Turn) {
+        let Work::Get(get) = &request.work else { return };
+        let key = get.key.clone();
+        request.sent.clear();
+        self.restart_get(request);
+        self.end_write_back(&key, Ended::GivenUp, turn);
     }
 
     pub(super) fn step_write_back(&mut self, request: &mut Request, turn: &mut Turn) -> Goes {

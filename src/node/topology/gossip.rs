@@ -32,6 +32,8 @@ pub struct Standing {
     pub clean: u64,
     /// How many slots are still to be copied.
     pub moving: u32,
+    /// The epoch in which it has found nothing here where this node has no place; 0: not yet.
+    pub settled: u64,
 }
 
 impl Topology {
@@ -76,8 +78,9 @@ impl Topology {
     }
 
     pub(super) fn own_facts(&self, durable: u64) -> swim::Facts {
-        let Standing { flags, complete, clean, moving } = self.standing;
-        swim::Facts { agreement: self.index(), durable, flags, complete, clean, moving }
+        let Standing { flags, complete, clean, moving, settled } = self.standing;
+        let agreement = self.index();
+        swim::Facts { agreement, durable, flags, complete, clean, moving, settled }
     }
 
     /// Begins to gossip, once this node is a member.
@@ -200,6 +203,12 @@ impl Topology {
         }
         if self.lineage_of(node) == Some(lineage) {
             self.witness.raise(node, lineage, facts.durable);
+            let settled = self.settled.entry(node).or_default();
+            // True for good in that epoch, whatever it says when it has just begun again.
+            if facts.settled > *settled {
+                *settled = facts.settled;
+                self.view_changed = true;
+            }
         }
         if facts.agreement > self.newest_index() {
             self.fetch.want(node);

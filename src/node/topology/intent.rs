@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::id::{BucketId, Conflict, Lineage};
 use crate::message::client::BucketSpec;
 use crate::message::peer::Joiner;
+use crate::time::Duration;
 use crate::ring::{Agreement, BucketSettings, Change, Member, Successor};
 
 /// See the module's picture.
@@ -92,6 +93,7 @@ fn settings(spec: &BucketSpec, agreement: &Agreement) -> BucketSettings {
         r: spec.r,
         w: spec.w,
         conflict: if spec.lww { Conflict::Lww } else { Conflict::Siblings },
+        ttl: spec.ttl_ms.map(Duration::from_millis),
         ..BucketSettings::new(n)
     }
 }

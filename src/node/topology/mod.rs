@@ -85,6 +85,8 @@ pub struct Topology {
     swim: Option<Swim>,
     look_at: Instant,
     standing: Standing,
+    /// In which epoch each member last said that nothing lies on it where it has no place.
+    settled: BTreeMap<NodeId, u64>,
     conduct: conduct::Conduct,
     /// Where members listen, as far as anybody told.
     book: BTreeMap<NodeId, SocketAddr>,
@@ -205,6 +207,7 @@ impl Topology {
                     name: member.name.clone(),
                     address: self.address(member.id),
                     alive: life.is_none_or(|life| life.state.is_live()),
+                    settled: self.settled.get(&member.id) == Some(&agreement.layout.epoch.0),
                 };
                 (member.id, peer)
             })

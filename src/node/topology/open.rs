@@ -70,6 +70,7 @@ impl Topology {
             swim: None,
             look_at: now.instant,
             standing: Default::default(),
+            settled: BTreeMap::new(),
             conduct: Default::default(),
             book: book.into_iter().collect(),
             book_changed: false,

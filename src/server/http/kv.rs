@@ -4,7 +4,7 @@ use super::answer::{self, CONTEXT, INFO, OPERATION};
 use super::body;
 use super::bridge::Bridge;
 use super::query::{Query, bucket_and_key};
-use crate::message::client::{Info, Item, PageItem, Reply, Request, SCAN_PAGE_LIMIT};
+use crate::message::client::{Expiry, Info, Item, PageItem, Reply, Request, SCAN_PAGE_LIMIT};
 use crate::version::OperationId;
 use crate::{Error, Result};
 use axum::body::Body;
@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 /// What every form of the request may say.
 const ITEM: [&str; 7] = ["sort", "consistency", "r", "w", "strict", "timeout", "explain"];
+/// Of a put.
+const PUT: [&str; 1] = ["ttl"];
 const SCAN: [&str; 10] =
     ["scan", "prefix", "from", "to", "limit", "consistency", "r", "w", "strict", "timeout"];
 /// How many items a page of a scan examines when the client does not say.
@@ -34,7 +36,7 @@ pub(super) async fn item(
     body: Body,
 ) -> Response<Body> {
     // Which of the two it is decides which other parameters there may be.
-    let every = [&ITEM[..], &SCAN].concat();
+    let every = [&ITEM[..], &PUT, &SCAN].concat();
     let scan = Query::parse(uri.query(), &every).and_then(|query| query.flag("scan"));
     let answer = match method {
         Method::GET if scan == Ok(true) => self::scan(&bridge, &uri).await,
@@ -89,7 +91,8 @@ async fn write(
     headers: &HeaderMap,
     value: Option<Bytes>,
 ) -> Result<Response<Body>> {
-    let query = Query::parse(uri.query(), &ITEM)?;
+    let more = if value.is_some() { &PUT[..] } else { &[] };
+    let query = Query::parse(uri.query(), &[&ITEM[..], more].concat())?;
     let explain = query.flag("explain")?;
     let request = Request::Put {
         item: item_of(uri, &query)?,
@@ -100,7 +103,7 @@ async fn write(
             Some(name) => operation(name),
             None => bridge.operation(),
         },
-        expires_at: None,
+        expires_at: query.duration("ttl")?.map(Expiry::After),
     };
     let timeout = query.timeout(bridge.longest_timeout)?;
     let (context, info) = match bridge.ask(request, timeout).await {

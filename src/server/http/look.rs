@@ -4,7 +4,7 @@ use super::answer;
 use super::body;
 use super::bridge::Bridge;
 use super::kv::unexpected;
-use super::query::{Query, bucket_and_key};
+use super::query::{self, Query, bucket_and_key};
 use crate::message::client::{BucketSpec, Inspect, Item, Reply, Request};
 use crate::{Error, Result};
 use axum::body::Body;
@@ -76,6 +76,7 @@ struct Described {
     w: Option<u8>,
     #[serde(default)]
     conflict: Conflict,
+    ttl: Option<String>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize, PartialEq)]
@@ -99,11 +100,15 @@ pub(super) async fn create_bucket(
         serde_json::from_slice::<Described>(&bytes)
             .map_err(|e| Error::Invalid(format!("the bucket's description: {e}")))
     });
-    let Described { name, n, r, w, conflict } = match described {
+    let Described { name, n, r, w, conflict, ttl } = match described {
         Ok(described) => described,
         Err(error) => return answer::failed(&error),
     };
-    let spec = BucketSpec { name, n, r, w, lww: conflict == Conflict::Lww };
+    let ttl_ms = match ttl.as_deref().map(query::milliseconds).transpose() {
+        Ok(ttl) => ttl,
+        Err(error) => return answer::failed(&error),
+    };
+    let spec = BucketSpec { name, n, r, w, lww: conflict == Conflict::Lww, ttl_ms };
     match bridge.ask(Request::CreateBucket(spec), None).await {
         Reply::Agreed => {
             let mut response = Response::new(Body::empty());

@@ -64,7 +64,7 @@ fn repairs_completed(node: &Counters) -> u64 {
 }
 
 /// What only grows: name, meaning, number.
-fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 25] {
+fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 27] {
     let (node, driver) = (&snapshot.node, &snapshot.driver);
     [
         ("turns", "Turns of the node thread", driver.turns),
@@ -91,6 +91,8 @@ fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 25] {
         ("tree_heads", "Index entries read to build hash trees", node.tree_heads),
         ("antientropy_items", "Items that comparisons mended", node.sync_items),
         ("repairs_completed", "Replicas mended", repairs_completed(node)),
+        ("tombstones_collected", "Tombstones that were collected", node.tombstones_collected),
+        ("collection_heads", "Index entries read to find tombstones", node.collection_heads),
         ("attempts_timed_out", "Replicas that did not answer in time", node.attempts_timed_out),
     ]
 }

@@ -94,6 +94,11 @@ impl Query {
         Ok(Some(timeout))
     }
 
+    /// A length of time in milliseconds, if it is there.
+    pub(super) fn duration(&self, name: &str) -> Result<Option<u64>> {
+        self.text(name)?.map(milliseconds).transpose()
+    }
+
     /// R or W, whichever of the two this request is about; the other one is checked and left alone.
     pub(super) fn quorum(&self, count: &str) -> Result<QuorumRequest> {
         let consistency = self.text("consistency")?.map(str::parse::<Consistency>).transpose()?;
@@ -104,6 +109,17 @@ impl Query {
         let count = if count == "r" { counts[0] } else { counts[1] };
         Ok(QuorumRequest { consistency, count, strict: self.flag("strict")? })
     }
+}
+
+/// A length of time, as people write it, in milliseconds.
+///
+/// # Errors
+/// [`Error::Invalid`], also for none at all.
+pub(super) fn milliseconds(text: &str) -> Result<u64> {
+    let time = crate::config::parse_duration(text)
+        .map_err(|error| Error::Invalid(format!("`ttl`: {error}")))?;
+    let ms = u64::try_from(time.as_millis()).ok().filter(|ms| *ms > 0);
+    ms.ok_or_else(|| Error::Invalid(format!("`ttl` is `{text}`: use 1ms or more")))
 }
 
 /// Turns `%41` into `A`; in a query a `+` is a blank.

@@ -82,7 +82,7 @@ fn items(user: &User) {
     user.ok(&["delete", "carts", "alice", "--context", &context]);
     user.fails(&["get", "carts", "alice"], "not_found");
     user.fails(&["get", "carts", "alice", "--r", "4"], "invalid");
-    user.fails(&["put", "carts", "alice", "x", "--ttl", "7d"], "invalid");
+    user.fails(&["put", "carts", "alice", "x", "--ttl", "0s"], "invalid");
     user.fails(&["get", "carts", "alice"], "not_found");
     // Bytes of any kind, in and out.
     user.ok(&["put", "carts", "00ff", "c0ffee", "--hex"]);

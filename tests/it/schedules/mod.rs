@@ -3,6 +3,7 @@
 
 mod basics;
 mod causality;
+mod collection;
 mod durability;
 mod hints;
 pub mod kit;

@@ -220,7 +220,7 @@ fn a_strict_read_stores_what_it_saw_on_a_quorum_before_it_answers() {
     assert_eq!(c.answer(pending), None);
     c.start(a);
     [b, o].iter().for_each(|node| c.hold_syncs(*node, true));
-    until(&mut c, "it answers", |c| !local(c, a, "k").is_empty());
+    until(&mut c, "its answers count", |c| c.node(a).is_some_and(|n| n.readiness().is_ok()));
     let read = c.send(b, get("k", strict()));
     millis(&mut c, 250);
     assert_eq!(c.answer(read), None, "shown once, it must be shown for ever");
@@ -242,7 +242,7 @@ fn a_strict_read_that_cannot_store_what_it_saw_fails() {
     c.network.heal();
     [b, o].iter().for_each(|node| c.hold_syncs(*node, true));
     c.start(a);
-    until(&mut c, "it answers", |c| !local(c, a, "k").is_empty());
+    until(&mut c, "its answers count", |c| c.node(a).is_some_and(|n| n.readiness().is_ok()));
     let read = c.send_within(b, 1_000, get("k", strict()));
     secs(&mut c, 2);
     let error = failed(c.answer(read));

@@ -17,6 +17,8 @@ fn held_by_one(seed: u64) -> (Cluster, [usize; 3]) {
     [b, o].iter().for_each(|node| c.hold_syncs(*node, true));
     c.start(a);
     until(&mut c, "it answers", |c| !local(c, a, "k").is_empty());
+    // Before that, nobody believes what it holds.
+    until(&mut c, "its answers count", |c| c.node(a).is_some_and(|n| n.readiness().is_ok()));
     (c, [a, b, o])
 }
 
@@ -62,7 +64,6 @@ fn a_write_back_that_nobody_answers_costs_an_attempt_and_not_the_deadline() {
 #[test]
 fn when_a_stale_owner_is_silent_the_write_back_goes_to_one_that_had_not_answered_the_read() {
     let (mut c, [a, b, o]) = held_by_one(504);
-    until(&mut c, "its answers count", |c| c.node(a).is_some_and(|n| n.readiness().is_ok()));
     c.network.cut(a, o);
     c.hold_syncs(o, false);
     let read = c.send(a, get("k", strict()));

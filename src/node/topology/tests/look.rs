@@ -80,7 +80,7 @@ impl Network {
     }
 
     pub fn create_bucket(&mut self, node: usize, name: &str) -> Ticket {
-        let spec = BucketSpec { name: name.into(), n: None, r: None, w: None, lww: false };
+        let spec = BucketSpec { name: name.into(), ..BucketSpec::default() };
         self.turn(node, |topology, now, _, outbox| topology.create_bucket(now, &spec, outbox))
             .expect("it is up")
     }

@@ -145,6 +145,8 @@ pub fn message(frame: &Frame, names: &Names) -> Option<String> {
         // Signs of life.
         Data::CountHints | Data::HintCount(_) => return None,
         Data::Roots { .. } | Data::RootsCompared { .. } => return None,
+        // Rounds come and go by themselves.
+        Data::Rounds(_) | Data::RoundsTold(_) => return None,
         Data::Refused(why) => format!("Refused: {why:?}"),
         Data::Replicated => "Replicated".into(),
         Data::ScanRange { .. } => "ScanRange".into(),
