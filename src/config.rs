@@ -34,6 +34,8 @@ pub struct ServerConfig {
     pub limits: LimitsSection,
     /// How long it waits.
     pub timing: TimingSection,
+    /// How it looks for rot.
+    pub scrub: ScrubSection,
     /// What it writes to its log.
     pub log: LogSection,
 }
@@ -154,6 +156,17 @@ pub struct TimingSection {
     pub stop: Duration,
 }
 
+/// How a node looks for what has rotted on its disk.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScrubSection {
+    /// How long between two times that everything is read once more; zero: never unasked.
+    #[serde(deserialize_with = "units::duration")]
+    pub every: Duration,
+    /// How many bytes a second are read at most.
+    pub bytes_per_second: Size,
+}
+
 /// What a node writes to its log.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -227,6 +240,12 @@ impl Default for TimingSection {
             connect: Duration::from_secs(1),
             stop: Duration::from_secs(10),
         }
+    }
+}
+
+impl Default for ScrubSection {
+    fn default() -> Self {
+        ScrubSection { every: Duration::from_secs(7 * 86_400), bytes_per_second: Size(4 << 20) }
     }
 }
 
@@ -336,6 +355,12 @@ impl ServerConfig {
             if value.is_zero() {
                 return wrong(format!("timing.{name} = 0 would fail everything: use 1ms or more"));
             }
+        }
+        if self.scrub.bytes_per_second.0 == 0 {
+            return wrong(
+                "scrub.bytes_per_second = 0 would never end: to have none, set scrub.every = \"0s\""
+                    .into(),
+            );
         }
         if self.timing.request > self.timing.request_max {
             return wrong(

@@ -36,6 +36,13 @@ impl<S: Store> Node<S> {
                 Some(shard) => Ok(shard.repair_json(since, now.instant)),
                 None => Err(no_cluster()),
             },
+            Inspect::Scrub { begin, bytes_per_second } => match &mut self.shard {
+                Some(shard) => {
+                    let turn = &mut Turn { now, store: &self.store, outbox };
+                    Ok(shard.scrub_json(begin && !self.stopping, bytes_per_second, turn))
+                }
+                None => Err(no_cluster()),
+            },
             Inspect::Backup(BackupRequest::Begin { .. }) if self.stopping => {
                 // It would say of its incarnation that it ended cleanly, which a copy never may.
                 Err(Error::Overloaded("the node is stopping".into()))
@@ -348,6 +355,14 @@ impl<S: Store> Node<S> {
             "hints_pending": counters.hints_pending,
             "partitions_rebuilding": counters.partitions_rebuilding,
             "records_unreadable": counters.records_unreadable,
+            "records_mended": counters.records_mended,
+            "scrubs": counters.scrubs,
+            "scrub_bytes": counters.scrub_bytes,
+            "scrub_records": counters.scrub_records,
+            "scrub_damaged": counters.scrub_damaged,
+            "scrub_places": counters.scrub_places,
+            "scrub_index": counters.scrub_index,
+            "scrub_trees_differed": counters.scrub_trees_differed,
             "sync_rounds": counters.sync_rounds,
             "sync_items": counters.sync_items,
             "sync_roots": counters.sync_roots,

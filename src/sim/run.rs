@@ -82,7 +82,8 @@ struct Run {
 pub fn simulate(setup: &Setup) -> Report {
     // What an earlier run on this thread left behind, should it have panicked.
     let _ = guard::take_counts();
-    let timing = Timing { sync: Duration::from_secs(3), ..Timing::default() };
+    let (sync, scrub) = (Duration::from_secs(3), Duration::from_secs(10));
+    let timing = Timing { sync, scrub, ..Timing::default() };
     let options = Options { nodes: setup.nodes, seed: setup.seed, timing, ..Options::default() };
     let mut run = Run {
         setup: setup.clone(),
@@ -226,6 +227,9 @@ impl Run {
             }
             if status["hints_pending"] != 0 {
                 return Err(format!("n{node} keeps {}", self.look(node, Inspect::Hints)));
+            }
+            if status["records_unreadable"] != 0 {
+                return Err(format!("n{node} cannot read {}", status["records_unreadable"]));
             }
             let moving =
                 status["partitions"]["to_copy"] != 0 || status["partitions"]["to_give"] != 0;

@@ -31,6 +31,7 @@ mod request;
 mod requests;
 mod retarget;
 mod scan;
+mod scrub;
 mod serve;
 mod slots;
 mod steps;
@@ -63,6 +64,7 @@ use peers::Peers;
 use pending::Pending;
 use remnants::Remnants;
 use requests::Requests;
+use scrub::Scrub;
 use slots::Slots;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -118,6 +120,7 @@ pub(super) struct Shard {
     write_backs: WriteBacks,
     sync: Sync,
     trees: Trees,
+    scrub: Scrub,
     disk: Option<StoreError>,
     stopping: bool,
     pub(super) counters: Counters,
@@ -172,6 +175,7 @@ impl Shard {
             handoff: Handoff::open(turn.store)?,
             sync: Sync::default(),
             trees,
+            scrub: Scrub::open(turn.store, turn.now.wall)?,
             disk: None,
             stopping: false,
             counters: Counters::default(),
@@ -180,6 +184,7 @@ impl Shard {
         shard.timers.set(turn.now.instant + handoff::TICK, Timer::Handoff);
         shard.timers.set(turn.now.instant + sync::TICK, Timer::Sync);
         shard.timers.set(turn.now.instant + trees::TICK, Timer::Trees);
+        shard.timers.set(turn.now.instant + scrub::FIRST, Timer::Scrub);
         let view = shard.view.clone();
         shard.adopt(&view);
         shard.slots.reload(&view, turn.store)?;
@@ -284,6 +289,7 @@ impl Shard {
                 Timer::Handoff => self.replay_hints(turn),
                 Timer::Sync => self.sync_due(turn),
                 Timer::Trees => self.tend_trees(turn),
+                Timer::Scrub => self.tend_scrub(turn),
             }
         }
     }

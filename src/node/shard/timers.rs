@@ -17,6 +17,8 @@ pub(super) enum Timer {
     Sync,
     /// Trees are to be read on, or written down.
     Trees,
+    /// What lies here is to be read once more.
+    Scrub,
 }
 
 /// See the module's picture.

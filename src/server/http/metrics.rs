@@ -64,7 +64,7 @@ fn repairs_completed(node: &Counters) -> u64 {
 }
 
 /// What only grows: name, meaning, number.
-fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 25] {
+fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 33] {
     let (node, driver) = (&snapshot.node, &snapshot.driver);
     [
         ("turns", "Turns of the node thread", driver.turns),
@@ -91,6 +91,14 @@ fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 25] {
         ("tree_heads", "Index entries read to build hash trees", node.tree_heads),
         ("antientropy_items", "Items that comparisons mended", node.sync_items),
         ("repairs_completed", "Replicas mended", repairs_completed(node)),
+        ("scrub_passes", "Times that everything was read once more", node.scrubs),
+        ("scrub_bytes", "Bytes read for that", node.scrub_bytes),
+        ("scrub_records", "Records read for that", node.scrub_records),
+        ("scrub_damaged", "Records that had rotted", node.scrub_damaged),
+        ("scrub_damaged_places", "Places in the log without a whole batch", node.scrub_places),
+        ("scrub_index_mended", "Index entries that the log gainsaid", node.scrub_index),
+        ("scrub_trees_differed", "Hash trees that were wrong", node.scrub_trees_differed),
+        ("records_mended", "Unreadable records fetched from others", node.records_mended),
         ("attempts_timed_out", "Replicas that did not answer in time", node.attempts_timed_out),
     ]
 }
