@@ -34,6 +34,8 @@ pub struct ServerConfig {
     pub limits: LimitsSection,
     /// How long it waits.
     pub timing: TimingSection,
+    /// What it keeps for others.
+    pub hints: HintsSection,
     /// How it looks for rot.
     pub scrub: ScrubSection,
     /// What it writes to its log.
@@ -154,6 +156,22 @@ pub struct TimingSection {
     /// How long an orderly stop may take.
     #[serde(deserialize_with = "units::duration")]
     pub stop: Duration,
+}
+
+/// What a node keeps for others that are away.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HintsSection {
+    /// The most hints; beyond, whole partitions are noted in their place. The data stay.
+    pub max_entries: u64,
+    /// About how many items are kept for others at most; beyond, the node stands in for no more.
+    pub max_items: u64,
+}
+
+impl Default for HintsSection {
+    fn default() -> Self {
+        HintsSection { max_entries: 1 << 18, max_items: 1 << 20 }
+    }
 }
 
 /// How a node looks for what has rotted on its disk.

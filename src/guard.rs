@@ -56,6 +56,8 @@ pub enum Guard {
     FullSync,
     /// A tree follows every write.
     TreeIsKept,
+    /// An item in a dirty range stays until its owner has it durably.
+    DirtyRangeStays,
 }
 
 /// How many there are.
@@ -63,7 +65,7 @@ const COUNT: usize = Guard::EVERY.len();
 
 impl Guard {
     /// All of them, in their order.
-    pub const EVERY: [Guard; 21] = [
+    pub const EVERY: [Guard; 22] = [
         Guard::AckAfterFlush,
         Guard::DurableHint,
         Guard::DottedWrites,
@@ -85,6 +87,7 @@ impl Guard {
         Guard::FirstStamp,
         Guard::FullSync,
         Guard::TreeIsKept,
+        Guard::DirtyRangeStays,
     ];
 
     /// The word for it.
@@ -111,6 +114,7 @@ impl Guard {
             Guard::FirstStamp => "first-stamp",
             Guard::FullSync => "full-sync",
             Guard::TreeIsKept => "tree-is-kept",
+            Guard::DirtyRangeStays => "dirty-range-stays",
         }
     }
 }

@@ -40,6 +40,10 @@ pub struct Limits {
     pub requests_in_flight: usize,
     /// How many bytes a second are read at most when everything is read once more.
     pub scrub_bytes_per_second: u64,
+    /// The most hints; beyond, whole partitions are noted in their place.
+    pub hint_entries: u64,
+    /// About how many items are kept for others at most; beyond, this node stands in for no more.
+    pub hint_items: u64,
 }
 
 /// How many of the largest values may be under way at a time.
@@ -74,7 +78,13 @@ pub struct Timing {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { value_bytes: 1 << 20, requests_in_flight: 16_384, scrub_bytes_per_second: 4 << 20 }
+        Limits {
+            value_bytes: 1 << 20,
+            requests_in_flight: 16_384,
+            scrub_bytes_per_second: 4 << 20,
+            hint_entries: 1 << 18,
+            hint_items: 1 << 20,
+        }
     }
 }
 

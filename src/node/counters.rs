@@ -67,7 +67,15 @@ pub struct Counters {
     pub hints_replayed: u64,
     /// Hints whose owner owned the item no longer, and that went to its present owners.
     pub hints_retargeted: u64,
-    /// Hints kept now.
+    /// Hints that became part of a dirty range.
+    pub hints_collapsed: u64,
+    /// Hints of an owner for another that were dropped for want of room: comparisons do without them.
+    pub hints_left_to_trees: u64,
+    /// Items that were not taken for others, because so many are kept already.
+    pub hints_declined: u64,
+    /// Dirty ranges kept now.
+    pub hint_ranges: u64,
+    /// Hints kept now, and about how many items ranges stand for.
     pub hints_pending: u64,
     /// Partitions of this node that are rebuilding now.
     pub partitions_rebuilding: u64,

@@ -107,6 +107,9 @@ impl<S: Store> Node<S> {
         if hints > 0 {
             troubles.push(format!("{hints} hints wait here for their owners"));
         }
+        if hints >= self.config.limits.hint_items {
+            troubles.push("this node stands in for no more: it keeps enough for others".into());
+        }
         if let Err(why) = &readiness {
             troubles.push(format!("this node is not ready: {why}"));
         }
@@ -353,6 +356,10 @@ impl<S: Store> Node<S> {
             "hints_replayed": counters.hints_replayed,
             "hints_retargeted": counters.hints_retargeted,
             "hints_pending": counters.hints_pending,
+            "hint_ranges": counters.hint_ranges,
+            "hints_collapsed": counters.hints_collapsed,
+            "hints_left_to_trees": counters.hints_left_to_trees,
+            "hints_declined": counters.hints_declined,
             "partitions_rebuilding": counters.partitions_rebuilding,
             "records_unreadable": counters.records_unreadable,
             "records_mended": counters.records_mended,

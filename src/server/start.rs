@@ -160,6 +160,8 @@ fn node_config(
             value_bytes: config.limits.value_bytes.bytes(),
             requests_in_flight: config.limits.requests_in_flight,
             scrub_bytes_per_second: config.scrub.bytes_per_second.0,
+            hint_entries: config.hints.max_entries,
+            hint_items: config.hints.max_items,
         },
         timing: node::Timing {
             attempt: config.timing.attempt,

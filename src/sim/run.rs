@@ -15,7 +15,7 @@ use super::workload::{self, HOT, KEYS, Read, Step, Workload, Write};
 use crate::error::Error;
 use crate::guard;
 use crate::message::client::{Inspect, Reply, Request};
-use crate::node::Timing;
+use crate::node::{Limits, Timing};
 use crate::time::{Duration, Instant};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,7 +84,11 @@ pub fn simulate(setup: &Setup) -> Report {
     let _ = guard::take_counts();
     let (sync, scrub) = (Duration::from_secs(3), Duration::from_secs(10));
     let timing = Timing { sync, scrub, ..Timing::default() };
-    let options = Options { nodes: setup.nodes, seed: setup.seed, timing, ..Options::default() };
+    // So few that hints collapse; in every fourth run they never do.
+    let hint_entries = if setup.seed % 4 == 0 { 1 << 18 } else { setup.seed % 4 * 2 };
+    let limits = Limits { hint_entries, ..Limits::default() };
+    let (nodes, seed) = (setup.nodes, setup.seed);
+    let options = Options { nodes, seed, timing, limits, ..Options::default() };
     let mut run = Run {
         setup: setup.clone(),
         c: Cluster::new(options),

@@ -21,10 +21,12 @@ mod get;
 mod handoff;
 mod inspect;
 mod locate;
+mod pace;
 mod parking;
 mod peers;
 mod pending;
 mod put;
+mod ranges;
 mod remnants;
 mod replica;
 mod request;
@@ -59,6 +61,7 @@ use crate::version::{ContextScope, Incarnations};
 use acquire::Acquire;
 use doubts::Doubts;
 use handoff::Handoff;
+use pace::Intake;
 pub(super) use parking::Want;
 use peers::Peers;
 use pending::Pending;
@@ -113,6 +116,7 @@ pub(super) struct Shard {
     timers: Timers,
     peers: Peers,
     handoff: Handoff,
+    intake: Intake,
     slots: Slots,
     acquire: Acquire,
     remnants: Remnants,
@@ -173,6 +177,7 @@ impl Shard {
             timers: Timers::default(),
             peers: Peers::default(),
             handoff: Handoff::open(turn.store)?,
+            intake: Intake::default(),
             sync: Sync::default(),
             trees,
             scrub: Scrub::open(turn.store, turn.now.wall)?,
@@ -270,6 +275,7 @@ impl Shard {
     pub fn committed(&mut self, number: CommitNumber) {
         self.pending.committed(number);
         self.handoff.committed(number);
+        self.intake.committed(number);
         self.trees.committed(number);
     }
 
@@ -277,6 +283,7 @@ impl Shard {
     pub fn durable(&mut self, number: CommitNumber) {
         self.pending.durable(number);
         self.handoff.durable(number);
+        self.intake.durable(number);
         self.trees.durable(number);
     }
 

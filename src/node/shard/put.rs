@@ -112,6 +112,10 @@ impl Shard {
         let conflict = bucket.settings.conflict;
         // What cannot be read is as if it were not there: a fresh actor, for nobody knows what the old one did.
         let (latest, before) = self.latest(&key, turn).map_err(disk_error)?;
+        if latest.is_none() && self.keeps_enough() && !self.is_owner(partition, bucket.settings.n) {
+            self.counters.hints_declined += 1;
+            return Err(Error::Overloaded("this node keeps enough for nodes that are away".into()));
+        }
         let mut record = latest.unwrap_or_else(|| Record::new(Kind::from(conflict)));
         if let Room::Full(count) = record.siblings.room(&seen, put.operation, conflict) {
             assert!(count >= SIBLINGS_CAP, "only a key at its cap is full");

@@ -4,6 +4,7 @@
 mod basics;
 mod causality;
 mod durability;
+mod handoff;
 mod hints;
 pub mod kit;
 mod merkle;
