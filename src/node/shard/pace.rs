@@ -105,7 +105,8 @@ impl Pace {
         if took > Duration::from_micros(shortest.as_micros() as u64 * LATE_FACTOR) + LATE_BY {
             return self.halve(sent, now);
         }
-        self.credit += 1;
+        // What was sent while there was more says nothing of whether there may be more again.
+        self.credit += u32::from(sent >= self.halved);
         if self.credit >= self.window {
             (self.credit, self.window) = (0, (self.window + 1).min(WIDEST));
         }
