@@ -14,6 +14,7 @@
 use super::timers::Timer;
 use super::trees::Checked;
 use super::{Life, Shard, Turn, is_item};
+use crate::id::PartitionId;
 use crate::store::{Change, ScrubAt, Scrubbed, Store, StoreError, key};
 use crate::time::{Duration, Instant, WallClock};
 use bytes::Bytes;
@@ -248,7 +249,7 @@ impl Shard {
             Some(Stage::Reading(at)) => {
                 self.scrub.is_asked = turn.store.scrub(&at, PAGE_BYTES);
             }
-            Some(Stage::Trees(from)) => self.check_trees(from, turn),
+            Some(Stage::Trees(_)) => self.check_trees(turn),
             None => {}
         }
         if now.since(self.scrub.noted) >= NOTE_EVERY && self.scrub.note.pass.is_some() {
@@ -289,31 +290,41 @@ impl Shard {
         }
     }
 
-    /// Builds some of a tree beside the kept one, or ends the scrub.
-    fn check_trees(&mut self, from: u16, turn: &mut Turn) {
-        let partition = self.slots.owned().map(|(p, _)| p).find(|p| p.0 >= from);
-        let Some(partition) = partition else { return self.end_scrub(turn) };
-        let buckets = &self.buckets_by_id;
-        let n_of = |key: &[u8]| Some(buckets.get(&key::bucket_of_item(key)?.0)?.settings.n);
-        let checked = self.trees.check(partition, HEADS, n_of, turn.store);
-        let Some(pass) = &mut self.scrub.note.pass else { return };
-        let next = partition.0.checked_add(1);
-        match checked {
-            Err(_) => return self.counters.reject("store", "scan"),
-            Ok(Checked::GoesOn) => return,
-            Ok(Checked::Unknown) => {}
-            Ok(Checked::Same) => pass.tally.trees += 1,
-            Ok(Checked::Differs) => {
-                pass.tally.trees += 1;
-                pass.tally.trees_differed += 1;
-                self.counters.scrub_trees_differed += 1;
-                if let Some(change) = self.trees.doubt(partition) {
-                    turn.outbox.persist(change);
-                }
-                self.timers.set(turn.now.instant + super::trees::TICK, Timer::Trees);
-            }
+    /// Builds some trees beside the kept ones, or ends the scrub.
+    fn check_trees(&mut self, turn: &mut Turn) {
+        let mut left = HEADS;
+        while left > 0
+            && let Some(Pass { stage: Stage::Trees(from), .. }) = &self.scrub.note.pass
+        {
+            let from = *from;
+            let partition = self.slots.owned().map(|(p, _)| p).find(|p| p.0 >= from);
+            let Some(partition) = partition else { return self.end_scrub(turn) };
+            let buckets = &self.buckets_by_id;
+            let n_of = |key: &[u8]| Some(buckets.get(&key::bucket_of_item(key)?.0)?.settings.n);
+            let Ok((checked, read)) = self.trees.check(partition, left, n_of, turn.store) else {
+                return self.counters.reject("store", "scan");
+            };
+            // An empty one costs something, too.
+            left = left.saturating_sub(read.max(8));
+            self.checked(partition, checked, turn);
         }
-        match next {
+    }
+
+    fn checked(&mut self, partition: PartitionId, checked: Checked, turn: &mut Turn) {
+        let Some(pass) = &mut self.scrub.note.pass else { return };
+        pass.tally.trees += u64::from(matches!(checked, Checked::Same | Checked::Differs));
+        if checked == Checked::Differs {
+            pass.tally.trees_differed += 1;
+            self.counters.scrub_trees_differed += 1;
+            if let Some(change) = self.trees.doubt(partition) {
+                turn.outbox.persist(change);
+            }
+            self.timers.set(turn.now.instant + super::trees::TICK, Timer::Trees);
+        }
+        if checked == Checked::GoesOn {
+            return;
+        }
+        match partition.0.checked_add(1) {
             Some(next) => pass.stage = Stage::Trees(next),
             None => self.end_scrub(turn),
         }

@@ -271,7 +271,8 @@ impl Trees {
         self.doubt(PartitionId(u16::from_be_bytes(partition.try_into().ok()?)))
     }
 
-    /// Builds the tree of a partition once more, up to `limit` heads of it, and compares it with the kept one.
+    /// Builds the tree of a partition once more, up to `limit` heads of it, and compares it with the kept one. Also
+    /// how many heads were read.
     ///
     /// # Errors
     /// The store's.
@@ -281,14 +282,14 @@ impl Trees {
         limit: usize,
         n_of: impl Fn(&[u8]) -> Option<u8>,
         store: &dyn Store,
-    ) -> Result<Checked, StoreError> {
+    ) -> Result<(Checked, usize), StoreError> {
         // As in `look`.
         self.durable(store.durable());
         let (first, end) = key::partition_range(partition);
         let check = self.check.take().filter(|check| check.partition == partition);
         let mut check = check.unwrap_or(Check { partition, trees: BTreeMap::new(), from: first });
         if self.known(partition).is_none() {
-            return Ok(Checked::Unknown);
+            return Ok((Checked::Unknown, 0));
         }
         let page = store.scan(&check.from, &end, limit)?;
         let more = page.len() == limit;
@@ -297,7 +298,7 @@ impl Trees {
         if let Some(next) = next {
             check.from = next;
             self.check = Some(check);
-            return Ok(Checked::GoesOn);
+            return Ok((Checked::GoesOn, page.len()));
         }
         let kept = &self.plots[&partition].trees;
         let bytes = |trees: &BTreeMap<u8, Tree>, n: &u8| {
@@ -305,7 +306,7 @@ impl Trees {
         };
         let mut sizes = kept.keys().chain(check.trees.keys());
         let same = sizes.all(|n| bytes(kept, n) == bytes(&check.trees, n));
-        Ok(if same { Checked::Same } else { Checked::Differs })
+        Ok((if same { Checked::Same } else { Checked::Differs }, page.len()))
     }
 
     /// Adds items to trees.
