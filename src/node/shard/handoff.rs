@@ -227,7 +227,7 @@ impl Shard {
         }
         self.go_on_reviewing(turn);
         self.collapse_hints(turn);
-        self.intake.tick();
+        self.intake.tick(self.pending.is_empty());
         let owners: Vec<NodeId> = self.handoff.pending().map(|(owner, _)| owner).collect();
         self.handoff.paces.retain(|owner, _| owners.contains(owner));
         let yields = turn.store.congested() || self.requests.clients() > BUSY;

@@ -142,9 +142,13 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    /// Another tick has begun.
-    pub fn tick(&mut self) {
+    /// Another tick has begun. `idle`: nothing is on its way to the disk, so nothing waits for it; what changed
+    /// nothing here was in no batch.
+    pub fn tick(&mut self, idle: bool) {
         (self.items, self.bytes) = (0, 0);
+        if idle {
+            (self.waiting, self.unflushed) = (0, AfterFlush::default());
+        }
     }
 
     /// Whether an item may be taken; less when there are clients to serve.
@@ -249,10 +253,15 @@ mod tests {
             intake.durable(CommitNumber(batch));
         }
         assert!(!intake.has_room(false), "and so many in a tick");
-        intake.tick();
+        intake.tick(false);
         (0..INTAKE_WAITING / 4).for_each(|_| intake.take(100));
         assert!(!intake.has_room(true) && intake.has_room(false));
         intake.forget_staged();
         assert!(intake.has_room(true));
+        // Nothing of these is ever committed: there was nothing new in them.
+        (0..INTAKE_WAITING).for_each(|_| intake.take(1));
+        assert!(!intake.has_room(false));
+        intake.tick(true);
+        assert!(intake.has_room(false));
     }
 }

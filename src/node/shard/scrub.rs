@@ -77,6 +77,8 @@ struct Pass {
     tally: Tally,
     /// How many bytes a second are read at most.
     rate: u64,
+    /// Somebody asked for it.
+    asked_for: bool,
 }
 
 /// What is written down.
@@ -96,6 +98,8 @@ pub(super) struct Scrub {
     is_known: bool,
     /// The store reads a page.
     is_asked: bool,
+    /// … which belongs to a scrub that was begun anew since.
+    is_stale: bool,
     /// Not before this the next page is read.
     next: Instant,
     todo: VecDeque<Bytes>,
@@ -121,6 +125,7 @@ impl Scrub {
             noted: Instant::default(),
             is_known,
             is_asked: false,
+            is_stale: false,
             next: Instant::default(),
             todo: VecDeque::new(),
             found: BTreeSet::new(),
@@ -129,11 +134,12 @@ impl Scrub {
         })
     }
 
-    fn begin(&mut self, rate: u64, now: WallClock) {
+    fn begin(&mut self, rate: u64, asked_for: bool, now: WallClock) {
         let (stage, tally) = (Stage::Reading(ScrubAt::default()), Tally::default());
-        self.note.pass = Some(Pass { began: now.0, stage, tally, rate });
+        self.note.pass = Some(Pass { began: now.0, stage, tally, rate, asked_for });
         self.found.clear();
         self.todo.clear();
+        self.is_stale = self.is_asked;
     }
 
     /// For the batch of this turn.
@@ -162,13 +168,14 @@ impl Scrub {
 }
 
 impl Shard {
-    /// Begins a scrub now, or lets the one under way go on faster; or says how far it is.
+    /// Begins a scrub now, in place of one that began by itself; or says how far it is. One that somebody asked for
+    /// goes on, at the new rate.
     pub fn scrub_json(&mut self, begin: bool, rate: Option<u64>, turn: &mut Turn) -> Value {
         if begin {
             let rate = rate.unwrap_or(self.limits.scrub_bytes_per_second).max(1);
             match &mut self.scrub.note.pass {
-                Some(pass) => pass.rate = rate,
-                None => self.begin_scrub(rate, turn),
+                Some(pass) if pass.asked_for => pass.rate = rate,
+                _ => self.begin_scrub(rate, true, turn),
             }
             self.timers.set(turn.now.instant + TICK, Timer::Scrub);
         }
@@ -195,8 +202,8 @@ impl Shard {
         })
     }
 
-    fn begin_scrub(&mut self, rate: u64, turn: &mut Turn) {
-        self.scrub.begin(rate, turn.now.wall);
+    fn begin_scrub(&mut self, rate: u64, asked_for: bool, turn: &mut Turn) {
+        self.scrub.begin(rate, asked_for, turn.now.wall);
         let note = self.scrub.noted(turn.now.instant);
         self.note_scrub(note, turn);
     }
@@ -218,7 +225,7 @@ impl Shard {
         let every = self.timing.scrub;
         let since = turn.now.wall.0.saturating_sub(self.scrub.note.last);
         if self.scrub.note.pass.is_none() && !every.is_zero() && since >= every.as_millis() as u64 {
-            self.begin_scrub(self.limits.scrub_bytes_per_second, turn);
+            self.begin_scrub(self.limits.scrub_bytes_per_second, false, turn);
         }
         if !self.scrub.is_known {
             // From when on the next one is counted.
@@ -239,7 +246,9 @@ impl Shard {
             self.counters.scrub_records += page.records;
             self.counters.scrub_places += page.regions;
             self.counters.scrub_index += page.mended;
-            self.scrub.take(page, now);
+            if !std::mem::take(&mut self.scrub.is_stale) {
+                self.scrub.take(page, now);
+            }
         }
         if self.scrub.is_asked || !self.scrub.todo.is_empty() || now < self.scrub.next {
             return;
