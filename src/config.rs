@@ -34,6 +34,10 @@ pub struct ServerConfig {
     pub limits: LimitsSection,
     /// How long it waits.
     pub timing: TimingSection,
+    /// What it keeps for others.
+    pub hints: HintsSection,
+    /// How it looks for rot.
+    pub scrub: ScrubSection,
     /// What it writes to its log.
     pub log: LogSection,
 }
@@ -154,6 +158,33 @@ pub struct TimingSection {
     pub stop: Duration,
 }
 
+/// What a node keeps for others that are away.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HintsSection {
+    /// The most hints; beyond, whole partitions are noted in their place. The data stay.
+    pub max_entries: u64,
+    /// About how many items are kept for others at most; beyond, the node stands in for no more.
+    pub max_items: u64,
+}
+
+impl Default for HintsSection {
+    fn default() -> Self {
+        HintsSection { max_entries: 1 << 18, max_items: 1 << 20 }
+    }
+}
+
+/// How a node looks for what has rotted on its disk.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScrubSection {
+    /// How long between two times that everything is read once more; zero: never unasked.
+    #[serde(deserialize_with = "units::duration")]
+    pub every: Duration,
+    /// How many bytes a second are read at most.
+    pub bytes_per_second: Size,
+}
+
 /// What a node writes to its log.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -227,6 +258,12 @@ impl Default for TimingSection {
             connect: Duration::from_secs(1),
             stop: Duration::from_secs(10),
         }
+    }
+}
+
+impl Default for ScrubSection {
+    fn default() -> Self {
+        ScrubSection { every: Duration::from_secs(7 * 86_400), bytes_per_second: Size(4 << 20) }
     }
 }
 
@@ -336,6 +373,12 @@ impl ServerConfig {
             if value.is_zero() {
                 return wrong(format!("timing.{name} = 0 would fail everything: use 1ms or more"));
             }
+        }
+        if self.scrub.bytes_per_second.0 == 0 {
+            return wrong(
+                "scrub.bytes_per_second = 0 would never end: to have none, set scrub.every = \"0s\""
+                    .into(),
+            );
         }
         if self.timing.request > self.timing.request_max {
             return wrong(

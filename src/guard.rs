@@ -66,6 +66,8 @@ pub enum Guard {
     CollectedIsKnown,
     /// Nothing is taken from a store of which nobody knows yet how old it is.
     OldStoreIsMute,
+    /// An item in a dirty range stays until its owner has it durably.
+    DirtyRangeStays,
 }
 
 /// How many there are.
@@ -73,7 +75,7 @@ const COUNT: usize = Guard::EVERY.len();
 
 impl Guard {
     /// All of them, in their order.
-    pub const EVERY: [Guard; 26] = [
+    pub const EVERY: [Guard; 27] = [
         Guard::AckAfterFlush,
         Guard::DurableHint,
         Guard::DottedWrites,
@@ -100,6 +102,7 @@ impl Guard {
         Guard::RoundIsClosed,
         Guard::CollectedIsKnown,
         Guard::OldStoreIsMute,
+        Guard::DirtyRangeStays,
     ];
 
     /// The word for it.
@@ -131,6 +134,7 @@ impl Guard {
             Guard::RoundIsClosed => "round-is-closed",
             Guard::CollectedIsKnown => "collected-is-known",
             Guard::OldStoreIsMute => "old-store-is-mute",
+            Guard::DirtyRangeStays => "dirty-range-stays",
         }
     }
 }

@@ -214,6 +214,13 @@ pub(super) async fn hints(args: LookArgs) -> Result<()> {
         return json(&answer);
     }
     say(format!("{} hints pending on this node", cell(&answer["pending"])))?;
+    if answer["ranges"].as_u64() > Some(0) {
+        let ranges = cell(&answer["ranges"]);
+        say(format!("there were too many: {ranges} whole partitions are noted in their place"))?;
+    }
+    if answer["full"] == true {
+        say("it stands in for no more: it keeps as much as it is told to (hints.max_items)")?;
+    }
     let owners = list(&answer, "owners");
     if owners.is_empty() {
         return Ok(());

@@ -25,6 +25,7 @@ mod progress;
 mod repair;
 mod ring;
 mod scale;
+mod scrub;
 mod serve;
 mod sim;
 mod units;
@@ -77,6 +78,7 @@ fn run(command: Command) -> Result<()> {
         Command::Info(args) => alone(look::info(args)),
         Command::Dump(args) => alone(dump::dump(args)),
         Command::Repair(args) => alone(repair::repair(args)),
+        Command::Scrub(args) => alone(scrub::scrub(args)),
         Command::Leave(args) => alone(ring::leave(args)),
         Command::Remove(args) => alone(ring::remove(args)),
         Command::Replace(args) => alone(ring::replace(args)),

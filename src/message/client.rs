@@ -171,6 +171,13 @@ pub enum Inspect {
     },
     /// A copy of this node's log. Answered to whoever asks on the node's own machine.
     Backup(BackupRequest),
+    /// Read everything that lies here once more, and mend what has rotted; or, how far is that?
+    Scrub {
+        /// Begin now, unless it is under way.
+        begin: bool,
+        /// At most so many bytes a second; the node's own setting where open.
+        bytes_per_second: Option<u64>,
+    },
 }
 
 /// A copy of a node's log, on the node's own machine.

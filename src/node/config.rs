@@ -38,6 +38,12 @@ pub struct Limits {
     pub value_bytes: usize,
     /// The most requests that one node coordinates at a time; more are `overloaded`.
     pub requests_in_flight: usize,
+    /// How many bytes a second are read at most when everything is read once more.
+    pub scrub_bytes_per_second: u64,
+    /// The most hints; beyond, whole partitions are noted in their place.
+    pub hint_entries: u64,
+    /// About how many items are kept for others at most; beyond, this node stands in for no more.
+    pub hint_items: u64,
 }
 
 /// How many of the largest values may be under way at a time.
@@ -66,11 +72,19 @@ pub struct Timing {
     pub breaker: Duration,
     /// How long between two comparisons of a whole partition with the other owners.
     pub sync: Duration,
+    /// How long between two times that everything that lies here is read once more; zero: never unasked.
+    pub scrub: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { value_bytes: 1 << 20, requests_in_flight: 16_384 }
+        Limits {
+            value_bytes: 1 << 20,
+            requests_in_flight: 16_384,
+            scrub_bytes_per_second: 4 << 20,
+            hint_entries: 1 << 18,
+            hint_items: 1 << 20,
+        }
     }
 }
 
@@ -82,6 +96,7 @@ impl Default for Timing {
             request_max: Duration::from_secs(60),
             breaker: Duration::from_secs(1),
             sync: Duration::from_secs(30),
+            scrub: Duration::from_secs(7 * 86_400),
         }
     }
 }

@@ -67,12 +67,36 @@ pub struct Counters {
     pub hints_replayed: u64,
     /// Hints whose owner owned the item no longer, and that went to its present owners.
     pub hints_retargeted: u64,
-    /// Hints kept now.
+    /// Hints that became part of a dirty range.
+    pub hints_collapsed: u64,
+    /// Hints of an owner for another that were dropped for want of room: comparisons do without them.
+    pub hints_left_to_trees: u64,
+    /// Items that were not taken for others, because so many are kept already.
+    pub hints_declined: u64,
+    /// Dirty ranges kept now.
+    pub hint_ranges: u64,
+    /// Hints kept now, and about how many items ranges stand for.
     pub hints_pending: u64,
     /// Partitions of this node that are rebuilding now.
     pub partitions_rebuilding: u64,
     /// Records here that cannot be read, or were written over unread and not merged yet.
     pub records_unreadable: u64,
+    /// Records that could not be read, and have been merged from other owners.
+    pub records_mended: u64,
+    /// How often everything here was read once more.
+    pub scrubs: u64,
+    /// Bytes that were read for that.
+    pub scrub_bytes: u64,
+    /// Records that were.
+    pub scrub_records: u64,
+    /// Records that could not be.
+    pub scrub_damaged: u64,
+    /// Places in the log that hold no whole batch where one should be.
+    pub scrub_places: u64,
+    /// Entries of the index that did not agree with the log.
+    pub scrub_index: u64,
+    /// Trees that did not tell what lies here.
+    pub scrub_trees_differed: u64,
     /// Comparisons with another owner that were completed: of roots, or of a partition.
     pub sync_rounds: u64,
     /// Roots of trees that were compared with another owner's, asked by this node.

@@ -36,6 +36,13 @@ impl<S: Store> Node<S> {
                 Some(shard) => Ok(shard.repair_json(since, now.instant)),
                 None => Err(no_cluster()),
             },
+            Inspect::Scrub { begin, bytes_per_second } => match &mut self.shard {
+                Some(shard) => {
+                    let turn = &mut Turn { now, store: &self.store, outbox };
+                    Ok(shard.scrub_json(begin && !self.stopping, bytes_per_second, turn))
+                }
+                None => Err(no_cluster()),
+            },
             Inspect::Backup(BackupRequest::Begin { .. }) if self.stopping => {
                 // It would say of its incarnation that it ended cleanly, which a copy never may.
                 Err(Error::Overloaded("the node is stopping".into()))
@@ -99,6 +106,9 @@ impl<S: Store> Node<S> {
         }
         if hints > 0 {
             troubles.push(format!("{hints} hints wait here for their owners"));
+        }
+        if hints >= self.config.limits.hint_items {
+            troubles.push("this node stands in for no more: it keeps enough for others".into());
         }
         if let Err(why) = &readiness {
             troubles.push(format!("this node is not ready: {why}"));
@@ -351,10 +361,22 @@ impl<S: Store> Node<S> {
             "hints_replayed": counters.hints_replayed,
             "hints_retargeted": counters.hints_retargeted,
             "hints_pending": counters.hints_pending,
+            "hint_ranges": counters.hint_ranges,
+            "hints_collapsed": counters.hints_collapsed,
+            "hints_left_to_trees": counters.hints_left_to_trees,
+            "hints_declined": counters.hints_declined,
             "partitions_rebuilding": counters.partitions_rebuilding,
             "tombstones_collected": counters.tombstones_collected,
             "collection_heads": counters.collection_heads,
             "records_unreadable": counters.records_unreadable,
+            "records_mended": counters.records_mended,
+            "scrubs": counters.scrubs,
+            "scrub_bytes": counters.scrub_bytes,
+            "scrub_records": counters.scrub_records,
+            "scrub_damaged": counters.scrub_damaged,
+            "scrub_places": counters.scrub_places,
+            "scrub_index": counters.scrub_index,
+            "scrub_trees_differed": counters.scrub_trees_differed,
             "sync_rounds": counters.sync_rounds,
             "sync_items": counters.sync_items,
             "sync_roots": counters.sync_roots,

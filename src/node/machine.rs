@@ -11,7 +11,7 @@ use crate::id::{ClusterId, Lineage, NodeId};
 use crate::message::client::{BucketSpec, Reply, Request};
 use crate::message::{Frame, Kind, decode};
 use crate::store::{CommitNumber, Store, StoreError};
-use crate::time::{Instant, Now};
+use crate::time::{Duration, Instant, Now};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A whole node. See the module's picture.
@@ -32,7 +32,12 @@ pub struct Node<S: Store> {
     creating: BTreeMap<Ticket, (ConnectionId, u64)>,
     pub(super) stopping: bool,
     busy: bool,
+    /// When the next frames in the background leave.
+    backlog: Option<Instant>,
 }
+
+/// How soon frames in the background leave that had no room in a turn.
+const BACKLOG_TICK: Duration = Duration::from_millis(1);
 
 /// How far the topology is with what the shard wants.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +78,7 @@ impl<S: Store> Node<S> {
             creating: BTreeMap::new(),
             stopping: false,
             busy: true,
+            backlog: None,
         })
     }
 
@@ -188,6 +194,8 @@ impl<S: Store> Node<S> {
             self.adopt_view(now);
             self.commit(now);
         }
+        // What is in the background leaves a little at a time, behind all else.
+        self.backlog = self.outbox.close_turn().then(|| now.instant + BACKLOG_TICK);
         while let Some(effect) = self.outbox.poll_effect() {
             if let Effect::Send { bytes, .. } = &effect {
                 self.own.peer_writes += 1;
@@ -294,8 +302,7 @@ impl<S: Store> Node<S> {
             }
             let wanted = match &want {
                 Want::Create(name) => {
-                    let spec =
-                        BucketSpec { name: name.clone(), ..BucketSpec::default() };
+                    let spec = BucketSpec { name: name.clone(), ..BucketSpec::default() };
                     Wanted::Ticket(self.topology.create_bucket(now, &spec, &mut self.outbox))
                 }
                 Want::HearOf(_) => {
@@ -365,7 +372,7 @@ impl<S: Store> Node<S> {
             Wanted::Ticket(_) => None,
         });
         let shard = self.shard.as_ref().and_then(Shard::poll_timeout);
-        wants.chain(self.topology.poll_timeout()).chain(shard).min()
+        wants.chain(self.topology.poll_timeout()).chain(shard).chain(self.backlog).min()
     }
 
     /// Whether the node may be asked: it is a member, not behind, complete, and its disk takes writes.
@@ -408,6 +415,7 @@ impl<S: Store> Node<S> {
         }
         if let Some(shard) = &self.shard {
             counters.hints_pending = shard.hints().total();
+            counters.hint_ranges = shard.hints().ranges() as u64;
             counters.partitions_rebuilding = shard.rebuilding() as u64;
             counters.records_unreadable = shard.unreadable() as u64;
         }

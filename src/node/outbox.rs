@@ -17,6 +17,10 @@ use crate::store::{Batch, Change, CommitNumber, Store, StoreError};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
+/// How many bytes that nobody waits for leave for one peer in a turn, and one frame more: about a millisecond of a
+/// connection of one gigabit a second.
+const BACKGROUND_BYTES: usize = 128 << 10;
+
 /// What every frame of this node says of its sender.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stamp {
@@ -94,6 +98,8 @@ pub enum Release {
 pub struct Outbox {
     stamp: Stamp,
     frames: BTreeMap<SocketAddr, Vec<u8>>,
+    /// What nobody waits for: a little of it leaves with each turn, behind all other frames of a peer.
+    background: BTreeMap<SocketAddr, VecDeque<Vec<u8>>>,
     effects: VecDeque<Effect>,
     batch: Batch,
     holding: Vec<Release>,
@@ -116,6 +122,13 @@ impl Outbox {
         let About { class, partition, request, deadline_ms, round } = about;
         let header =
             Header { class, partition, deadline_ms, request, round, ..self.header(Kind::Data) };
+        if class == Class::Background {
+            let mut frame = Vec::new();
+            header.encode_into(&mut frame, |out| encode_into(out, message));
+            let bytes = frame.len();
+            self.background.entry(to).or_default().push_back(frame);
+            return bytes;
+        }
         let buffer = self.frames.entry(to).or_default();
         let before = buffer.len();
         header.encode_into(buffer, |out| encode_into(out, message));
@@ -207,7 +220,24 @@ impl Outbox {
         !self.held.is_empty() || !self.holding.is_empty()
     }
 
-    /// Takes out one effect; the frames of a peer come as one.
+    /// The turn's frames are complete: some of what is in the background joins them, for each peer one frame at
+    /// least. Whether more of it waits.
+    pub fn close_turn(&mut self) -> bool {
+        for (to, waiting) in &mut self.background {
+            let buffer = self.frames.entry(*to).or_default();
+            let mut room = BACKGROUND_BYTES;
+            while room > 0
+                && let Some(frame) = waiting.pop_front()
+            {
+                room = room.saturating_sub(frame.len());
+                buffer.extend_from_slice(&frame);
+            }
+        }
+        self.background.retain(|_, waiting| !waiting.is_empty());
+        !self.background.is_empty()
+    }
+
+    /// Takes out one effect; the frames of a peer come as one. After [`close_turn`](Outbox::close_turn).
     pub fn poll_effect(&mut self) -> Option<Effect> {
         if let Some(effect) = self.effects.pop_front() {
             return Some(effect);
@@ -219,6 +249,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::{Split, split};
 
     struct Slow(u64, u64);
 
@@ -279,5 +310,44 @@ mod tests {
         let Some(Effect::Send { bytes, .. }) = outbox.poll_effect() else { panic!("no write") };
         assert!(bytes.len() > 3 * crate::message::HEADER_BYTES);
         assert!(outbox.poll_effect().is_none());
+    }
+
+    /// The classes of the frames of a turn for the one peer, in order.
+    fn turn(outbox: &mut Outbox) -> (Vec<Class>, bool) {
+        let more = outbox.close_turn();
+        let Some(Effect::Send { bytes, .. }) = outbox.poll_effect() else { return (vec![], more) };
+        assert!(outbox.poll_effect().is_none());
+        let mut bytes = bytes::BytesMut::from(&bytes[..]);
+        let mut classes = Vec::new();
+        while let Ok(Split::Frame(frame)) = split(&mut bytes, usize::MAX) {
+            classes.push(frame.header.class);
+        }
+        (classes, more)
+    }
+
+    #[test]
+    fn a_backlog_leaves_a_little_at_a_time_and_never_before_what_somebody_waits_for() {
+        let mut outbox = Outbox::default();
+        let to: SocketAddr = ([127, 0, 0, 1], 1).into();
+        let send = |outbox: &mut Outbox, class, bytes: usize| {
+            let key = bytes::Bytes::from(vec![7; bytes]);
+            let read = Data::Read { key, whole: true };
+            outbox.send_data(to, About { class, request: 1, ..About::default() }, &read);
+        };
+        (0..40).for_each(|_| send(&mut outbox, Class::Background, 16 << 10));
+        let mut left = 40;
+        while left > 0 {
+            send(&mut outbox, Class::Foreground, 10);
+            let (classes, more) = turn(&mut outbox);
+            assert_eq!(classes[0], Class::Foreground);
+            let background = classes.iter().filter(|c| **c == Class::Background).count();
+            assert_eq!(classes.len(), 1 + background);
+            assert!((1..=8).contains(&background), "{background} frames of 16 KiB");
+            left -= background;
+            assert_eq!(more, left > 0);
+        }
+        // One that is larger than all the room leaves, too.
+        send(&mut outbox, Class::Background, 2 * BACKGROUND_BYTES);
+        assert_eq!(turn(&mut outbox), (vec![Class::Background], false));
     }
 }

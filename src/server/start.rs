@@ -159,6 +159,9 @@ fn node_config(
         limits: node::Limits {
             value_bytes: config.limits.value_bytes.bytes(),
             requests_in_flight: config.limits.requests_in_flight,
+            scrub_bytes_per_second: config.scrub.bytes_per_second.0,
+            hint_entries: config.hints.max_entries,
+            hint_items: config.hints.max_items,
         },
         timing: node::Timing {
             attempt: config.timing.attempt,
@@ -166,6 +169,7 @@ fn node_config(
             request_max: config.timing.request_max,
             breaker: config.timing.breaker,
             sync: config.timing.sync,
+            scrub: config.scrub.every,
         },
     })
 }

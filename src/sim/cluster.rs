@@ -439,6 +439,7 @@ impl Cluster {
             join: member.join.clone(),
             partitions: self.options.partitions,
             timing: self.options.timing,
+            limits: self.options.limits,
             ..Config::new(&member.name, member.address)
         };
         let damaged = std::mem::take(&mut member.damaged);

@@ -49,11 +49,13 @@ pub enum Fault {
     Strand,
     /// One owner of a key misses writes; then another one loses its disk, and the third is out of reach.
     Bereave,
+    /// Values rot on one disk, the one that a key is about among them.
+    Rot,
 }
 
 impl Fault {
     /// All of them.
-    pub const EVERY: [Fault; 23] = [
+    pub const EVERY: [Fault; 24] = [
         Fault::Kill,
         Fault::Torn,
         Fault::PowerCut,
@@ -77,6 +79,7 @@ impl Fault {
         Fault::Carousel,
         Fault::Strand,
         Fault::Bereave,
+        Fault::Rot,
     ];
 
     /// The word for it.
@@ -105,6 +108,7 @@ impl Fault {
             Fault::Carousel => "carousel",
             Fault::Strand => "strand",
             Fault::Bereave => "bereave",
+            Fault::Rot => "rot",
         }
     }
 }

@@ -6,8 +6,8 @@
 use super::cluster::Cluster;
 use super::fault::Fault;
 use super::report::Counts;
-use crate::store::MemoryStore;
 use crate::store::memory::Survivors;
+use crate::store::{MemoryStore, Store, key};
 use crate::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,6 +82,18 @@ pub(super) struct Struck {
     pub line: String,
     pub disk_lost: bool,
     pub focus: Option<Focus>,
+}
+
+/// Spoils every value of a key on a disk; how many there were.
+fn rot(disk: &MemoryStore, key: usize) -> Option<usize> {
+    let (from, to) = key::data_range();
+    let named = format!("k{key}");
+    let items = disk.scan(&from, &to, usize::MAX).ok()?;
+    let is_named =
+        |full: &[u8]| key::parse_item(full).is_some_and(|item| item.key == named.as_bytes());
+    let found: Vec<_> = items.into_iter().filter(|(full, _)| is_named(full)).collect();
+    found.iter().for_each(|(full, _)| disk.rot(full));
+    (!found.is_empty()).then_some(found.len())
 }
 
 impl Faults {
@@ -166,8 +178,10 @@ impl Faults {
         if takes_away && self.away.len() >= AWAY {
             return None;
         }
-        let loses_disk =
-            matches!(fault, Fault::Wipe | Fault::RestoreOld | Fault::Relapse | Fault::Bereave);
+        let loses_disk = matches!(
+            fault,
+            Fault::Wipe | Fault::RestoreOld | Fault::Relapse | Fault::Bereave | Fault::Rot
+        );
         if loses_disk && self.disk_lost {
             return None;
         }
@@ -402,6 +416,11 @@ impl Faults {
                 self.later(at, Mend::Links);
                 focus = Some(Focus { key: target.key, node: None, until: at });
                 format!("n{absent} misses writes to k{}, n{lost} loses its disk", target.key)
+            }
+            Fault::Rot => {
+                let node = target.owners[rng.usize(..target.owners.len())];
+                let rotten = rot(c.disk(node), target.key)?;
+                format!("{rotten} values rot on the disk of n{node}")
             }
         };
         *self.struck.entry(fault.name()).or_default() += 1;

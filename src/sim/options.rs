@@ -1,6 +1,6 @@
 //! What a simulated cluster is like: its size, its seed, its clockwork.
 
-use crate::node::Timing;
+use crate::node::{Limits, Timing};
 use crate::time::Duration;
 
 /// What a cluster is like.
@@ -16,6 +16,8 @@ pub struct Options {
     pub sync: Duration,
     /// How long nodes wait for what.
     pub timing: Timing,
+    /// What nodes accept.
+    pub limits: Limits,
 }
 
 impl Default for Options {
@@ -26,6 +28,7 @@ impl Default for Options {
             partitions: 16,
             sync: Duration::from_micros(300),
             timing: Timing::default(),
+            limits: Limits::default(),
         }
     }
 }

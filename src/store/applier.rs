@@ -3,7 +3,7 @@
 use super::Change;
 use super::index::{Applied, Index, IndexResult, Located};
 use super::record::places;
-use super::shared::{Group, Payload, Shared, Written, lock};
+use super::shared::{Group, Mend, Payload, Shared, Written, lock};
 use super::writer::Step;
 use bytes::Bytes;
 use std::ops::ControlFlow;
@@ -35,7 +35,7 @@ impl Applier {
             if self.shared.is_over() {
                 return;
             }
-            if backlog.is_empty() {
+            if backlog.is_empty() && lock(&self.shared.mends).is_empty() {
                 drop(self.shared.applier_wakes.wait(backlog));
             }
         }
@@ -46,7 +46,16 @@ impl Applier {
         if self.shared.failed().is_some() {
             return Step::Blocked;
         }
-        let Some(group) = lock(&self.shared.backlog).pop_front() else { return Step::Idle };
+        let mends = std::mem::take(&mut *lock(&self.shared.mends));
+        for mend in &mends {
+            if let Err(error) = self.mend(mend) {
+                self.shared.fail_index(&error);
+                return Step::Blocked;
+            }
+        }
+        let Some(group) = lock(&self.shared.backlog).pop_front() else {
+            return if mends.is_empty() { Step::Idle } else { Step::Worked };
+        };
         if let Err(error) = self.apply(&group) {
             self.shared.fail_index(&error);
             return Step::Blocked;
@@ -59,6 +68,20 @@ impl Applier {
         self.shared.writer_wakes.notify_one();
         self.shared.keeper_wakes.notify_one();
         Step::Worked
+    }
+
+    /// Only this thread writes to the index, so nothing comes between the look and the change.
+    fn mend(&mut self, mend: &Mend) -> IndexResult<()> {
+        let Mend { key, seen, put: to } = mend;
+        if self.index.get(key)?.as_ref() != Some(seen) {
+            return Ok(());
+        }
+        // What lives was counted when it was written. The length in a wrong entry says nothing.
+        match to {
+            Some(located) => self.index.put(key, located)?,
+            None => self.index.remove(key)?,
+        };
+        Ok(())
     }
 
     fn apply(&mut self, group: &Group) -> IndexResult<()> {

@@ -13,8 +13,9 @@ use super::options::Stats;
 use super::overlay::{Known, Overlay};
 use super::reclaim::checked_put;
 use super::record::{Place, batch_len};
+use super::scrub::ScrubPage;
 use super::shared::{Group, Shared, lock};
-use super::{Batch, CommitNumber, Entry, Store, StoreError};
+use super::{Batch, CommitNumber, Entry, ScrubAt, Scrubbed, Store, StoreError};
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -223,5 +224,24 @@ impl Store for Front {
 
     fn congested(&self) -> bool {
         lock(&self.shared.queue).bytes > self.shared.options.queue_bytes / 2
+    }
+
+    fn scrub(&self, from: &ScrubAt, bytes: u64) -> bool {
+        let mut desk = lock(&self.shared.scrub);
+        if desk.is_busy || self.shared.is_over() {
+            return false;
+        }
+        desk.is_busy = true;
+        desk.asked = Some(ScrubPage { from: from.clone(), bytes });
+        drop(desk);
+        self.shared.scrub_wakes.notify_one();
+        true
+    }
+
+    fn scrubbed(&self) -> Option<Scrubbed> {
+        let mut desk = lock(&self.shared.scrub);
+        let done = desk.done.take()?;
+        desk.is_busy = false;
+        Some(done)
     }
 }

@@ -10,7 +10,7 @@
 //! order. A crash loses the cache, except that a power cut may happen to leave some whole batches of it
 //! on the disk: nobody was told so, but they are there. The first torn one ends the log.
 
-use super::{Batch, Change, CommitNumber, Entry, Store, StoreError};
+use super::{Batch, Change, CommitNumber, Entry, ScrubAt, Scrubbed, Store, StoreError};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
@@ -41,6 +41,7 @@ struct Disk {
     cache: VecDeque<Batch>,
     /// Keys whose bodies fail their checksum.
     rotten: BTreeSet<Bytes>,
+    scrubbed: Option<Scrubbed>,
     auto_sync: bool,
     full: bool,
     sync_fails: bool,
@@ -218,6 +219,39 @@ impl Store for MemoryStore {
 
     fn failed(&self) -> Option<StoreError> {
         self.disk().failed.clone()
+    }
+
+    fn scrub(&self, from: &ScrubAt, bytes: u64) -> bool {
+        let disk = &mut *self.disk();
+        let from = match from {
+            ScrubAt::Log { .. } => Bytes::new(),
+            ScrubAt::Keys(from) => from.clone(),
+        };
+        let mut page = Scrubbed::default();
+        let size = |key: &Bytes, entry: &Entry| key.len() + entry.head.len() + entry.body.len();
+        page.total = disk.synced.iter().map(|(key, entry)| size(key, entry) as u64).sum();
+        for (key, entry) in disk.synced.range(from..) {
+            if page.bytes >= bytes {
+                page.next = Some(ScrubAt::Keys(key.clone()));
+                break;
+            }
+            page.records += 1;
+            page.bytes += size(key, entry) as u64;
+            if !disk.rotten.contains(key) {
+                continue;
+            }
+            match entry.body.is_empty() {
+                // The head is all of it, and the index has that.
+                true => page.copied += u64::from(disk.rotten.remove(key)),
+                false => page.damaged.push(key.clone()),
+            }
+        }
+        disk.scrubbed = Some(page);
+        true
+    }
+
+    fn scrubbed(&self) -> Option<Scrubbed> {
+        self.disk().scrubbed.take()
     }
 }
 

@@ -29,6 +29,7 @@ mod reclaim;
 mod record;
 mod recovery;
 mod restore;
+mod scrub;
 mod shared;
 #[cfg(test)]
 mod simulated_disk;
@@ -125,6 +126,47 @@ pub enum StoreError {
     Damaged(String),
 }
 
+/// Where a scrub goes on.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum ScrubAt {
+    /// At a batch of the log.
+    Log {
+        /// In which segment.
+        segment: u32,
+        /// At which byte.
+        offset: u32,
+    },
+    /// At the first of these keys that there is.
+    Keys(Bytes),
+}
+
+impl Default for ScrubAt {
+    fn default() -> ScrubAt {
+        ScrubAt::Log { segment: 0, offset: 0 }
+    }
+}
+
+/// What a page of a scrub found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scrubbed {
+    /// Where it goes on; nothing: that was all.
+    pub next: Option<ScrubAt>,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// About how many bytes a whole scrub reads.
+    pub total: u64,
+    /// Records that were read.
+    pub records: u64,
+    /// Keys of records that cannot be read and that this store cannot mend.
+    pub damaged: Vec<Bytes>,
+    /// Places in the log where batches should be and are not whole.
+    pub regions: u64,
+    /// Records that are being copied out of such places.
+    pub copied: u64,
+    /// Entries of the index that did not agree with the log and are being set right.
+    pub mended: u64,
+}
+
 /// An ordered store with group commit. One writer per node; `commit` never waits for a disk.
 ///
 /// - Reads show exactly the batches up to [`durable`](Store::durable), and never part of one.
@@ -153,5 +195,16 @@ pub trait Store {
     /// `commit` would answer [`Busy`](StoreError::Busy).
     fn congested(&self) -> bool {
         false
+    }
+
+    /// Reads what is stored once more from the disk, about so many bytes of it, beside everything else. Whether
+    /// it was begun: one page at a time, and a store that has no disk to read does not begin.
+    fn scrub(&self, _from: &ScrubAt, _bytes: u64) -> bool {
+        false
+    }
+
+    /// What the page that was asked for has found, once, when it is read.
+    fn scrubbed(&self) -> Option<Scrubbed> {
+        None
     }
 }

@@ -80,7 +80,8 @@ enum Stage {
 
 /// One segment on its way out.
 struct Pass {
-    segment: u32,
+    /// Nothing: records are copied out of damaged places, and no segment goes.
+    segment: Option<u32>,
     len: u64,
     /// What the index pointed to when the segment was read.
     live: VecDeque<Move>,
@@ -156,6 +157,10 @@ impl Keeper {
 
     fn advance(&mut self, stage: Stage) -> Result<(Stage, Step), StoreError> {
         Ok(match stage {
+            Stage::Idle if !lock(&self.shared.rescues).is_empty() => {
+                let live = std::mem::take(&mut *lock(&self.shared.rescues)).into();
+                (self.next(Pass { segment: None, len: 0, live, damaged: false }), Step::Worked)
+            }
             Stage::Idle if !self.is_due() => (Stage::Idle, Step::Idle),
             Stage::Idle => {
                 let from = self.shared.appended.load(Ordering::Acquire);
@@ -226,7 +231,8 @@ impl Keeper {
 
     fn read_oldest(&self) -> Result<Pass, StoreError> {
         let segment = self.shared.oldest_segment.load(Ordering::Acquire) as u32;
-        let mut pass = Pass { segment, len: 0, live: VecDeque::new(), damaged: false };
+        let mut pass =
+            Pass { segment: Some(segment), len: 0, live: VecDeque::new(), damaged: false };
         let file = match self.shared.disk.open(&segment_name(segment)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 pass.damaged = true;
@@ -260,6 +266,9 @@ impl Keeper {
             bytes += moved.record.len();
             moves.push(moved);
         }
+        if moves.is_empty() && pass.segment.is_none() {
+            return Stage::Idle;
+        }
         if moves.is_empty() {
             // What made the rest dead is applied by now, and so is needed too; so are the copies.
             let needed = self.shared.appended.load(Ordering::Acquire);
@@ -288,19 +297,20 @@ impl Keeper {
     }
 
     fn delete(&mut self, pass: &Pass, needed: u64) -> io::Result<()> {
+        let segment = pass.segment.expect("only a pass over a segment is drained");
         // Numbers are skipped where a restart left nothing behind.
         let disk = &*self.shared.disk;
         let names = disk.list()?;
         let segments = names.iter().filter_map(|name| segment_number(name));
-        let next = segments.filter(|segment| *segment > pass.segment).min();
+        let next = segments.filter(|other| *other > segment).min();
         let next = next.expect("the writer's segment is a later one");
         self.state.oldest = next;
         self.state.floor = needed;
         self.state.write(disk)?;
-        let name = segment_name(pass.segment);
+        let name = segment_name(segment);
         if pass.damaged {
             let mut told = state::read_damage(disk)?;
-            told.push(format!("segment {} of the log is damaged; it was set aside", pass.segment));
+            told.push(format!("segment {segment} of the log is damaged; it was set aside"));
             state::write_damage(disk, &told)?;
             if pass.len > 0 {
                 disk.rename(&name, &format!("{name}.aside"))?;

@@ -38,6 +38,18 @@ pub(crate) struct Place {
     pub(crate) offset: u32,
 }
 
+impl Place {
+    /// As one number, in the same order.
+    pub(crate) fn pack(self) -> u64 {
+        seed(self)
+    }
+
+    /// What was packed.
+    pub(crate) fn unpack(packed: u64) -> Place {
+        Place { segment: (packed >> 32) as u32, offset: packed as u32 }
+    }
+}
+
 /// What a batch is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -212,9 +224,14 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// How many bytes it takes.
+    pub(crate) fn len(&self) -> usize {
+        BATCH_HEADER + self.records.len()
+    }
+
     /// The first byte after it.
     pub(crate) fn end(&self) -> Place {
-        let length = length32(BATCH_HEADER + self.records.len());
+        let length = length32(self.len());
         Place { segment: self.place.segment, offset: self.place.offset + length }
     }
 
@@ -248,8 +265,8 @@ pub(crate) fn batches(segment: u32, bytes: &Bytes) -> impl Iterator<Item = Found
     let mut offset = 0;
     std::iter::from_fn(move || {
         while offset + BATCH_HEADER <= bytes.len() {
-            if let Some(found) = decode_batch(segment, bytes, offset) {
-                offset += BATCH_HEADER + found.records.len();
+            if let Some(found) = batch_at(segment, 0, bytes, offset) {
+                offset += found.len();
                 return Some(found);
             }
             // Look for the next one byte by byte: after damage no length can be trusted.
@@ -261,7 +278,18 @@ pub(crate) fn batches(segment: u32, bytes: &Bytes) -> impl Iterator<Item = Found
     })
 }
 
-fn decode_batch(segment: u32, bytes: &Bytes, offset: usize) -> Option<Found> {
+/// How long the batch is that begins these bytes says that it is; 0: none begins here. `None`: they are too few.
+pub(crate) fn batch_extent(bytes: &[u8]) -> Option<u64> {
+    let header = bytes.get(..BATCH_HEADER)?;
+    if header[..4] != MAGIC {
+        return Some(0);
+    }
+    let length = u32::from_le_bytes(header[52..56].try_into().expect("4 bytes"));
+    Some(BATCH_HEADER as u64 + u64::from(length))
+}
+
+/// The whole batch that begins at `offset` in these bytes, which begin at `base` in their segment; if there is one.
+pub(crate) fn batch_at(segment: u32, base: u32, bytes: &Bytes, offset: usize) -> Option<Found> {
     let header = bytes.get(offset..offset + BATCH_HEADER)?;
     let u64_at = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().expect("8 bytes"));
     let u32_at = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("4 bytes"));
@@ -270,7 +298,7 @@ fn decode_batch(segment: u32, bytes: &Bytes, offset: usize) -> Option<Found> {
     }
     let from = offset + BATCH_HEADER;
     let end = from.checked_add(usize::try_from(u32_at(52)).ok()?)?;
-    let place = Place { segment, offset: u32::try_from(offset).ok()? };
+    let place = Place { segment, offset: base.checked_add(u32::try_from(offset).ok()?)? };
     let summed = bytes.get(offset + SUMMED_FROM..end)?;
     if xxh3_64_with_seed(summed, seed(place)) != u64_at(4) {
         return None;

@@ -12,9 +12,10 @@
 
 use super::disk::Disk;
 use super::hold::Holds;
-use super::index::IndexDamaged;
+use super::index::{IndexDamaged, Located};
 use super::options::{Options, Stats};
 use super::record::Place;
+use super::scrub::Desk;
 use super::{Batch, Change, CommitNumber, StoreError};
 use crate::id::Lineage;
 use bytes::Bytes;
@@ -66,6 +67,15 @@ pub(crate) struct Move {
     pub(crate) from: Place,
 }
 
+/// An entry of the index that is to be set right, if it is still the one that was seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Mend {
+    pub(crate) key: Bytes,
+    pub(crate) seen: Located,
+    /// Nothing: the log has no such key.
+    pub(crate) put: Option<Located>,
+}
+
 /// What waits for the writer.
 #[derive(Default)]
 pub(crate) struct Queue {
@@ -98,6 +108,14 @@ pub(crate) struct Shared {
     pub(crate) keeper_wakes: Condvar,
     /// Who keeps old segments.
     pub(crate) holds: Arc<Holds>,
+    pub(crate) scrub: Mutex<Desk>,
+    pub(crate) scrub_wakes: Condvar,
+    /// For the applier, from the scrubber.
+    pub(crate) mends: Mutex<Vec<Mend>>,
+    /// For the keeper, from the scrubber: live records that a rebuild would not find where they are.
+    pub(crate) rescues: Mutex<Vec<Move>>,
+    /// The end of what was published, packed.
+    pub(crate) end: AtomicU64,
     /// The sequence number up to which the log was written.
     pub(crate) appended: AtomicU64,
     /// … and synced.
@@ -146,6 +164,11 @@ impl Shared {
             keeper: Mutex::default(),
             keeper_wakes: Condvar::new(),
             holds: Arc::default(),
+            scrub: Mutex::default(),
+            scrub_wakes: Condvar::new(),
+            mends: Mutex::default(),
+            rescues: Mutex::default(),
+            end: AtomicU64::new(0),
             appended: AtomicU64::new(0),
             synced: AtomicU64::new(0),
             published_upto: AtomicU64::new(0),
@@ -221,6 +244,8 @@ impl Shared {
         self.applier_wakes.notify_all();
         drop(lock(&self.keeper));
         self.keeper_wakes.notify_all();
+        drop(lock(&self.scrub));
+        self.scrub_wakes.notify_all();
     }
 
     /// Whether the writer should let the index catch up first.

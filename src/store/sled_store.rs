@@ -7,8 +7,9 @@
 //!   DIR/index/        sled's files; may be deleted at any time while no process has them open
 //! ```
 //!
-//! Three threads: the writer (one write and one sync per group), the applier (into sled), the keeper
-//! (flushes sled, takes space back). The node's thread never waits for any of them.
+//! Four threads: the writer (one write and one sync per group), the applier (into sled), the keeper
+//! (flushes sled, takes space back), the scrubber (reads everything once more). The node's thread never waits for
+//! any of them.
 
 use super::applier::Applier;
 use super::backup::{Backup, Point};
@@ -20,10 +21,11 @@ use super::options::{Options, Stats};
 use super::reclaim::Keeper;
 use super::record::FORMAT_VERSION;
 use super::recovery::{Progress, RecoverError, Recovered, recover};
+use super::scrub::Scrubber;
 use super::shared::{REBUILD, Shared, lock};
 use super::state::{self, State};
 use super::writer::Writer;
-use super::{Batch, CommitNumber, Entry, Store, StoreError};
+use super::{Batch, CommitNumber, Entry, ScrubAt, Scrubbed, Store, StoreError};
 use crate::id::Lineage;
 use bytes::Bytes;
 use std::fs::{self, File, TryLockError};
@@ -146,10 +148,11 @@ impl SledStore {
 
     /// Sets the threads going.
     pub(crate) fn begin(start: Started, index_dir: PathBuf, lock: File) -> (SledStore, Opened) {
-        let Started { front, writer, applier, keeper, opened } = start;
+        let Started { front, writer, applier, keeper, scrubber, opened } = start;
         let threads = vec![
             spawn("store-writer", &front.shared, move || writer.run()),
             spawn("store-applier", &front.shared, move || applier.run()),
+            spawn("store-scrubber", &front.shared, move || scrubber.run()),
         ];
         let keeper = Some(spawn("store-keeper", &front.shared, move || keeper.run()));
         (SledStore { front, threads, keeper, index_dir, _lock: lock }, opened)
@@ -286,6 +289,14 @@ impl Store for SledStore {
     fn congested(&self) -> bool {
         self.front.congested()
     }
+
+    fn scrub(&self, from: &ScrubAt, bytes: u64) -> bool {
+        self.front.scrub(from, bytes)
+    }
+
+    fn scrubbed(&self) -> Option<Scrubbed> {
+        self.front.scrubbed()
+    }
 }
 
 /// A store that stands, its threads not begun.
@@ -294,6 +305,7 @@ pub(crate) struct Started {
     pub(crate) writer: Writer,
     pub(crate) applier: Applier,
     pub(crate) keeper: Keeper,
+    pub(crate) scrubber: Scrubber,
     pub(crate) opened: Opened,
 }
 
@@ -356,11 +368,13 @@ pub(crate) fn start(
         replayed,
     };
     let point = Point { commit: log.commit, sequence: log.sequence, end: log.end };
+    shared.end.store(log.end.pack(), Ordering::Release);
     let front = Front::new(shared.clone(), index.clone(), point);
+    let scrubber = Scrubber::new(shared.clone(), index.clone());
     let applier = Applier::new(shared.clone(), index.clone(), applied);
     let keeper = Keeper::new(shared.clone(), index, now);
     let writer = Writer::new(shared, log);
-    Ok(Started { front, writer, applier, keeper, opened })
+    Ok(Started { front, writer, applier, keeper, scrubber, opened })
 }
 
 /// An index and a log that agree.
@@ -409,7 +423,7 @@ fn spawn<T: Send + 'static>(
         let _guard = guard;
         run()
     });
-    thread.expect("the system has room for three threads")
+    thread.expect("the system has room for four threads")
 }
 
 fn take_lock(dir: &Path) -> Result<File, OpenError> {

@@ -254,6 +254,7 @@ impl Writer {
             .batches
             .fetch_add((batches.len() - usize::from(copied)) as u64, Ordering::Relaxed);
         let group = Arc::new(Group { batches, end, sequence, commit, bytes });
+        self.shared.end.store(end.pack(), Ordering::Release);
         self.shared.unapplied_bytes.fetch_add(bytes, Ordering::AcqRel);
         lock(&self.shared.published).push(group);
         self.shared.published_upto.store(sequence, Ordering::Release);

@@ -25,7 +25,7 @@ pub(in crate::cli) use process::{ClusterArgs, ClusterCommand, DemoArgs, ServeArg
 pub(in crate::cli) use requests::{
     BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, Conflict, DeleteArgs,
     DumpArgs, GetArgs, LeaveArgs, LocateArgs, LookArgs, PlanArgs, PutArgs, RemoveArgs, RepairArgs,
-    RestoreArgs, RingArgs, RingCommand, ScanArgs,
+    RestoreArgs, RingArgs, RingCommand, ScanArgs, ScrubArgs,
 };
 
 /// A leaderless key-value store: any node takes any request, any node can die.
@@ -70,6 +70,8 @@ pub(in crate::cli) enum Command {
     Dump(DumpArgs),
     /// Compare all replicas now, and mend what differs
     Repair(RepairArgs),
+    /// Read everything once more on all nodes, and mend what has rotted
+    Scrub(ScrubArgs),
     /// The node gives its places to the others, and is no member after that
     Leave(LeaveArgs),
     /// A member is gone for good: the others take its places and copy what it held

@@ -146,6 +146,18 @@ pub(in crate::cli) struct RepairArgs {
 }
 
 #[derive(Debug, Args)]
+pub(in crate::cli) struct ScrubArgs {
+    /// Stay until everything has been read and mended, with progress
+    #[arg(long)]
+    pub wait: bool,
+    /// Read at most so much a second, as 64MiB; else as the nodes are set
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub rate: Option<u64>,
+    #[command(flatten)]
+    pub look: LookArgs,
+}
+
+#[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(in crate::cli) struct RingArgs {
     #[command(subcommand)]

@@ -17,6 +17,7 @@ impl Shard {
     pub fn commit_failed(&mut self, error: StoreError, turn: &mut Turn) {
         self.pending.forget_staged();
         self.handoff.forget_staged();
+        self.intake.forget_staged();
         self.trees.forget_staged();
         self.collection.forget_staged();
         self.life = Life::Ended;

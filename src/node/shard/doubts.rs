@@ -150,9 +150,15 @@ impl Shard {
             // Once all have given what they can, there is nothing left to wait for.
             if (sure >= sources.enough || sources.others.iter().all(gave)) && self.disk.is_none() {
                 self.doubts.items.remove(item);
+                self.counters.records_mended += 1;
                 turn.outbox.persist(Change::Erase { key: note(item) });
             }
         }
+    }
+
+    /// Whether somebody else has an item of this node's slot.
+    pub(super) fn has_other_owners(&self, item: &[u8]) -> bool {
+        self.sources_of(item).is_some_and(|sources| !sources.others.is_empty())
     }
 
     /// From whom an item of this node's slot can be merged; `None` when it owns nothing of it.

@@ -189,7 +189,8 @@ impl Shard {
         let mut stands_in_for = Vec::new();
         if digest.is_some() && list.role(self.view.me) != Role::Primary {
             for owner in list.owners() {
-                if turn.store.head(&key::hint(owner, key))?.is_some() {
+                let in_range = self.handoff.is_in_durable_range(owner, partition, turn.store)?;
+                if in_range || turn.store.head(&key::hint(owner, key))?.is_some() {
                     stands_in_for.push(owner);
                 }
             }

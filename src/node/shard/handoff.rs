@@ -7,9 +7,12 @@
 //! ```
 //!
 //! A hint names an item, not a version: the owner always gets the newest. It goes only if the item is still
-//! what was handed over, else the newer version follows. Where the owner has left, see `retarget`. (DeCandia et al., "Dynamo", 2007, §4.6.)
+//! what was handed over, else the newer version follows. Where the owner has left, see `retarget`; where there are too
+//! many, `ranges`; how fast they go, `pace`. (DeCandia et al., "Dynamo", 2007, §4.6.)
 
+use super::pace::Pace;
 use super::pending;
+use super::ranges::Ranges;
 use super::request::{Goes, Origin, Request, Work};
 use super::retarget::Review;
 use super::timers::Timer;
@@ -17,18 +20,18 @@ use super::unflushed::Unflushed;
 use super::{Shard, Turn};
 use crate::coordinator::Reach;
 use crate::guard::{self, Guard};
-use crate::id::NodeId;
+use crate::id::{NodeId, PartitionId};
 use crate::message::Class;
 use crate::message::peer::{self, Data};
 use crate::store::{Change, CommitNumber, Store, StoreError, key};
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How often the queues are looked at.
 pub(super) const TICK: Duration = Duration::from_millis(100);
-/// How many items are on their way to one owner at a time.
-const WINDOW: usize = 64;
+/// With so many requests of clients under way the replay makes room.
+pub(super) const BUSY: usize = 256;
 /// How long an owner may take to store one.
 const ATTEMPT: Duration = Duration::from_secs(2);
 /// How many keys are read at a time while counting.
@@ -37,34 +40,42 @@ const PAGE: usize = 1024;
 /// One item on its way to its owner.
 #[derive(Debug)]
 pub(super) struct HandoffWork {
-    owner: NodeId,
-    item: Bytes,
+    pub(super) owner: NodeId,
+    pub(super) item: Bytes,
     digest: u128,
+    bytes: usize,
+    sent: Instant,
+    /// It is sent because of a dirty range of this partition, not of a hint of its own.
+    pub(super) range: Option<PartitionId>,
 }
 
 /// The hints of this node, counted by owner; the hints themselves are in the store.
 #[derive(Debug, Default)]
 pub(in crate::node) struct Handoff {
-    pending: BTreeMap<NodeId, u64>,
-    /// Hints that were kept (true) or forgotten (false) in batches that are not durable yet.
-    unflushed: Unflushed<bool>,
+    pub(super) pending: BTreeMap<NodeId, u64>,
+    pub(super) counts: BTreeMap<(NodeId, PartitionId), u64>,
+    /// What stands for hints that were too many.
+    pub(super) ranges: Ranges,
+    /// Hints, and ranges, that were kept (true) or forgotten (false) in batches that are not durable yet.
+    pub(super) unflushed: Unflushed<bool>,
     cursor: BTreeMap<NodeId, Bytes>,
     pub(super) review: Review,
     on_the_way: BTreeMap<NodeId, BTreeSet<Bytes>>,
     /// Hints whose item cannot be read here: they are kept, and nobody has to wait for them.
-    unreadable: BTreeSet<Bytes>,
+    pub(super) unreadable: BTreeSet<Bytes>,
+    paces: BTreeMap<NodeId, Pace>,
 }
 
 impl Handoff {
     /// Counts what an earlier life left.
     pub fn open(store: &dyn Store) -> Result<Handoff, StoreError> {
-        let mut handoff = Handoff::default();
+        let mut handoff = Handoff { ranges: Ranges::open(store)?, ..Handoff::default() };
         let (mut from, to) = key::hint_range(None);
         loop {
             let page = store.scan(&from, &to, PAGE)?;
             for (hint, _) in &page {
-                if let Some((owner, _)) = key::parse_hint(hint) {
-                    *handoff.pending.entry(owner).or_default() += 1;
+                if let Some((owner, item)) = key::parse_hint(hint) {
+                    handoff.count(owner, &item);
                 }
             }
             match page.last() {
@@ -74,21 +85,61 @@ impl Handoff {
         }
     }
 
-    /// How many items wait for `owner`, and can be given to it.
+    fn count(&mut self, owner: NodeId, item: &[u8]) {
+        *self.pending.entry(owner).or_default() += 1;
+        if let Some(partition) = key::partition_of_item(item) {
+            *self.counts.entry((owner, partition)).or_default() += 1;
+        }
+    }
+
+    fn uncount(&mut self, owner: NodeId, item: &[u8]) {
+        if let Some(count) = self.pending.get_mut(&owner) {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(partition) = key::partition_of_item(item)
+            && let Some(count) = self.counts.get_mut(&(owner, partition))
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.counts.remove(&(owner, partition));
+            }
+        }
+    }
+
+    /// How many items wait for `owner`, and can be given to it; of ranges about how many, and never none.
     pub fn pending_for(&self, owner: NodeId) -> u64 {
         let (from, to) = key::hint_range(Some(owner));
         let unreadable = self.unreadable.range(from..to).count() as u64;
-        self.pending.get(&owner).copied().unwrap_or(0).saturating_sub(unreadable)
+        let hints = self.pending.get(&owner).copied().unwrap_or(0).saturating_sub(unreadable);
+        hints + self.ranges.about(owner)
     }
 
     /// How many items wait, by owner; owners for whom nothing waits are left out.
     pub fn pending(&self) -> impl Iterator<Item = (NodeId, u64)> + '_ {
-        self.pending.iter().filter(|(_, count)| **count > 0).map(|(owner, count)| (*owner, *count))
+        let hinted = self.pending.iter().filter(|(_, count)| **count > 0).map(|(owner, _)| *owner);
+        let owners: BTreeSet<NodeId> = hinted.chain(self.ranges.owners()).collect();
+        let count = |owner| self.pending.get(&owner).copied().unwrap_or(0);
+        owners.into_iter().map(move |owner| (owner, count(owner) + self.ranges.about(owner)))
     }
 
     /// How many items wait at all.
     pub fn total(&self) -> u64 {
+        self.entries() + self.ranges.total()
+    }
+
+    /// How many of them have a hint of their own.
+    pub fn entries(&self) -> u64 {
         self.pending.values().sum()
+    }
+
+    /// How many ranges stand for others.
+    pub fn ranges(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// How fast things go to this owner.
+    pub(super) fn pace(&mut self, owner: NodeId) -> &mut Pace {
+        self.paces.entry(owner).or_default()
     }
 
     /// The hints that are kept and that the store does not show yet.
@@ -124,9 +175,20 @@ impl Shard {
         if owner == self.view.me {
             return;
         }
+        if let Some(on_the_way) = self.handoff.on_the_way.get_mut(&owner) {
+            on_the_way.remove(item);
+        }
+        if self.keep_in_range(owner, item, turn) {
+            return;
+        }
         let hint = key::hint(owner, item);
-        if !self.is_hinted(owner, item, turn) {
-            *self.handoff.pending.entry(owner).or_default() += 1;
+        if !self.has_hint(owner, item, turn) {
+            if self.keeps_enough() && self.is_owned_here(item) {
+                // It would never count, and the owners compare their trees.
+                self.counters.hints_declined += 1;
+                return;
+            }
+            self.handoff.count(owner, item);
             self.counters.hints_stored += 1;
         }
         self.handoff.unflushed.stage(hint.clone(), true);
@@ -134,13 +196,22 @@ impl Shard {
         if guard::holds(Guard::DurableHint) {
             turn.outbox.persist(Change::Put { key: hint, head: Bytes::new(), body: Bytes::new() });
         }
-        if let Some(on_the_way) = self.handoff.on_the_way.get_mut(&owner) {
-            on_the_way.remove(item);
-        }
     }
 
-    /// Whether a hint is kept once everything that is on its way to the disk has arrived there.
+    fn is_owned_here(&self, item: &[u8]) -> bool {
+        let partition = key::partition_of_item(item);
+        partition.zip(self.replicas_of(item)).is_some_and(|(p, n)| self.is_owner(p, n))
+    }
+
+    /// Whether an item is kept for an owner, by a hint or in a range, once everything that is on its way to the disk
+    /// has arrived there.
     pub(super) fn is_hinted(&self, owner: NodeId, item: &Bytes, turn: &Turn) -> bool {
+        key::partition_of_item(item).is_some_and(|p| self.handoff.ranges.contains(owner, p))
+            || self.has_hint(owner, item, turn)
+    }
+
+    /// As [`is_hinted`](Shard::is_hinted), by a hint of its own.
+    pub(super) fn has_hint(&self, owner: NodeId, item: &Bytes, turn: &Turn) -> bool {
         let hint = key::hint(owner, item);
         match self.handoff.unflushed.get(&hint) {
             Some(kept) => *kept,
@@ -156,17 +227,25 @@ impl Shard {
             return;
         }
         self.go_on_reviewing(turn);
+        self.collapse_hints(turn);
+        self.intake.tick(self.pending.is_empty());
         let owners: Vec<NodeId> = self.handoff.pending().map(|(owner, _)| owner).collect();
+        self.handoff.paces.retain(|owner, _| owners.contains(owner));
+        let yields = turn.store.congested() || self.requests.clients() > BUSY;
         for owner in owners {
-            if self.peers.reach(owner, &self.view) == Reach::Up {
+            let pace = self.handoff.pace(owner);
+            pace.tick();
+            if yields {
+                pace.yield_now(turn.now.instant);
+            }
+            if self.peers.reach(owner, &self.view) == Reach::Up && !turn.store.congested() {
                 self.replay_to(owner, turn);
             }
         }
     }
 
     fn replay_to(&mut self, owner: NodeId, turn: &mut Turn) {
-        let on_the_way = self.handoff.on_the_way.get(&owner).map_or(0, BTreeSet::len);
-        let room = WINDOW.saturating_sub(on_the_way);
+        let room = self.handoff.pace(owner).room(turn.now.instant);
         if room == 0 {
             return;
         }
@@ -180,15 +259,26 @@ impl Shard {
         };
         for (hint, _) in page {
             if let Some((owner, item)) = key::parse_hint(&hint)
-                && self.is_hinted(owner, &item, turn)
+                && self.has_hint(owner, &item, turn)
             {
-                self.hand_over(owner, item, turn);
+                self.hand_over(owner, item, None, turn);
             }
         }
+        self.walk_ranges(owner, turn);
     }
 
-    fn hand_over(&mut self, owner: NodeId, item: Bytes, turn: &mut Turn) {
+    /// Sends an item to its owner, because of a hint or in the walk of a range.
+    pub(super) fn hand_over(
+        &mut self,
+        owner: NodeId,
+        item: Bytes,
+        range: Option<PartitionId>,
+        turn: &mut Turn,
+    ) {
         if self.handoff.on_the_way.get(&owner).is_some_and(|items| items.contains(&item)) {
+            if let Some(range) = range {
+                self.walk_lacks(owner, range);
+            }
             return;
         }
         let Some(partition) = key::partition_of_item(&item) else { return };
@@ -203,15 +293,29 @@ impl Shard {
             }
             Err(StoreError::Damaged(_)) => {
                 self.cannot_read(&item, turn);
+                if range.is_some() {
+                    // The range must not wait for it.
+                    self.keep_hint(owner, &item, turn);
+                }
                 self.handoff.unreadable.insert(key::hint(owner, &item));
                 return;
             }
-            Ok(None) | Err(_) => return,
+            Ok(None) | Err(_) => {
+                if let Some(range) = range {
+                    self.walk_lacks(owner, range);
+                }
+                return;
+            }
         };
         self.handoff.on_the_way.entry(owner).or_default().insert(item.clone());
         let digest = record.siblings.digest();
         let (head, body) = record.encode();
-        let work = Work::Handoff(HandoffWork { owner, item: item.clone(), digest });
+        let bytes = item.len() + head.len() + body.len();
+        self.handoff.pace(owner).sent(bytes);
+        let sent = turn.now.instant;
+        let work = HandoffWork { owner, item: item.clone(), digest, bytes, sent, range };
+        self.walks(&work, turn);
+        let work = Work::Handoff(work);
         let id = self.requests.number();
         let mut request = self.begin(Origin::Own, None, ATTEMPT, work, turn);
         request.attempt = ATTEMPT;
@@ -228,42 +332,45 @@ impl Shard {
 
     /// The owner has the item durably.
     pub(super) fn handed_over(&mut self, request: Request, turn: &mut Turn) {
-        let Work::Handoff(HandoffWork { owner, item, digest }) = &request.work else { return };
-        let on_the_way = self.handoff.on_the_way.entry(*owner).or_default();
-        // Hinted once more while it was on its way: that hint is about something newer.
-        if !on_the_way.remove(item) {
-            return;
+        let Work::Handoff(work) = &request.work else { return };
+        let owner = work.owner;
+        self.handoff.pace(owner).confirmed(work.bytes, work.sent, turn.now.instant);
+        let is_latest = self.is_latest(work, turn);
+        if work.range.is_some() {
+            self.counters.hints_replayed += u64::from(is_latest);
+            self.walked(work, is_latest, turn);
+        } else if is_latest {
+            self.counters.hints_replayed += 1;
+            self.forget_hint(owner, &work.item, turn);
         }
-        // After a refused batch nobody here knows what is still on its way to the disk for an item.
-        if self.disk.is_some() {
-            return;
+        if is_latest && self.handoff.pace(owner).is_half_empty() {
+            self.replay_to(owner, turn);
         }
-        let latest = match self.pending.latest(item, turn.store) {
-            Ok(latest) => latest,
-            Err(_) => return,
-        };
-        if latest.is_some_and(|record| record.siblings.digest() != *digest) {
-            return;
+    }
+
+    /// Whether what the owner has now is all that there is here for it.
+    fn is_latest(&mut self, work: &HandoffWork, turn: &Turn) -> bool {
+        let on_the_way = self.handoff.on_the_way.entry(work.owner).or_default();
+        // Hinted once more while it was on its way: that hint is about something newer. And after a refused batch
+        // nobody here knows what is still on its way to the disk for an item.
+        if !on_the_way.remove(&work.item) || self.disk.is_some() {
+            return false;
         }
-        self.counters.hints_replayed += 1;
-        self.forget_hint(*owner, item, turn);
-        if self.handoff.on_the_way.get(owner).is_none_or(|items| items.len() < WINDOW / 2) {
-            self.replay_to(*owner, turn);
-        }
+        let latest = self.pending.latest(&work.item, turn.store);
+        latest
+            .is_ok_and(|latest| latest.is_none_or(|record| record.siblings.digest() == work.digest))
     }
 
     /// The hint goes; and with the last one the item, where this node owns nothing of it.
     pub(super) fn forget_hint(&mut self, owner: NodeId, item: &Bytes, turn: &mut Turn) {
-        if !self.is_hinted(owner, item, turn) {
+        if !self.has_hint(owner, item, turn) {
             return;
         }
         let hint = key::hint(owner, item);
         self.handoff.unreadable.remove(&hint);
         self.handoff.unflushed.stage(hint.clone(), false);
         turn.outbox.persist(Change::Erase { key: hint });
-        if let Some(count) = self.handoff.pending.get_mut(&owner) {
-            *count = count.saturating_sub(1);
-        }
+        self.handoff.uncount(owner, item);
         let Some(parsed) = key::parse_item(item) else { return };
         let Some(bucket) = self.buckets_by_id.get(&parsed.bucket.0) else { return };
         let n = bucket.settings.n;
@@ -278,11 +385,13 @@ impl Shard {
     }
 
     /// The owner did not confirm it in time: it is found again on the next round.
-    pub(super) fn handoff_failed(&mut self, request: &Request) -> Goes {
-        if let Work::Handoff(work) = &request.work
-            && let Some(on_the_way) = self.handoff.on_the_way.get_mut(&work.owner)
-        {
-            on_the_way.remove(&work.item);
+    pub(super) fn handoff_failed(&mut self, request: &Request, turn: &mut Turn) -> Goes {
+        if let Work::Handoff(work) = &request.work {
+            self.handoff.pace(work.owner).failed(work.bytes, work.sent, turn.now.instant);
+            if let Some(on_the_way) = self.handoff.on_the_way.get_mut(&work.owner) {
+                on_the_way.remove(&work.item);
+            }
+            self.walked(work, false, turn);
         }
         Goes::Away
     }

@@ -52,7 +52,12 @@ impl Shard {
             .pending()
             .map(|(owner, count)| json!({ "owner": self.name_of(owner), "pending": count }))
             .collect();
-        json!({ "pending": self.handoff.total(), "owners": owners })
+        json!({
+            "pending": self.handoff.total(),
+            "ranges": self.handoff.ranges(),
+            "full": self.keeps_enough(),
+            "owners": owners,
+        })
     }
 
     /// This node's record of one item.

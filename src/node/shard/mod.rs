@@ -23,16 +23,19 @@ mod get;
 mod handoff;
 mod inspect;
 mod locate;
+mod pace;
 mod parking;
 mod peers;
 mod pending;
 mod put;
+mod ranges;
 mod remnants;
 mod replica;
 mod request;
 mod requests;
 mod retarget;
 mod scan;
+mod scrub;
 mod serve;
 mod slots;
 mod steps;
@@ -62,11 +65,13 @@ use collection::Collection;
 use dates::Dates;
 use doubts::Doubts;
 use handoff::Handoff;
+use pace::Intake;
 pub(super) use parking::Want;
 use peers::Peers;
 use pending::Pending;
 use remnants::Remnants;
 use requests::Requests;
+use scrub::Scrub;
 use slots::Slots;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -115,6 +120,7 @@ pub(super) struct Shard {
     timers: Timers,
     peers: Peers,
     handoff: Handoff,
+    intake: Intake,
     slots: Slots,
     acquire: Acquire,
     remnants: Remnants,
@@ -124,6 +130,7 @@ pub(super) struct Shard {
     trees: Trees,
     collection: Collection,
     dates: Dates,
+    scrub: Scrub,
     disk: Option<StoreError>,
     stopping: bool,
     pub(super) counters: Counters,
@@ -176,10 +183,12 @@ impl Shard {
             timers: Timers::default(),
             peers: Peers::default(),
             handoff: Handoff::open(turn.store)?,
+            intake: Intake::default(),
             sync: Sync::default(),
             trees,
             collection: Collection::open(turn.store)?,
             dates: Dates::open(turn.store, turn.now.wall)?,
+            scrub: Scrub::open(turn.store, turn.now.wall)?,
             disk: None,
             stopping: false,
             counters: Counters::default(),
@@ -188,6 +197,7 @@ impl Shard {
         shard.timers.set(turn.now.instant + handoff::TICK, Timer::Handoff);
         shard.timers.set(turn.now.instant + sync::TICK, Timer::Sync);
         shard.timers.set(turn.now.instant + trees::TICK, Timer::Trees);
+        shard.timers.set(turn.now.instant + scrub::FIRST, Timer::Scrub);
         let view = shard.view.clone();
         shard.adopt(&view);
         shard.slots.reload(&view, turn.store)?;
@@ -278,6 +288,7 @@ impl Shard {
     pub fn committed(&mut self, number: CommitNumber) {
         self.pending.committed(number);
         self.handoff.committed(number);
+        self.intake.committed(number);
         self.trees.committed(number);
     }
 
@@ -285,6 +296,7 @@ impl Shard {
     pub fn durable(&mut self, number: CommitNumber) {
         self.pending.durable(number);
         self.handoff.durable(number);
+        self.intake.durable(number);
         self.trees.durable(number);
     }
 
@@ -298,6 +310,7 @@ impl Shard {
                 Timer::Sync => self.sync_due(turn),
                 Timer::Trees => self.tend_trees(turn),
                 Timer::Collect => self.collect_due(turn),
+                Timer::Scrub => self.tend_scrub(turn),
             }
         }
     }

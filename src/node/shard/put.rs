@@ -122,6 +122,10 @@ impl Shard {
         let conflict = bucket.settings.conflict;
         // What cannot be read is as if it were not there: a fresh actor, for nobody knows what the old one did.
         let (latest, before) = self.latest(&key, turn).map_err(disk_error)?;
+        if latest.is_none() && self.keeps_enough() && !self.is_owner(partition, bucket.settings.n) {
+            self.counters.hints_declined += 1;
+            return Err(Error::Overloaded("this node keeps enough for nodes that are away".into()));
+        }
         // What is read from a store counts from the round that it was read in; what is not, from now on.
         let round = match &latest {
             Some(_) => self.round_of(&key),

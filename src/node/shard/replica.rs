@@ -4,9 +4,9 @@ use super::request::Origin;
 use super::{Shard, Turn, is_item};
 use crate::id::{NodeId, PartitionId};
 use crate::merkle::Leaves;
-use crate::message::Header;
 use crate::message::client::SCAN_PAGE_LIMIT;
 use crate::message::peer::{self, Data, Refusal};
+use crate::message::{Class, Header};
 use crate::node::outbox::{About, Release};
 use crate::ring::Role;
 use crate::store::{StoreError, key};
@@ -114,6 +114,14 @@ impl Shard {
         if turn.store.congested() {
             return Err(Refusal::Overloaded);
         }
+        let background = header.class == Class::Background;
+        if background && !self.intake.has_room(self.requests.clients() > super::handoff::BUSY) {
+            return Err(Refusal::Overloaded);
+        }
+        if hint_for.is_some() && self.keeps_enough() && self.is_unknown(&key, turn) {
+            self.counters.hints_declined += 1;
+            return Err(Refusal::Overloaded);
+        }
         let to = self.address(header.sender).ok_or(Refusal::Behind)?;
         let incoming =
             Record::decode(&record.head, record.body.clone()).map_err(|_| Refusal::Unreadable)?;
@@ -125,6 +133,9 @@ impl Shard {
         if !self.join_here(&key, &incoming, turn) {
             return Err(Refusal::Disk);
         }
+        if background {
+            self.intake.take(key.len() + record.head.len() + record.body.len());
+        }
         if let Some(owner) = hint_for {
             self.keep_hint(owner, &key, turn);
         }
@@ -135,6 +146,11 @@ impl Shard {
             epoch: self.view.agreement.layout.epoch,
         });
         Ok(())
+    }
+
+    /// Whether nothing is here of an item.
+    pub(super) fn is_unknown(&self, key: &Bytes, turn: &Turn) -> bool {
+        !self.pending.contains(key) && matches!(turn.store.head(key), Ok(None))
     }
 
     /// Whether this node has any business with the item: N of its bucket, if so.

@@ -29,6 +29,7 @@ impl Shard {
         let owners = self.handoff.pending().map(|(owner, _)| owner);
         let from_the_start = owners.map(|owner| (owner, key::hint_range(Some(owner)).0));
         self.handoff.review.cursor = from_the_start.collect();
+        self.retarget_ranges(turn);
         // The store will show these behind the place where the review then is.
         for hint in self.handoff.unflushed_hints() {
             self.retarget(&hint, turn);
@@ -58,7 +59,7 @@ impl Shard {
         let Some(parsed) = key::parse_item(&item) else { return };
         let Some(bucket) = self.buckets_by_id.get(&parsed.bucket.0) else { return };
         let owners = self.owners(parsed.partition, bucket.settings.n);
-        if owners.contains(&owner) || !self.is_hinted(owner, &item, turn) {
+        if owners.contains(&owner) || !self.has_hint(owner, &item, turn) {
             return;
         }
         for present in owners {

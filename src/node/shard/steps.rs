@@ -120,7 +120,7 @@ impl Shard {
             Work::Forward(_) => self.step_forward(id, &mut request, turn),
             Work::Locate(_) => self.step_locate(id, &mut request, turn),
             Work::Handoff(_) => match request.sent.is_empty() {
-                true => self.handoff_failed(&request),
+                true => self.handoff_failed(&request, turn),
                 false => Goes::On,
             },
             Work::Roots(_) => self.step_roots(id, &mut request, turn),
@@ -227,7 +227,7 @@ impl Shard {
             Work::Forward(_) => self.expire_forward(&request, turn),
             Work::Locate(_) => self.expire_locate(&mut request, turn),
             Work::Handoff(_) => {
-                self.handoff_failed(&request);
+                self.handoff_failed(&request, turn);
             }
             Work::Roots(_) | Work::Compare(_) => self.compare_over(),
             Work::Parked { bucket, .. } => {

@@ -128,6 +128,7 @@ impl Lone {
         let out = f(&mut self.shard, turn);
         self.shard.handle_timeout(turn);
         self.commit();
+        while self.outbox.close_turn() {}
         while let Some(effect) = self.outbox.poll_effect() {
             let (to, bytes) = match effect {
                 Effect::Send { to, bytes } => (to, bytes),
@@ -169,13 +170,18 @@ impl Lone {
 
     /// A message of another member arrives, in answer to this request.
     pub fn hear(&mut self, from: u64, request: u64, message: Data) {
+        self.hear_of(from, request, 0, message);
+    }
+
+    /// As [`hear`](Lone::hear), about this partition.
+    pub fn hear_of(&mut self, from: u64, request: u64, partition: u16, message: Data) {
         let view = self.shard.view.clone();
         let header = Header {
             cluster: view.agreement.layout.cluster,
             epoch: view.agreement.layout.epoch,
             sender: NodeId(from),
             lineage: view.agreement.layout.member(NodeId(from)).expect("a member").lineage,
-            partition: PartitionId(0),
+            partition: PartitionId(partition),
             request,
             round: 1,
             ..Header::new(Kind::Data)

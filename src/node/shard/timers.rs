@@ -19,6 +19,8 @@ pub(super) enum Timer {
     Trees,
     /// Tombstones are to be looked for, and rounds to go on.
     Collect,
+    /// What lies here is to be read once more.
+    Scrub,
 }
 
 /// See the module's picture.

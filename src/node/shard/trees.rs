@@ -79,6 +79,27 @@ struct Write {
     erases: bool,
 }
 
+/// What a look at a kept tree came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checked {
+    /// There is more to read.
+    GoesOn,
+    /// What lies here has that tree.
+    Same,
+    /// It has another one.
+    Differs,
+    /// No tree of it is kept, or not all of it.
+    Unknown,
+}
+
+/// A tree that is built once more, beside the kept one.
+#[derive(Debug)]
+struct Check {
+    partition: PartitionId,
+    trees: BTreeMap<u8, Tree>,
+    from: Bytes,
+}
+
 /// What a write found under its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Before {
@@ -103,6 +124,7 @@ pub(super) struct Trees {
     untrue: BTreeSet<PartitionId>,
     /// Which checkpoints an earlier life has left, until the first ownership is known.
     found: BTreeSet<PartitionId>,
+    check: Option<Check>,
 }
 
 impl Trees {
@@ -115,8 +137,8 @@ impl Trees {
         let found = store.scan(&from, &to, usize::from(u16::MAX) + 1)?;
         let partition = |key: &[u8]| Some(PartitionId(u16::from_be_bytes(*key.last_chunk()?)));
         let found = found.iter().filter_map(|(key, _)| partition(key)).collect();
-        let (plots, unknown, waiting, untrue) = Default::default();
-        Ok(Trees { shape, terms, plots, unknown, waiting, untrue, found })
+        let (plots, unknown, waiting, untrue, check) = Default::default();
+        Ok(Trees { shape, terms, plots, unknown, waiting, untrue, found, check })
     }
 
     /// The checkpoints that an earlier life has left say nothing of this one: the change erases them.
@@ -231,7 +253,75 @@ impl Trees {
             Before::Unknown => return self.scan_again(write.partition),
         };
         let leaf = self.shape.leaf(&write.key);
-        plot.trees.entry(write.n).or_default().change(self.shape, leaf, before, write.after);
+        let change = |trees: &mut BTreeMap<u8, Tree>| {
+            trees.entry(write.n).or_default().change(self.shape, leaf, before, write.after);
+        };
+        change(&mut plot.trees);
+        if let Some(check) = &mut self.check
+            && check.partition == write.partition
+            && write.key < check.from
+        {
+            change(&mut check.trees);
+        }
+    }
+
+    /// The checkpoint under this key of the store cannot be read: the change erases it.
+    pub fn doubt_checkpoint(&mut self, key: &[u8]) -> Option<Change> {
+        let partition = key.strip_prefix(&key::meta(PREFIX)[..])?;
+        self.doubt(PartitionId(u16::from_be_bytes(partition.try_into().ok()?)))
+    }
+
+    /// Builds the tree of a partition once more, up to `limit` heads of it, and compares it with the kept one. Also
+    /// how many heads were read.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn check(
+        &mut self,
+        partition: PartitionId,
+        limit: usize,
+        n_of: impl Fn(&[u8]) -> Option<u8>,
+        store: &dyn Store,
+    ) -> Result<(Checked, usize), StoreError> {
+        // As in `look`.
+        self.durable(store.durable());
+        let (first, end) = key::partition_range(partition);
+        let check = self.check.take().filter(|check| check.partition == partition);
+        let mut check = check.unwrap_or(Check { partition, trees: BTreeMap::new(), from: first });
+        if self.known(partition).is_none() {
+            return Ok((Checked::Unknown, 0));
+        }
+        let page = store.scan(&check.from, &end, limit)?;
+        let more = page.len() == limit;
+        let next = page.last().filter(|_| more).map(|(key, _)| super::scan::after(key));
+        self.count(&page, n_of, &mut check.trees);
+        if let Some(next) = next {
+            check.from = next;
+            self.check = Some(check);
+            return Ok((Checked::GoesOn, page.len()));
+        }
+        let kept = &self.plots[&partition].trees;
+        let bytes = |trees: &BTreeMap<u8, Tree>, n: &u8| {
+            trees.get(n).unwrap_or(&Tree::default()).encode(self.shape)
+        };
+        let mut sizes = kept.keys().chain(check.trees.keys());
+        let same = sizes.all(|n| bytes(kept, n) == bytes(&check.trees, n));
+        Ok((if same { Checked::Same } else { Checked::Differs }, page.len()))
+    }
+
+    /// Adds items to trees.
+    fn count(
+        &self,
+        page: &[(Bytes, Bytes)],
+        n_of: impl Fn(&[u8]) -> Option<u8>,
+        trees: &mut BTreeMap<u8, Tree>,
+    ) {
+        for (key, head) in page {
+            let Some(n) = n_of(key) else { continue };
+            let digest = Head::decode(head).map_or(0, |head| head.digest());
+            let (leaf, term) = (self.shape.leaf(key), self.terms.term(key, digest));
+            trees.entry(n).or_default().change(self.shape, leaf, None, Some(term));
+        }
     }
 
     /// What is known of this partition may be wrong: it is scanned again, and the change erases its checkpoint.
@@ -242,6 +332,7 @@ impl Trees {
     }
 
     fn scan_again(&mut self, partition: PartitionId) {
+        self.check.take_if(|check| check.partition == partition);
         if let Some(plot) = self.plots.get_mut(&partition) {
             plot.trees.clear();
             plot.known = Known::Below(key::partition_range(partition).0);

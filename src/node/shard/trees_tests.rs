@@ -208,3 +208,34 @@ fn a_checkpoint_that_a_full_disk_refused_to_erase_goes_as_soon_as_there_is_room(
     assert_eq!(lone.shard.disk_error(), None);
     assert_eq!(checkpoints(&lone), 7);
 }
+
+/// The tree is told nothing of one write, as a bug would have it.
+#[test]
+fn a_scrub_finds_a_tree_that_is_wrong_and_has_it_built_again() {
+    let mut lone = Lone::open(three());
+    lone.settle();
+    lone.run_for(500);
+    let put = |lone: &mut Lone, name: &str| {
+        let item = item(1, name);
+        lone.turn(|shard, turn| shard.join_here(&item, &record(5), turn));
+        lone.settle();
+    };
+    put(&mut lone, "seen");
+    guard::take_out(Some(Guard::TreeIsKept));
+    put(&mut lone, "unseen");
+    guard::take_out(None);
+    assert_ne!(kept(&lone), computed(&lone));
+    lone.turn(|shard, turn| shard.scrub_json(true, None, turn));
+    // Writes go on meanwhile, and are in both trees.
+    for number in 0..40 {
+        put(&mut lone, &format!("later {number}"));
+        lone.run_for(20);
+    }
+    lone.run_for(3_000);
+    assert_eq!(lone.shard.counters.scrubs, 1);
+    assert_eq!(lone.shard.counters.scrub_trees_differed, 1);
+    assert_eq!(kept(&lone), computed(&lone));
+    lone.turn(|shard, turn| shard.scrub_json(true, None, turn));
+    lone.run_for(3_000);
+    assert_eq!((lone.shard.counters.scrubs, lone.shard.counters.scrub_trees_differed), (2, 1));
+}

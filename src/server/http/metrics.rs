@@ -64,7 +64,7 @@ fn repairs_completed(node: &Counters) -> u64 {
 }
 
 /// What only grows: name, meaning, number.
-fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 27] {
+fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 38] {
     let (node, driver) = (&snapshot.node, &snapshot.driver);
     [
         ("turns", "Turns of the node thread", driver.turns),
@@ -84,6 +84,9 @@ fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 27] {
         ("hints_stored", "Hints kept", node.hints_stored),
         ("hints_replayed", "Hints that their owner has confirmed", node.hints_replayed),
         ("hints_retargeted", "Hints of owners that left, for the new ones", node.hints_retargeted),
+        ("hints_collapsed", "Hints that became part of a range", node.hints_collapsed),
+        ("hints_left_to_trees", "Hints dropped between owners", node.hints_left_to_trees),
+        ("hints_declined", "Items not taken for others for want of room", node.hints_declined),
         ("antientropy_rounds", "Comparisons with another owner completed", node.sync_rounds),
         ("antientropy_bytes", "Bytes sent to find what differs and fetch it", node.sync_bytes),
         ("antientropy_roots", "Partitions whose roots were compared", node.sync_roots),
@@ -93,15 +96,24 @@ fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 27] {
         ("repairs_completed", "Replicas mended", repairs_completed(node)),
         ("tombstones_collected", "Tombstones that were collected", node.tombstones_collected),
         ("collection_heads", "Index entries read to find tombstones", node.collection_heads),
+        ("scrub_passes", "Times that everything was read once more", node.scrubs),
+        ("scrub_bytes", "Bytes read for that", node.scrub_bytes),
+        ("scrub_records", "Records read for that", node.scrub_records),
+        ("scrub_damaged", "Records that had rotted", node.scrub_damaged),
+        ("scrub_damaged_places", "Places in the log without a whole batch", node.scrub_places),
+        ("scrub_index_mended", "Index entries that the log gainsaid", node.scrub_index),
+        ("scrub_trees_differed", "Hash trees that were wrong", node.scrub_trees_differed),
+        ("records_mended", "Unreadable records fetched from others", node.records_mended),
         ("attempts_timed_out", "Replicas that did not answer in time", node.attempts_timed_out),
     ]
 }
 
 /// What goes up and down: name, meaning, number.
-fn levels(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 10] {
+fn levels(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 11] {
     let (node, driver, store) = (&snapshot.node, &snapshot.driver, &snapshot.node.store);
     [
         ("hints_pending", "Hints kept now", node.hints_pending),
+        ("hint_ranges", "Partitions noted in place of hints now", node.hint_ranges),
         ("partitions_rebuilding", "Partitions that are rebuilding now", node.partitions_rebuilding),
         ("native_connections", "Native connections open now", driver.connections),
         ("store_bytes", "Bytes of log and index", store.log_bytes + store.index_bytes),

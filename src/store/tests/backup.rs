@@ -13,7 +13,6 @@ use super::super::{Batch, CommitNumber, Store};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 /// A store whose threads are stepped by hand.
@@ -101,18 +100,9 @@ fn a_copy_is_the_state_as_of_its_commit_whatever_happens_meanwhile() {
     assert!(commits_meanwhile > 100, "the node goes on: {commits_meanwhile}");
 }
 
-/// Opens a real store, with a waker to wait for.
+/// Opens a real store, and what waits for a commit.
 fn open(dir: &Path) -> (SledStore, impl Fn(&SledStore, CommitNumber)) {
-    let (waker, wakes) = sync_channel(1);
-    let options = Options {
-        segment_bytes: 20_000,
-        index_cache_bytes: 1 << 20,
-        waker: Arc::new(move || {
-            let _ = waker.try_send(());
-        }),
-        ..Options::default()
-    };
-    let (store, _) = SledStore::open(dir, options, &mut |_| ()).unwrap();
+    let (store, _, wakes) = super::directory::open(dir);
     let wait = move |store: &SledStore, number| {
         while store.durable() < number {
             wakes.recv_timeout(Duration::from_secs(20)).unwrap();

@@ -18,7 +18,8 @@ struct Fixture {
     rng: fastrand::Rng,
 }
 
-fn open(dir: &Path) -> (SledStore, Opened, Receiver<()>) {
+/// Opens a real store, with the wakes to wait for.
+pub(super) fn open(dir: &Path) -> (SledStore, Opened, Receiver<()>) {
     let (waker, wakes) = sync_channel(1);
     let options = Options {
         segment_bytes: 20_000,

@@ -4,4 +4,5 @@ mod backup;
 mod directory;
 mod power_cut;
 mod reclaim;
+mod scrub;
 mod sled;

@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, complained, quorate, said};
 use super::load::{BUCKET, Running, keeps};
-use quorate::client::{Client, Consistency};
+use quorate::client::Consistency;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -35,7 +35,7 @@ async fn a_backup_taken_under_load_brings_a_wiped_node_back_and_nothing_that_cam
     let running = Running::start(&client, 4, "backup");
     running.acked(300).await;
     // Only n2 has it: after its disk is gone, only the backup has.
-    let alone = key_of(&cluster, &client).await;
+    let alone = cluster.key_of_second(&client, "alone").await;
     client.put("alone", &alone, "kept").strict(true).await.expect("acknowledged");
     let all = |key: &'static str, value: &'static str| {
         client.put("later", key, value).consistency(Consistency::All)
@@ -97,16 +97,4 @@ async fn a_backup_taken_under_load_brings_a_wiped_node_back_and_nothing_that_cam
     cluster.stop(2);
     cluster.restart(2).await;
     assert_eq!(cluster.info(2).await["lineage"], after["lineage"]);
-}
-
-/// A key of a bucket without replicas that lives on the second node.
-async fn key_of(cluster: &Cluster, client: &Client) -> String {
-    client.create_bucket("alone").n(1).await.expect("created");
-    for number in 0..1000 {
-        let place = cluster.json(2, &format!("/v1/locate/alone/k{number}")).await;
-        if place["owners"][0] == "n2" {
-            return format!("k{number}");
-        }
-    }
-    panic!("n2 owns a third of everything");
 }

@@ -365,6 +365,18 @@ impl Cluster {
         .await
     }
 
+    /// A key of a new bucket without replicas that lives on the second node.
+    pub async fn key_of_second(&self, client: &Client, bucket: &str) -> String {
+        client.create_bucket(bucket).n(1).await.expect("created");
+        for number in 0..1000 {
+            let place = self.json(2, &format!("/v1/locate/{bucket}/k{number}")).await;
+            if place["owners"][0] == "n2" {
+                return format!("k{number}");
+            }
+        }
+        panic!("n2 owns a third of everything");
+    }
+
     /// Waits until nobody keeps a hint.
     pub async fn no_hints(&self) {
         until("all hints are delivered", SOON, async || {

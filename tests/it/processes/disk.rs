@@ -49,7 +49,7 @@ async fn a_full_disk_refuses_clearly_the_others_go_on_and_it_comes_back_when_the
     cluster.restart(2).await;
     let client = cluster.client().await;
     client.put("full", "before", "kept").consistency(Consistency::All).await.expect("acknowledged");
-    let key = key_of(&cluster, &client).await;
+    let key = cluster.key_of_second(&client, "only").await;
     let ballast = disk.0.join("ballast");
     let free = || rustix::fs::statvfs(&disk.0).map(|s| s.f_bavail * s.f_frsize).expect("mounted");
     let bytes = usize::try_from(free() - (8 << 20)).expect("it is small");
@@ -114,18 +114,6 @@ async fn a_full_disk_refuses_clearly_the_others_go_on_and_it_comes_back_when_the
     assert_eq!(items.len(), 62);
     assert_eq!(cluster.dump(2, "only").await.expect("it answers").len(), fits + 1);
     cluster.kill(&[2]);
-}
-
-/// A key of a bucket without replicas that lives on the second node.
-async fn key_of(cluster: &Cluster, client: &Client) -> String {
-    client.create_bucket("only").n(1).await.expect("created");
-    for number in 0..1000 {
-        let place = cluster.json(2, &format!("/v1/locate/only/k{number}")).await;
-        if place["owners"][0] == "n2" {
-            return format!("k{number}");
-        }
-    }
-    panic!("n2 owns a third of everything");
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod load;
 mod logs;
 mod process;
 mod restarts;
+mod rot;
 mod versions;
 mod wire;
 mod wrecks;

@@ -5,6 +5,7 @@ mod basics;
 mod causality;
 mod collection;
 mod durability;
+mod handoff;
 mod hints;
 pub mod kit;
 mod merkle;

@@ -180,3 +180,33 @@ fn a_scan_shows_what_one_replica_cannot_read() {
         assert_eq!(items.len(), 3);
     }
 }
+
+fn scrub(begin: bool) -> Inspect {
+    Inspect::Scrub { begin, bytes_per_second: None }
+}
+
+#[test]
+fn a_scrub_finds_and_mends_what_nobody_has_asked_for() {
+    let (mut c, [a, b, o], _) = five_without_sync(609);
+    for sort in 0..20 {
+        acked(c.ask(a, put_sorted("k", sort, "v", level(Consistency::All))));
+    }
+    (0..20).step_by(3).for_each(|sort| rot_sorted(&mut c, a, "k", sort));
+    rot_sorted(&mut c, b, "k", 1);
+    secs(&mut c, 30);
+    assert_eq!(unreadable(&mut c, a), 0, "nobody has looked");
+    assert_eq!(inspect(&mut c, a, scrub(true))["state"], "running");
+    // It goes on where it was when the process dies.
+    millis(&mut c, 200);
+    c.kill(a);
+    c.start(a);
+    until(&mut c, "it is through", |c| {
+        let told = inspect(c, a, scrub(false));
+        told["state"] == "idle" && told["left"] == 0 && metric(c, a, "records_mended") == 7
+    });
+    assert_eq!(metric(&mut c, a, "scrub_trees_differed"), 0);
+    for sort in 0..20 {
+        assert_eq!(sorted(&mut c, a, "k", sort), ["v"]);
+    }
+    assert_eq!(metric(&mut c, b, "scrubs") + metric(&mut c, o, "scrubs"), 0, "none was asked to");
+}

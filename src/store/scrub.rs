@@ -1,0 +1,448 @@
+//! Reads everything once more, from the log itself, beside the node: what has rotted is found before somebody
+//! needs it.
+//!
+//! ```text
+//!   Log     1.log ▐▐▐▒▐▐  2.log ▐▐▐▐  …      every batch up to the end of the log as it began: ▒ damaged
+//!   Keys    index: a ─► 1.log@56 ─► a's record: is it whole, a's own, with the head that the index has?
+//!             ├─ all three                     fine; out of ▒ it is copied to the end of the log
+//!             ├─ another head                  the log is the truth: the index is mended
+//!             ├─ not whole, and the log is ▒   rot: told, unless it has no body: then the index has all of it
+//!             └─ not whole, the log is whole   the index points astray: the newest record is looked for in the log
+//! ```
+//!
+//! - It runs on a thread of its own, a page at a time, and begins no page unasked: the node sets the pace.
+//! - It writes nothing. The index is mended by the applier, records are copied by the keeper; each only if the
+//!   index still has the entry that was seen.
+//! - An entry that changed while it was looked at was read by nobody in vain: it is skipped.
+
+use super::disk::DiskFile;
+use super::index::{Index, IndexDamaged, IndexResult, Located};
+use super::log::{segment_name, segment_number};
+use super::record::{Found, Place, batch_at, batch_extent, decode_put, encode_change};
+use super::shared::{Mend, Move, Shared, lock};
+use super::writer::Step;
+use super::{Change, ScrubAt, Scrubbed};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// How much of a segment is read at a time, unless one batch is longer.
+const WINDOW: u64 = 1 << 20;
+/// The most entries on a page.
+const ENTRIES: usize = 4096;
+/// With more entries astray on one page the index is beyond use.
+const ASTRAY: usize = 1024;
+
+/// What the node's thread asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct ScrubPage {
+    pub(crate) from: ScrubAt,
+    /// About so many bytes are read.
+    pub(crate) bytes: u64,
+}
+
+/// Asked, and answered.
+#[derive(Default)]
+pub(crate) struct Desk {
+    /// A page was asked for, and its answer not taken yet.
+    pub(crate) is_busy: bool,
+    pub(crate) asked: Option<ScrubPage>,
+    pub(crate) done: Option<Scrubbed>,
+}
+
+/// Where batches should be and are not: from byte, to byte.
+type Regions = Vec<(u32, u32)>;
+
+/// The thread.
+pub(crate) struct Scrubber {
+    shared: Arc<Shared>,
+    index: Arc<dyn Index>,
+    /// Segments with damage, as far as this pass has seen them.
+    damaged: BTreeMap<u32, Regions>,
+    /// Where the log ended when its reading began: else a busy node is never done.
+    until: Option<Place>,
+}
+
+/// What an entry of the index turned out to be.
+enum Entry {
+    Fine,
+    /// Its record is whole, and lies where a rebuild would not find it.
+    Stranded(Bytes),
+    /// The log has another head for it.
+    Untrue(Bytes),
+    /// Its record is not what it should be.
+    Unreadable,
+}
+
+impl Scrubber {
+    pub(crate) fn new(shared: Arc<Shared>, index: Arc<dyn Index>) -> Scrubber {
+        Scrubber { shared, index, damaged: BTreeMap::new(), until: None }
+    }
+
+    /// The thread: answers until the store is over.
+    pub(crate) fn run(mut self) {
+        loop {
+            while self.step() == Step::Worked {}
+            let desk = lock(&self.shared.scrub);
+            if self.shared.is_over() {
+                return;
+            }
+            if desk.asked.is_none() {
+                drop(self.shared.scrub_wakes.wait(desk));
+            }
+        }
+    }
+
+    /// Reads the page that was asked for.
+    pub(crate) fn step(&mut self) -> Step {
+        if self.shared.is_over() {
+            return Step::Blocked;
+        }
+        let Some(page) = lock(&self.shared.scrub).asked.take() else { return Step::Idle };
+        let done = match &page.from {
+            ScrubAt::Log { segment, offset } => self.log_page(*segment, *offset, page.bytes),
+            ScrubAt::Keys(from) => self.key_page(from, page.bytes),
+        };
+        let mut done = match done {
+            Ok(done) => done,
+            Err(error) => {
+                self.shared.fail_index(&error);
+                return Step::Blocked;
+            }
+        };
+        let total = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        done.total = total(&self.shared.log_bytes) + total(&self.shared.live_bytes);
+        lock(&self.shared.scrub).done = Some(done);
+        (self.shared.options.waker)();
+        Step::Worked
+    }
+
+    /// Some batches of a segment. One that cannot be opened has been reclaimed.
+    fn log_page(&mut self, segment: u32, offset: u32, bytes: u64) -> IndexResult<Scrubbed> {
+        if (segment, offset) == (0, 0) {
+            self.damaged.clear();
+            self.until = None;
+        }
+        let end = Place::unpack(self.shared.end.load(Ordering::Acquire));
+        let until = *self.until.get_or_insert(end);
+        let found = self.segment_from(segment).filter(|found| *found <= until.segment);
+        let Some(found) = found else {
+            return Ok(Scrubbed { next: Some(ScrubAt::Keys(Bytes::new())), ..Scrubbed::default() });
+        };
+        // The segment where it was to go on may have been reclaimed.
+        let at = if found == segment { offset } else { 0 };
+        let (segment, mut read) = (found, 0);
+        let mut regions = Regions::new();
+        let mut walk = Walk::new(&self.shared, segment, at);
+        if segment == until.segment {
+            walk.len = walk.len.min(until.offset.into());
+        }
+        while read < bytes && !walk.is_over() {
+            read += walk.read_on(&mut |_| (), &mut regions);
+        }
+        let found = regions.len() as u64;
+        if found > 0 {
+            self.damaged.entry(segment).or_default().append(&mut regions);
+        }
+        let next = match walk.is_over() {
+            true => ScrubAt::Log { segment: segment + 1, offset: 0 },
+            false => ScrubAt::Log { segment, offset: walk.at },
+        };
+        Ok(Scrubbed { next: Some(next), bytes: read, regions: found, ..Scrubbed::default() })
+    }
+
+    /// The oldest segment from this one on.
+    fn segment_from(&self, segment: u32) -> Option<u32> {
+        let names = self.shared.disk.list().unwrap_or_default();
+        let numbers = names.iter().filter_map(|name| segment_number(name));
+        numbers.filter(|number| *number >= segment).min()
+    }
+
+    /// The records of some keys.
+    fn key_page(&mut self, from: &Bytes, bytes: u64) -> IndexResult<Scrubbed> {
+        let mut page = Vec::new();
+        let mut sum = 0;
+        self.index.scan(from, &[0xff], &mut |key, located| {
+            sum += u64::from(located.length);
+            page.push((Bytes::copy_from_slice(key), located));
+            match sum < bytes && page.len() < ENTRIES {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        })?;
+        let is_last = sum < bytes && page.len() < ENTRIES;
+        let after = |key: &Bytes| ScrubAt::Keys([&key[..], &[0]].concat().into());
+        let mut done = Scrubbed {
+            next: page.last().filter(|_| !is_last).map(|(key, _)| after(key)),
+            ..Scrubbed::default()
+        };
+        let mut files = BTreeMap::new();
+        let mut astray = Vec::new();
+        for (key, located) in page {
+            done.records += 1;
+            done.bytes += u64::from(located.length);
+            match self.look(&key, &located, &mut files) {
+                Entry::Fine => {}
+                _ if self.index.get(&key)?.as_ref() != Some(&located) => {}
+                Entry::Stranded(record) => {
+                    done.copied += 1;
+                    self.rescue(key, &located, record);
+                }
+                Entry::Untrue(head) => {
+                    done.mended += 1;
+                    let put = Some(Located { head, ..located.clone() });
+                    self.mend(Mend { key, seen: located, put });
+                }
+                Entry::Unreadable if self.is_rotten(located.place) => {
+                    match without_body(&key, &located) {
+                        Some(record) => {
+                            done.copied += 1;
+                            self.rescue(key, &located, record);
+                        }
+                        None => done.damaged.push(key),
+                    }
+                }
+                Entry::Unreadable => astray.push((key, located)),
+            }
+        }
+        if !astray.is_empty() {
+            self.find(astray, &mut done)?;
+        }
+        Ok(done)
+    }
+
+    fn look(
+        &self,
+        key: &Bytes,
+        located: &Located,
+        files: &mut BTreeMap<u32, Option<Arc<dyn DiskFile>>>,
+    ) -> Entry {
+        let Place { segment, offset } = located.place;
+        let file = files
+            .entry(segment)
+            .or_insert_with(|| self.shared.disk.open(&segment_name(segment)).ok());
+        let Some(file) = file else { return Entry::Unreadable };
+        // An entry that is wrong may claim any length.
+        let fits = file.len().is_ok_and(|len| u64::from(offset) + u64::from(located.length) <= len);
+        if !fits {
+            return Entry::Unreadable;
+        }
+        let mut record = vec![0; located.length as usize];
+        if file.read_at(&mut record, offset.into()).is_err() {
+            return Entry::Unreadable;
+        }
+        let record = Bytes::from(record);
+        match decode_put(&record) {
+            Some((found, head, _)) if found == *key => match head == located.head {
+                false => Entry::Untrue(head),
+                true if self.is_known_damaged(located.place) => Entry::Stranded(record),
+                true => Entry::Fine,
+            },
+            _ => Entry::Unreadable,
+        }
+    }
+
+    fn is_known_damaged(&self, place: Place) -> bool {
+        let regions = self.damaged.get(&place.segment);
+        regions.is_some_and(|regions| is_within(regions, place.offset))
+    }
+
+    /// Whether the log is damaged where a record should be: its segment is read again, for it may have rotted since.
+    fn is_rotten(&mut self, place: Place) -> bool {
+        if self.is_known_damaged(place) {
+            return true;
+        }
+        let mut regions = Regions::new();
+        let mut walk = Walk::new(&self.shared, place.segment, 0);
+        while !walk.is_over() && walk.at <= place.offset {
+            walk.read_on(&mut |_| (), &mut regions);
+        }
+        let is_rotten = is_within(&regions, place.offset);
+        if is_rotten {
+            self.damaged.insert(place.segment, regions);
+        }
+        is_rotten
+    }
+
+    /// Finds the newest record of keys whose entries point astray, in the whole log.
+    fn find(&mut self, astray: Vec<(Bytes, Located)>, done: &mut Scrubbed) -> IndexResult<()> {
+        if astray.len() > ASTRAY {
+            // To look for each of them would take as long as building it anew.
+            return Err(IndexDamaged(format!("{} entries of a page point astray", astray.len())));
+        }
+        // What is newer than this the node may not have seen yet.
+        let applied = self.shared.applied.load(Ordering::Acquire);
+        let keys: BTreeSet<&Bytes> = astray.iter().map(|(key, _)| key).collect();
+        let mut newest: BTreeMap<Bytes, Located> = BTreeMap::new();
+        let mut is_whole = true;
+        let names = self.shared.disk.list().unwrap_or_default();
+        let mut segments: Vec<u32> = names.iter().filter_map(|name| segment_number(name)).collect();
+        segments.sort_unstable();
+        for segment in segments {
+            let mut regions = Regions::new();
+            let mut walk = Walk::new(&self.shared, segment, 0);
+            let mut take = |found: Found| {
+                if found.header.sequence > applied {
+                    return;
+                }
+                for (change, place, length) in found.changes() {
+                    match change {
+                        Change::Put { key, head, .. } if keys.contains(&key) => {
+                            newest.insert(key, Located { place, length, head });
+                        }
+                        Change::Put { .. } => {}
+                        Change::Erase { key } => drop(newest.remove(&key)),
+                        Change::EraseRange { from, to } => {
+                            newest.retain(|key, _| *key < from || *key >= to);
+                        }
+                    }
+                }
+            };
+            while !walk.is_over() && !self.shared.is_over() {
+                done.bytes += walk.read_on(&mut take, &mut regions);
+            }
+            is_whole &= regions.is_empty();
+        }
+        for (key, seen) in astray {
+            match newest.remove(&key) {
+                Some(found) => {
+                    done.mended += 1;
+                    self.mend(Mend { key, seen, put: Some(found) });
+                }
+                // The log has no such key: nor should the index.
+                None if is_whole => {
+                    done.mended += 1;
+                    self.mend(Mend { key, seen, put: None });
+                }
+                // It may be what cannot be read.
+                None => done.damaged.push(key),
+            }
+        }
+        Ok(())
+    }
+
+    fn mend(&self, mend: Mend) {
+        lock(&self.shared.mends).push(mend);
+        // Under the lock, so that an applier that is about to wait does not miss it.
+        drop(lock(&self.shared.backlog));
+        self.shared.applier_wakes.notify_one();
+    }
+
+    fn rescue(&self, key: Bytes, located: &Located, record: Bytes) {
+        let rescued = Move { key, head: located.head.clone(), record, from: located.place };
+        lock(&self.shared.rescues).push(rescued);
+        self.shared.keeper_wakes.notify_one();
+    }
+}
+
+fn is_within(regions: &Regions, offset: u32) -> bool {
+    regions.iter().any(|(from, to)| *from <= offset && offset < *to)
+}
+
+/// The record that the index alone tells, if it has no body.
+fn without_body(key: &Bytes, located: &Located) -> Option<Bytes> {
+    let change = Change::Put { key: key.clone(), head: located.head.clone(), body: Bytes::new() };
+    let mut record = Vec::new();
+    encode_change(&mut record, &change);
+    (record.len() == located.length as usize).then(|| record.into())
+}
+
+/// The batches of one segment, in order, a window at a time.
+struct Walk {
+    file: Option<Arc<dyn DiskFile>>,
+    segment: u32,
+    len: u64,
+    at: u32,
+}
+
+impl Walk {
+    fn new(shared: &Shared, segment: u32, at: u32) -> Walk {
+        let file = shared.disk.open(&segment_name(segment)).ok();
+        let len = file.as_ref().and_then(|file| file.len().ok()).unwrap_or(0);
+        // What the writer is in the middle of is no damage.
+        let end = Place::unpack(shared.end.load(Ordering::Acquire));
+        let len = match segment.cmp(&end.segment) {
+            std::cmp::Ordering::Less => len,
+            std::cmp::Ordering::Equal => len.min(end.offset.into()),
+            std::cmp::Ordering::Greater => 0,
+        };
+        Walk { file, segment, len, at }
+    }
+
+    fn is_over(&self) -> bool {
+        u64::from(self.at) >= self.len
+    }
+
+    /// Reads a window; whole batches are taken, and where there is none is noted. Returns how many bytes were read.
+    fn read_on(&mut self, take: &mut dyn FnMut(Found), regions: &mut Regions) -> u64 {
+        let mut length = WINDOW;
+        let mut read = 0;
+        loop {
+            let Ok(window) = self.window(length) else {
+                // A disk that cannot read a sector: all of the window is as good as lost.
+                let to = u64::from(self.at) + length.min(self.len - u64::from(self.at));
+                add(regions, self.at, to as u32);
+                self.at = to as u32;
+                return read;
+            };
+            read += window.len() as u64;
+            let is_rest = u64::from(self.at) + window.len() as u64 >= self.len;
+            let mut at = 0;
+            while at < window.len() {
+                if let Some(found) = batch_at(self.segment, self.at, &window, at) {
+                    at += found.len();
+                    take(found);
+                    continue;
+                }
+                // A batch that goes on behind the window is no damage.
+                let cut = !is_rest && is_cut(&window[at..]);
+                if cut && at > 0 {
+                    break;
+                }
+                let left = self.len - u64::from(self.at);
+                if cut && length < left {
+                    let extent = batch_extent(&window).unwrap_or(length * 2);
+                    if extent <= left {
+                        length = extent.max(length * 2);
+                        break;
+                    }
+                }
+                let from = at;
+                let begins = |at: &usize| {
+                    batch_at(self.segment, self.at, &window, *at).is_some()
+                        || (!is_rest && is_cut(&window[*at..]))
+                };
+                at = (from + 1..window.len()).find(begins).unwrap_or(window.len());
+                add(regions, self.at + from as u32, self.at + at as u32);
+            }
+            if at > 0 {
+                self.at += at as u32;
+                return read;
+            }
+        }
+    }
+
+    fn window(&self, length: u64) -> io::Result<Bytes> {
+        let length = length.min(self.len - u64::from(self.at));
+        let mut window = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+        let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        file.read_at(&mut window, self.at.into())?;
+        Ok(window.into())
+    }
+}
+
+/// Whether the batch that begins these bytes, if one does, goes on behind them.
+fn is_cut(bytes: &[u8]) -> bool {
+    batch_extent(bytes).is_none_or(|extent| extent > bytes.len() as u64)
+}
+
+/// Adds a region, to the one before it if they touch.
+fn add(regions: &mut Regions, from: u32, to: u32) {
+    match regions.last_mut() {
+        Some(last) if last.1 == from => last.1 = to,
+        _ => regions.push((from, to)),
+    }
+}

@@ -1,0 +1,204 @@
+//! What a scrub finds, and what it sets right by itself.
+
+use super::super::conformance::{Model, assert_shows, model_apply, put, random_batch};
+use super::super::index::{Index, Located};
+use super::super::options::Options;
+use super::super::record::Place;
+use super::super::simulated_disk::{ForgetfulIndex, SimulatedDisk};
+use super::super::sled_store::{Started, start};
+use super::super::writer::Step;
+use super::super::{Batch, Change, CommitNumber, ScrubAt, Scrubbed, Store, StoreError};
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+struct Stepped {
+    disk: SimulatedDisk,
+    index: ForgetfulIndex,
+    s: Started,
+    model: Model,
+}
+
+fn begin(disk: &SimulatedDisk, index: &ForgetfulIndex) -> Started {
+    let mut make = |_| Ok(Arc::new(index.clone()) as Arc<dyn Index>);
+    let options = Options { segment_bytes: 3_000, reserve_bytes: 0, ..Options::default() };
+    start(Arc::new(disk.clone()), &mut make, "boot".into(), options, &mut |_| ()).unwrap()
+}
+
+impl Stepped {
+    fn new() -> Stepped {
+        let (disk, index) = Default::default();
+        let s = begin(&disk, &index);
+        Stepped { disk, index, s, model: Model::new() }
+    }
+
+    fn write(&mut self, batch: Batch) -> CommitNumber {
+        model_apply(&mut self.model, &batch);
+        let number = self.s.front.commit(batch).unwrap();
+        self.settle();
+        number
+    }
+
+    fn settle(&mut self) {
+        while self.s.writer.step() == Step::Worked {}
+        self.s.front.durable();
+        while self.s.applier.step() == Step::Worked {}
+        self.s.front.durable();
+    }
+
+    fn keep(&mut self) {
+        while self.s.keeper.step() == Step::Worked {
+            self.settle();
+        }
+    }
+
+    /// A whole scrub, in pages of so many bytes, with the node going on in between.
+    fn scrub(&mut self, bytes: u64, mut meanwhile: impl FnMut(&mut Stepped)) -> Scrubbed {
+        let (mut sum, mut next) = (Scrubbed::default(), Some(ScrubAt::default()));
+        while let Some(from) = next {
+            assert!(self.s.front.scrub(&from, bytes));
+            assert!(!self.s.front.scrub(&from, bytes), "one at a time");
+            assert_eq!(self.s.scrubber.step(), Step::Worked);
+            let page = self.s.front.scrubbed().expect("it was read");
+            next = page.next;
+            sum.bytes += page.bytes;
+            sum.records += page.records;
+            sum.regions += page.regions;
+            sum.copied += page.copied;
+            sum.mended += page.mended;
+            sum.damaged.extend(page.damaged);
+            meanwhile(self);
+        }
+        self.settle();
+        self.keep();
+        sum
+    }
+
+    fn unreadable(&self) -> BTreeSet<Bytes> {
+        let is_damaged = |key: &&Bytes| matches!(self.s.front.get(key), Err(StoreError::Damaged(why)) if !why.is_empty());
+        self.model.keys().filter(is_damaged).cloned().collect()
+    }
+}
+
+fn key(i: u16) -> Bytes {
+    Bytes::copy_from_slice(&i.to_be_bytes())
+}
+
+/// So many keys of one segment or another, each with a body, and as many that have none.
+fn filled() -> Stepped {
+    let mut t = Stepped::new();
+    for i in 0..60 {
+        t.write(put(&key(i), b"head", &[i as u8; 90]));
+        t.write(put(&key(1_000 + i), b"only a head", b""));
+    }
+    t
+}
+
+#[test]
+fn a_healthy_store_is_read_whole_and_nothing_is_found() {
+    for bytes in [1, 700, 1 << 20] {
+        let mut t = filled();
+        let found = t.scrub(bytes, |_| ());
+        let log = t.s.front.stats().log_bytes;
+        assert!(found.bytes > log, "{} of {log}, and the records once more", found.bytes);
+        assert_eq!((found.records, found.regions, found.copied, found.mended), (120, 0, 0, 0));
+        assert_eq!(found.damaged, Vec::<Bytes>::new());
+    }
+}
+
+#[test]
+fn every_record_that_rotted_is_found_wherever_the_bit_is_and_what_it_hid_is_copied_out() {
+    let names = filled().disk.names();
+    let logs: Vec<String> = names.into_iter().filter(|name| name.ends_with(".log")).collect();
+    assert!(logs.len() > 4, "{logs:?}");
+    let mut found_bodies = 0;
+    for seed in 0..200 {
+        let rng = &mut fastrand::Rng::with_seed(seed);
+        let mut t = filled();
+        for _ in 0..rng.usize(1..4) {
+            let name = &logs[rng.usize(..logs.len())];
+            t.disk.rot(name, rng.usize(..t.disk.len_of(name)));
+        }
+        let unreadable = t.unreadable();
+        let bodies: BTreeSet<Bytes> =
+            unreadable.iter().filter(|key| !t.model[*key].body.is_empty()).cloned().collect();
+        let found = t.scrub(rng.u64(1..4_000), |_| ());
+        assert_eq!(found.damaged.iter().cloned().collect::<BTreeSet<_>>(), bodies, "seed {seed}");
+        assert_eq!(found.mended, 0, "seed {seed}: the index was right");
+        found_bodies += bodies.len();
+        // What the node does about those: writes them again, from somewhere else.
+        for lost in &bodies {
+            let entry = t.model[lost].clone();
+            t.write(put(lost, &entry.head, &entry.body));
+        }
+        assert_eq!(t.unreadable(), BTreeSet::new(), "seed {seed}");
+        assert_shows(&t.s.front, &t.model, &format!("seed {seed}"));
+        // A rebuild does without the damaged places.
+        t.disk.machine_starts_bare();
+        t.s = begin(&t.disk, &ForgetfulIndex::default());
+        t.s.front.durable();
+        assert_shows(&t.s.front, &t.model, &format!("seed {seed}, rebuilt"));
+    }
+    assert!(found_bodies > 50, "{found_bodies}");
+}
+
+#[test]
+fn an_entry_that_does_not_agree_with_the_log_is_set_right_from_the_log() {
+    for seed in 0..100 {
+        let rng = &mut fastrand::Rng::with_seed(seed);
+        let mut t = filled();
+        t.write(Batch { changes: vec![Change::Erase { key: key(7) }] });
+        let mut wrong = BTreeSet::new();
+        for _ in 0..rng.usize(1..5) {
+            let key = key(rng.u16(8..60));
+            let mut entry = t.index.get(&key).unwrap().expect("it is there");
+            match rng.u8(..4) {
+                0 => entry.head = Bytes::from_static(b"hexd"),
+                1 => entry.place.offset ^= 1 << rng.u8(..31),
+                2 => entry.place.segment ^= 1 << rng.u8(..31),
+                _ => entry.length ^= 1 << rng.u8(..31),
+            }
+            if wrong.insert(key.clone()) {
+                t.index.put(&key, &entry).unwrap();
+            }
+        }
+        if rng.bool() {
+            // The index has what was erased.
+            let place = Place { segment: 1, offset: 99 };
+            let stale = Located { place, length: 70, head: Bytes::from_static(b"head") };
+            t.index.put(&key(7), &stale).unwrap();
+            wrong.insert(key(7));
+        }
+        let found = t.scrub(rng.u64(1..9_000), |_| ());
+        assert_eq!(found.damaged, Vec::<Bytes>::new(), "seed {seed}");
+        assert_eq!(found.mended, wrong.len() as u64, "seed {seed}");
+        assert_shows(&t.s.front, &t.model, &format!("seed {seed}"));
+    }
+}
+
+#[test]
+fn a_scrub_beside_writes_and_reclaiming_finds_nothing_that_is_not_so() {
+    let mut reclaimed = 0;
+    for seed in 0..40 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut t = filled();
+        let found = t.scrub(rng.clone().u64(1..2_000), |t| {
+            let batch = random_batch(&mut rng, 60, 90);
+            model_apply(&mut t.model, &batch);
+            t.s.front.commit(batch).unwrap();
+            for _ in 0..rng.u8(..6) {
+                match rng.u8(..4) {
+                    0 => drop(t.s.writer.step()),
+                    1 => drop(t.s.front.durable()),
+                    2 => drop(t.s.applier.step()),
+                    _ => drop(t.s.keeper.step()),
+                }
+            }
+        });
+        assert_eq!((found.regions, found.copied, found.mended), (0, 0, 0), "seed {seed}");
+        assert_eq!(found.damaged, Vec::<Bytes>::new(), "seed {seed}");
+        assert_shows(&t.s.front, &t.model, &format!("seed {seed}"));
+        reclaimed += t.s.front.stats().reclaimed_segments;
+    }
+    assert!(reclaimed > 40, "{reclaimed}");
+}
