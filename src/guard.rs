@@ -56,6 +56,14 @@ pub enum Guard {
     FullSync,
     /// A tree follows every write.
     TreeIsKept,
+    /// While owners change, a write needs a quorum of the old ones and one of the new ones.
+    WriteBoth,
+    /// New owners are read when they have copied what they are to own.
+    CopiedBeforeRead,
+    /// Who owns a partition no longer erases it when every owner has it.
+    ComparedBeforeErased,
+    /// Nobody loses its places as dead whom others see alive.
+    AliveIsNotRemoved,
 }
 
 /// How many there are.
@@ -63,7 +71,7 @@ const COUNT: usize = Guard::EVERY.len();
 
 impl Guard {
     /// All of them, in their order.
-    pub const EVERY: [Guard; 21] = [
+    pub const EVERY: [Guard; 25] = [
         Guard::AckAfterFlush,
         Guard::DurableHint,
         Guard::DottedWrites,
@@ -85,6 +93,10 @@ impl Guard {
         Guard::FirstStamp,
         Guard::FullSync,
         Guard::TreeIsKept,
+        Guard::WriteBoth,
+        Guard::CopiedBeforeRead,
+        Guard::ComparedBeforeErased,
+        Guard::AliveIsNotRemoved,
     ];
 
     /// The word for it.
@@ -111,6 +123,10 @@ impl Guard {
             Guard::FirstStamp => "first-stamp",
             Guard::FullSync => "full-sync",
             Guard::TreeIsKept => "tree-is-kept",
+            Guard::WriteBoth => "write-both",
+            Guard::CopiedBeforeRead => "copied-before-read",
+            Guard::ComparedBeforeErased => "compared-before-erased",
+            Guard::AliveIsNotRemoved => "alive-is-not-removed",
         }
     }
 }

@@ -27,6 +27,7 @@ mod ring;
 mod scale;
 mod serve;
 mod sim;
+mod survivors;
 mod units;
 
 use args::{Cli, Command};

@@ -66,6 +66,8 @@ pub struct Timing {
     pub breaker: Duration,
     /// How long between two comparisons of a whole partition with the other owners.
     pub sync: Duration,
+    /// How long a member may be dead before its places go to others; zero: for ever.
+    pub down_out_after: Duration,
 }
 
 impl Default for Limits {
@@ -82,6 +84,7 @@ impl Default for Timing {
             request_max: Duration::from_secs(60),
             breaker: Duration::from_secs(1),
             sync: Duration::from_secs(30),
+            down_out_after: Duration::from_secs(600),
         }
     }
 }

@@ -3,13 +3,15 @@
 use super::config::Config;
 use super::counters::Counters;
 use super::event::{ConnectionId, Effect, Event};
+use super::health::Health;
 use super::outbox::{Outbox, Release};
 use super::shard::{Shard, Turn, Want};
 use super::topology::{OpenError, Standing, Ticket, Topology, flags};
 use crate::error::Error;
 use crate::id::{ClusterId, Lineage, NodeId};
 use crate::message::client::{BucketSpec, Reply, Request};
-use crate::message::{Frame, Kind, decode};
+use crate::message::peer::Control;
+use crate::message::{Frame, Header, Kind, decode};
 use crate::store::{CommitNumber, Store, StoreError};
 use crate::time::{Instant, Now};
 use std::collections::{BTreeMap, VecDeque};
@@ -96,6 +98,7 @@ impl<S: Store> Node<S> {
         let cluster = self.topology.cluster();
         let stranger = ClusterId(0);
         if header.cluster != cluster && header.cluster != stranger && cluster != stranger {
+            self.hear_other_cluster(&header, &body);
             return self.own.reject("peer", "other_cluster");
         }
         if header.sender == NodeId(0) || header.sender == self.topology.id() {
@@ -129,6 +132,18 @@ impl<S: Store> Node<S> {
             }
             Kind::Data => self.own.reject("peer", "other_cluster"),
             Kind::Hello | Kind::Request | Kind::Reply => self.own.reject("peer", "kind"),
+        }
+    }
+
+    /// Frames of another cluster do nothing here; but one may be what the other has become. Only control frames are
+    /// answered, which are few.
+    fn hear_other_cluster(&mut self, header: &Header, body: &[u8]) {
+        if header.kind != Kind::Control {
+            return;
+        }
+        match decode(body) {
+            Ok(Control::Agreement(bytes)) => self.topology.hear_of_successor(&bytes),
+            _ => self.topology.tell_former(header.cluster, header.sender, &mut self.outbox),
         }
     }
 
@@ -401,7 +416,11 @@ impl<S: Store> Node<S> {
         for (reason, count) in self.topology.rejected() {
             *counters.rejected.entry(("gossip", reason)).or_default() += count;
         }
-        for member in self.topology.members() {
+        let members = self.topology.members();
+        if let Some(agreement) = self.topology.agreement() {
+            counters.health = Health::of(&agreement.layout, &members);
+        }
+        for member in members {
             let state = member.state.map_or("unknown", |state| state.as_str());
             *counters.members.entry(state).or_default() += 1;
         }

@@ -15,6 +15,7 @@
 mod config;
 mod counters;
 mod event;
+mod health;
 mod inspect;
 mod machine;
 mod outbox;
@@ -25,6 +26,7 @@ mod view;
 pub use config::{Config, Limits, Timing};
 pub use counters::{Counters, DURATION_BOUNDS_US, Durations, RequestLabels};
 pub use event::{ConnectionId, Effect, Event};
+pub use health::Health;
 pub use machine::Node;
 pub use outbox::{Outbox, Release, Stamp};
 pub use topology::OpenError;

@@ -166,6 +166,7 @@ fn node_config(
             request_max: config.timing.request_max,
             breaker: config.timing.breaker,
             sync: config.timing.sync,
+            down_out_after: config.timing.down_out_after,
         },
     })
 }

@@ -16,6 +16,8 @@ pub struct Options {
     pub sync: Duration,
     /// How long nodes wait for what.
     pub timing: Timing,
+    /// The zone of each node, by number; the others have none.
+    pub zones: Vec<String>,
 }
 
 impl Default for Options {
@@ -26,6 +28,7 @@ impl Default for Options {
             partitions: 16,
             sync: Duration::from_micros(300),
             timing: Timing::default(),
+            zones: Vec::new(),
         }
     }
 }

@@ -5,6 +5,8 @@
 //!              ├ join       getting in; letting in
 //!  Topology ───┼ chain      the agreed values: acceptor, proposer, intents (register/)
 //!              ├ conduct    what the next step of a change of owners is, and when
+//!              ├ overdue    who has been dead for so long that others take its places
+//!              ├ survivors  a majority is gone for ever: an operator founds the cluster anew
 //!              ├ install    chosen → durable → lived by ──────────────► View
 //!              ├ witness    how far was everybody seen? am I behind?
 //!              └ gossip     SWIM's datagrams and states (swim/), in their envelope
@@ -26,7 +28,9 @@ mod install;
 mod intent;
 mod join;
 mod open;
+mod overdue;
 mod status;
+mod survivors;
 #[cfg(test)]
 mod tests;
 mod witness;
@@ -89,6 +93,10 @@ pub struct Topology {
     book_changed: bool,
     /// Why this directory is being set aside.
     aside: Option<String>,
+    /// Who waits for this node to go on with the other survivors.
+    surviving: Vec<Ticket>,
+    /// Others have gone on as another cluster, without this node.
+    overruled: bool,
     view_changed: bool,
     tickets: u64,
     pending: BTreeMap<u64, Pending>,
@@ -202,7 +210,8 @@ impl Topology {
                 let peer = Peer {
                     name: member.name.clone(),
                     address: self.address(member.id),
-                    alive: life.is_none_or(|life| life.state.is_live()),
+                    alive: life.is_none_or(|life| life.state.is_live())
+                        && !agreement.layout.ghosts.contains(&member.id),
                 };
                 (member.id, peer)
             })
@@ -221,7 +230,9 @@ impl Topology {
 
     /// Whether the agreement names this node with the lineage it has.
     fn is_admitted(&self) -> bool {
-        self.aside.is_none() && self.lineage_of(self.identity.id) == Some(self.identity.lineage)
+        self.aside.is_none()
+            && !self.overruled
+            && self.lineage_of(self.identity.id) == Some(self.identity.lineage)
     }
 
     /// This lineage was once a member's, and another life of the node is now.
@@ -252,10 +263,10 @@ impl Topology {
         self.installed.as_ref()?.layout.member(node).map(|member| member.lineage)
     }
 
-    /// The other members of the agreement.
+    /// The other members of the agreement that have a say.
     fn others(&self) -> BTreeSet<NodeId> {
-        let members = self.installed.iter().flat_map(|agreement| agreement.layout.members.iter());
-        members.map(|member| member.id).filter(|id| *id != self.identity.id).collect()
+        let voters = self.installed.iter().flat_map(|agreement| agreement.voters());
+        voters.filter(|id| *id != self.identity.id).collect()
     }
 
     fn address(&self, node: NodeId) -> Option<SocketAddr> {

@@ -3,6 +3,7 @@
 
 mod basics;
 mod causality;
+mod dead;
 mod durability;
 mod hints;
 pub mod kit;
@@ -13,4 +14,5 @@ mod quorums;
 mod review;
 mod ring;
 mod rot;
+mod survivors;
 mod write_backs;
