@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 struct Survivor {
     client: Client,
     cluster: String,
+    former: Vec<String>,
     index: u64,
 }
 
@@ -37,16 +38,16 @@ pub(super) async fn force(args: SurvivorsArgs) -> Result<()> {
     for name in &named {
         survivors.push(survivor(&members, name).await?);
     }
-    let about = inspect(&survivors[0].client, Inspect::Ring).await?;
-    let former = about["former"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let former: BTreeSet<String> = former.map(str::to_owned).collect();
-    // Those who have not gone on yet say what the decision is about; the others agree to whatever they did.
+    // Some may have gone on by an earlier try: the others say what the decision is about, and those agree again.
+    let former: BTreeSet<String> =
+        survivors.iter().flat_map(|survivor| survivor.former.iter().cloned()).collect();
+    let some_went = survivors.iter().any(|survivor| former.contains(&survivor.cluster));
     let behind: Vec<&Survivor> = survivors
         .iter()
-        .filter(|s| survivors.len() == 1 || former.is_empty() || former.contains(&s.cluster))
+        .filter(|survivor| !some_went || former.contains(&survivor.cluster))
         .collect();
     let Some(first) = behind.first() else {
-        return say("all of them have gone on already");
+        return Err(Failure::new("invalid", "nobody is named", "name every member that is left"));
     };
     if behind.iter().any(|s| (&s.cluster, s.index) != (&first.cluster, first.index)) {
         let what = "the survivors have not all heard of the same";
@@ -99,7 +100,10 @@ async fn survivor(members: &Value, name: &str) -> Result<Survivor> {
     let client = connect(&Target { nodes: vec![address.to_owned()] }).await?;
     let status = inspect(&client, Inspect::Status).await?;
     let cluster = status["cluster"].as_str().unwrap_or_default().to_owned();
-    Ok(Survivor { client, cluster, index: status["index"].as_u64().unwrap_or_default() })
+    let ring = inspect(&client, Inspect::Ring).await?;
+    let former = ring["former"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let former = former.map(str::to_owned).collect();
+    Ok(Survivor { client, cluster, former, index: status["index"].as_u64().unwrap_or_default() })
 }
 
 /// Counted for the largest number of replicas, by the lists that are read now.

@@ -262,9 +262,9 @@ impl<S: Store> Node<S> {
         let name =
             |id: NodeId| layout.member(id).map_or_else(|| id.to_string(), |m| m.name.clone());
         let each = self.shard.as_ref().map_or(0.0, Shard::items_a_slot);
-        let items = |slots: usize| (slots as f64 * each).round();
+        let items = |slots: usize| (slots as f64 * each).round() as u64;
         let size = self.item_bytes(layout);
-        let bytes = |slots: usize| (slots as f64 * each * size).round();
+        let bytes = |slots: usize| (slots as f64 * each * size).round() as u64;
         let moves = plan.moves.iter().map(|m| {
             let from = m.from.map(name);
             json!({

@@ -6,6 +6,7 @@ use super::event::{ConnectionId, Effect, Event};
 use super::health::Health;
 use super::outbox::{Outbox, Release};
 use super::shard::{Shard, Turn, Want};
+use super::stall::Stall;
 use super::topology::{OpenError, Standing, Ticket, Topology, flags};
 use crate::error::Error;
 use crate::id::{ClusterId, Lineage, NodeId};
@@ -34,6 +35,7 @@ pub struct Node<S: Store> {
     creating: BTreeMap<Ticket, (ConnectionId, u64)>,
     pub(super) stopping: bool,
     busy: bool,
+    stall: Stall,
 }
 
 /// How far the topology is with what the shard wants.
@@ -75,6 +77,7 @@ impl<S: Store> Node<S> {
             creating: BTreeMap::new(),
             stopping: false,
             busy: true,
+            stall: Stall::default(),
         })
     }
 
@@ -82,6 +85,7 @@ impl<S: Store> Node<S> {
     pub fn handle(&mut self, now: Now, event: Event) {
         self.own.events += 1;
         self.busy = true;
+        self.notice_stall(now);
         match event {
             Event::Frame(frame) => self.handle_frame(now, frame),
             Event::Datagram { from, bytes } => {
@@ -90,6 +94,13 @@ impl<S: Store> Node<S> {
             Event::Request { connection, id, deadline_ms, request } => {
                 self.handle_request(now, connection, id, deadline_ms, request);
             }
+        }
+    }
+
+    /// Who has stood still may have been removed meanwhile.
+    fn notice_stall(&mut self, now: Now) {
+        if self.stall.moves(now.instant) {
+            self.topology.ask_for_newer();
         }
     }
 
@@ -161,6 +172,10 @@ impl<S: Store> Node<S> {
                 let error = Error::Overloaded("the node is stopping; ask another".into());
                 self.outbox.reply(connection, id, Reply::Failed(error));
             }
+            _ if self.stall.listens(now.instant) => {
+                let why = "the node stood still, and finds out what it has missed; ask another";
+                self.outbox.reply(connection, id, Reply::Failed(Error::Overloaded(why.into())));
+            }
             Request::ChangeRing(change) => {
                 let ticket = self.topology.change_ring(now, &change, &mut self.outbox);
                 self.creating.insert(ticket, (connection, id));
@@ -188,6 +203,7 @@ impl<S: Store> Node<S> {
     /// made something durable.
     pub fn end_turn(&mut self, now: Now) {
         self.own.turns += u64::from(std::mem::take(&mut self.busy));
+        self.notice_stall(now);
         self.release(now);
         self.topology.handle_timeout(now, &self.store, &mut self.outbox);
         if let Some(shard) = &mut self.shard {

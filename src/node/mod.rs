@@ -20,6 +20,7 @@ mod inspect;
 mod machine;
 mod outbox;
 mod shard;
+mod stall;
 pub mod topology;
 mod view;
 

@@ -97,7 +97,8 @@ async fn nodes_come_and_go_by_command_while_clients_go_on() {
     let there = [1, 3, 4];
     cluster.agree_among(&there, BUCKET, 3).await;
     let told = ok(&cluster, 1, &["repair", "--wait"]);
-    assert!(told.contains("compared") || told.contains("mended"), "{told}");
+    assert!(there.iter().all(|n| told.contains(&format!("n{n} "))), "{told}");
+    assert!(told.contains("ITEMS MENDED"), "{told}");
     let told = json(&cluster, 1, &["repair", "--wait"]);
     assert!(told.is_object(), "{told}");
 }
@@ -112,7 +113,7 @@ fn plans(cluster: &Cluster) {
     assert!(!moves.is_empty() && moves.iter().all(|step| step["from"] == "n4"), "{plan}");
     assert!(plan["bytes"].as_f64() > plan["items"].as_f64(), "{plan}");
     let table = ok(cluster, 1, &["ring", "plan", "--leave", "n4"]);
-    assert!(table.contains("slots in") && table.contains("items, about"), "{table}");
+    assert!(table.contains("slots in") && table.contains("BYTES, ABOUT"), "{table}");
     let plan = json(cluster, 1, &["ring", "plan", "--weight", "n3=2", "--zone", "n3=b"]);
     let moves = plan["moves"].as_array().expect("a list");
     assert!(!moves.is_empty() && moves.iter().any(|step| step["to"] == "n3"), "{plan}");
@@ -216,4 +217,45 @@ async fn a_dead_node_is_replaced_by_name_and_another_is_copied_without_being_ask
         assert!(why.contains("still has places") || why.starts_with("change_in_progress"), "{why}");
     }
     keeps(&client, &promises).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_left_of_a_lost_majority_goes_on_when_told_to() {
+    let cluster = Cluster::start(3).await;
+    ok(&cluster, 1, &["put", "carts", "alice", "tea", "--consistency", "all"]);
+    let command = ["ring", "force-survivors", "--survivors", "n1"];
+    let decided = [&command[..], &["--yes"]].concat();
+    let early = fails(&cluster, 1, &decided);
+    assert!(early.starts_with("invalid: ") && early.contains("is alive"), "{early}");
+    cluster.kill(&[2, 3]);
+    for gone in [2, 3] {
+        until("its death is seen", SOON, async || match cluster.state_of(1, gone).await? {
+            state if state == "dead" => Ok(()),
+            state => Err(state),
+        })
+        .await;
+    }
+    let warned = fails(&cluster, 1, &command);
+    assert!(warned.contains("0 have no owner") && warned.contains("--yes"), "{warned}");
+    assert!(warned.contains("1024 have fewer than a quorum"), "{warned}");
+    let before = cluster.json(1, "/v1/status").await["cluster"].clone();
+    let told = ok(&cluster, 1, &decided);
+    assert!(told.contains("goes on as") && told.contains(text(&before)), "{told}");
+    assert_ne!(cluster.json(1, "/v1/status").await["cluster"], before);
+    assert_eq!(ok(&cluster, 1, &["get", "carts", "alice", "--consistency", "one"]), "tea");
+    let ring = json(&cluster, 1, &["ring"]);
+    assert_eq!(&ring["former"][0], &before);
+    let ghosts: BTreeSet<&str> =
+        ring["ghosts"].as_array().expect("a list").iter().map(text).collect();
+    assert_eq!(ghosts, BTreeSet::from(["n2", "n3"]));
+    // One of the others is back: it is told, and takes no part.
+    cluster.must(&["restart", "2", "--timeout", "1s"]);
+    until("it learns why", SOON, async || {
+        let answer = cluster.get(2, "/readyz").await.map_err(|error| error.to_string())?;
+        match answer.text() {
+            text if answer.status == 503 && text.contains("founded this cluster anew") => Ok(()),
+            text => Err(text),
+        }
+    })
+    .await;
 }
