@@ -147,6 +147,9 @@ pub struct TimingSection {
     /// How long between two comparisons of a whole partition with the other owners.
     #[serde(deserialize_with = "units::duration")]
     pub sync: Duration,
+    /// How long a member may be dead before others take its places; zero: for ever.
+    #[serde(deserialize_with = "units::duration_or_never")]
+    pub down_out_after: Duration,
     /// How long a connection may be silent before its first frame, or within one.
     #[serde(deserialize_with = "units::duration")]
     pub stall: Duration,
@@ -254,6 +257,7 @@ impl Default for TimingSection {
             request_max: Duration::from_secs(60),
             breaker: Duration::from_secs(1),
             sync: Duration::from_secs(30),
+            down_out_after: Duration::from_secs(600),
             stall: Duration::from_secs(4),
             connect: Duration::from_secs(1),
             stop: Duration::from_secs(10),

@@ -68,6 +68,14 @@ pub enum Guard {
     OldStoreIsMute,
     /// An item in a dirty range stays until its owner has it durably.
     DirtyRangeStays,
+    /// While owners change, a write needs a quorum of the old ones and one of the new ones.
+    WriteBoth,
+    /// New owners are read when they have copied what they are to own.
+    CopiedBeforeRead,
+    /// Who owns a partition no longer erases it when every owner has it.
+    ComparedBeforeErased,
+    /// Nobody loses its places as dead whom others see alive.
+    AliveIsNotRemoved,
 }
 
 /// How many there are.
@@ -75,7 +83,7 @@ const COUNT: usize = Guard::EVERY.len();
 
 impl Guard {
     /// All of them, in their order.
-    pub const EVERY: [Guard; 27] = [
+    pub const EVERY: [Guard; 31] = [
         Guard::AckAfterFlush,
         Guard::DurableHint,
         Guard::DottedWrites,
@@ -103,6 +111,10 @@ impl Guard {
         Guard::CollectedIsKnown,
         Guard::OldStoreIsMute,
         Guard::DirtyRangeStays,
+        Guard::WriteBoth,
+        Guard::CopiedBeforeRead,
+        Guard::ComparedBeforeErased,
+        Guard::AliveIsNotRemoved,
     ];
 
     /// The word for it.
@@ -135,6 +147,10 @@ impl Guard {
             Guard::CollectedIsKnown => "collected-is-known",
             Guard::OldStoreIsMute => "old-store-is-mute",
             Guard::DirtyRangeStays => "dirty-range-stays",
+            Guard::WriteBoth => "write-both",
+            Guard::CopiedBeforeRead => "copied-before-read",
+            Guard::ComparedBeforeErased => "compared-before-erased",
+            Guard::AliveIsNotRemoved => "alive-is-not-removed",
         }
     }
 }

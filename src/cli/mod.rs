@@ -28,6 +28,7 @@ mod scale;
 mod scrub;
 mod serve;
 mod sim;
+mod survivors;
 mod units;
 
 use args::{Cli, Command};

@@ -2,12 +2,16 @@
 //!
 //! A change is agreed on in a moment and goes on by itself, whether anybody waits here or not.
 
-use super::args::{LeaveArgs, LookArgs, PlanArgs, RemoveArgs, RingArgs, RingCommand, Target};
+use super::args::{
+    CommitArgs, LeaveArgs, LookArgs, PlaceArgs, PlanArgs, RemoveArgs, RingArgs, RingCommand, Target,
+};
 use super::connect::{connect, inspect};
 use super::failure::{Failure, Result};
 use super::look;
 use super::output::{Format, align_right, cell, json, say, show, table};
 use super::progress::spinner;
+use super::survivors;
+use super::units::show_bytes;
 use crate::client::{Client, Inspect, RingChange};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -20,21 +24,50 @@ pub(super) async fn ring(args: RingArgs) -> Result<()> {
     match args.command {
         None => look::ring(&args).await,
         Some(RingCommand::Plan(args)) => plan(args).await,
-        Some(RingCommand::Commit(args)) => {
-            agree(&connect(&args.target).await?, RingChange::Commit, &args).await
-        }
+        Some(RingCommand::Commit(args)) => commit(args).await,
+        Some(RingCommand::ForceSurvivors(args)) => survivors::force(args).await,
         Some(RingCommand::Abort(args)) => {
             agree(&connect(&args.target).await?, RingChange::Abort, &args).await
         }
     }
 }
 
+/// What the flags say of a member's place; `None`: nothing.
+fn placed(args: PlaceArgs) -> Result<Option<RingChange>> {
+    let (name, zone, weight) = match (args.weight, args.zone) {
+        (None, None) => return Ok(None),
+        (Some((name, weight)), None) => (name, None, Some(weight)),
+        (None, Some((name, zone))) => (name, Some(zone), None),
+        (Some((name, weight)), Some((same, zone))) if name == same => {
+            (name, Some(zone), Some(weight))
+        }
+        (Some((one, _)), Some((other, _))) => {
+            let what = format!("{one} and {other} are two members, and one change goes at a time");
+            return Err(Failure::new("invalid", &what, "commit one, and then the other"));
+        }
+    };
+    Ok(Some(RingChange::Place { name, zone, weight }))
+}
+
+async fn commit(args: CommitArgs) -> Result<()> {
+    let client = connect(&args.go.look.target).await?;
+    match placed(args.place)? {
+        Some(place) => change(&client, place, None, args.go).await,
+        None => agree(&client, RingChange::Commit, &args.go.look).await,
+    }
+}
+
 async fn plan(args: PlanArgs) -> Result<()> {
-    let change = match (args.leave, args.remove, &args.replace[..]) {
-        (Some(name), ..) => RingChange::Leave(name),
-        (_, Some(name), _) => RingChange::Remove(name),
-        (_, _, [old, new]) => RingChange::Replace { old: old.clone(), new: new.clone() },
-        _ => RingChange::Rebalance,
+    let change = match (args.leave, args.remove, &args.replace[..], placed(args.place)?) {
+        (None, None, [], Some(place)) => place,
+        (Some(name), _, _, None) => RingChange::Leave(name),
+        (_, Some(name), _, None) => RingChange::Remove(name),
+        (_, _, [old, new], None) => RingChange::Replace { old: old.clone(), new: new.clone() },
+        (None, None, _, None) => RingChange::Rebalance,
+        (.., Some(_)) => {
+            let what = "a plan is about one change";
+            return Err(Failure::new("invalid", what, "ask for one, and then for the other"));
+        }
     };
     let client = connect(&args.look.target).await?;
     let answer = inspect(&client, Inspect::Plan(change)).await?;
@@ -42,15 +75,17 @@ async fn plan(args: PlanArgs) -> Result<()> {
         return json(&answer);
     }
     say(format!(
-        "{} slots in {} partitions would move, about {} items",
+        "{} slots in {} partitions would move, about {} items, {}",
         cell(&answer["slots"]),
         cell(&answer["partitions"]),
-        cell(&answer["items"])
+        cell(&answer["items"]),
+        size(&answer["bytes"])
     ))?;
-    let mut moves = table(&["from", "to", "slots", "items, about"]);
-    align_right(&mut moves, &[2, 3]);
+    let mut moves = table(&["from", "to", "slots", "items, about", "bytes, about"]);
+    align_right(&mut moves, &[2, 3, 4]);
     for step in answer["moves"].as_array().into_iter().flatten() {
-        moves.add_row(["from", "to", "slots", "items"].map(|field| cell(&step[field])));
+        let [from, to, slots, items] = ["from", "to", "slots", "items"].map(|f| cell(&step[f]));
+        moves.add_row([from, to, slots, items, size(&step["bytes"])]);
     }
     let mut members = table(&["member", "slots now", "slots then"]);
     align_right(&mut members, &[1, 2]);
@@ -61,6 +96,10 @@ async fn plan(args: PlanArgs) -> Result<()> {
     show(&moves)?;
     say("")?;
     show(&members)
+}
+
+fn size(bytes: &Value) -> String {
+    show_bytes(bytes.as_f64().unwrap_or_default())
 }
 
 /// `quorate leave`.

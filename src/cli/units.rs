@@ -25,6 +25,20 @@ pub(super) fn show_count(count: u64) -> String {
     shown
 }
 
+/// A size, in the unit in which it is at least one.
+pub(super) fn show_bytes(bytes: f64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut unit = None;
+    let mut rest = bytes;
+    for larger in UNITS {
+        if rest < 1024.0 {
+            break;
+        }
+        (unit, rest) = (Some(larger), rest / 1024.0);
+    }
+    unit.map_or_else(|| format!("{bytes:.0} B"), |unit| format!("{rest:.1} {unit}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +49,9 @@ mod tests {
         assert_eq!(show_count(999), "999");
         assert_eq!(show_count(1_000), "1,000");
         assert_eq!(show_count(12_345_678), "12,345,678");
+        assert_eq!(show_bytes(1_023.0), "1023 B");
+        assert_eq!(show_bytes(1_536.0), "1.5 KiB");
+        assert_eq!(show_bytes(3.0 * 1024.0 * 1024.0 * 1024.0), "3.0 GiB");
         assert_eq!(show_duration(Duration::from_micros(7)), "7 µs");
         assert_eq!(show_duration(Duration::from_micros(1_500)), "1.5 ms");
         assert_eq!(show_duration(Duration::from_millis(2_346)), "2.35 s");

@@ -63,6 +63,15 @@ fn take_apart(text: &str) -> Option<(u64, &str)> {
     Some((number.parse().ok()?, unit.trim_start()))
 }
 
+pub(super) fn duration_or_never<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(from)?;
+    if matches!(text.as_str(), "0" | "never") {
+        return Ok(Duration::ZERO);
+    }
+    parse_duration(&text).map_err(D::Error::custom)
+}
+
+/// As `"10s"`.
 pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(from)?;
     parse_duration(&text).map_err(D::Error::custom)

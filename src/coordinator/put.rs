@@ -120,7 +120,7 @@ impl Put {
             quorum,
             slots: Vec::with_capacity(replicas.read.owners.len()),
             spares: Vec::new(),
-            lists: lists.iter().flatten().count(),
+            lists: if replicas.other.is_some() && guard::holds(Guard::WriteBoth) { 2 } else { 1 },
         };
         if !quorum.strict {
             // The coordinator stands in itself before it asks others to; sure ones before doubtful ones.

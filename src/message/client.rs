@@ -110,6 +110,15 @@ pub enum RingChange {
     Commit,
     /// The change under way is taken back.
     Abort,
+    /// A majority is gone for ever, and these go on without it. Each of them has to be told.
+    ForceSurvivors {
+        /// All of them.
+        names: Vec<String>,
+        /// The cluster as it was, as `status` tells it.
+        cluster: String,
+        /// The value from which they go on: all of them have it.
+        index: u64,
+    },
 }
 
 /// The settings of a bucket as a user gives them.

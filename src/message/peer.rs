@@ -269,6 +269,9 @@ pub enum Control {
         index: u64,
         /// The proposer's ballot: counter and node.
         ballot: (u64, NodeId),
+        /// The proposer's own value takes the places of this member, for it is gone.
+        #[serde(default)]
+        without: Option<NodeId>,
     },
     /// Promised; what was accepted before, if anything.
     Promise {
@@ -308,6 +311,13 @@ pub enum Control {
     NotReady {
         /// Which value of the chain.
         index: u64,
+    },
+    /// No promise: whoever is to lose its places is alive, as the sender sees it.
+    Objection {
+        /// Which value of the chain.
+        index: u64,
+        /// The ballot that is answered.
+        ballot: (u64, NodeId),
     },
     /// The membership machine's whole state.
     PushPull(Bytes),

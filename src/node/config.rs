@@ -74,6 +74,8 @@ pub struct Timing {
     pub sync: Duration,
     /// How long between two times that everything that lies here is read once more; zero: never unasked.
     pub scrub: Duration,
+    /// How long a member may be dead before its places go to others; zero: for ever.
+    pub down_out_after: Duration,
 }
 
 impl Default for Limits {
@@ -97,6 +99,7 @@ impl Default for Timing {
             breaker: Duration::from_secs(1),
             sync: Duration::from_secs(30),
             scrub: Duration::from_secs(7 * 86_400),
+            down_out_after: Duration::from_secs(600),
         }
     }
 }

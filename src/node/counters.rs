@@ -1,5 +1,6 @@
 //! What a node counts: plain numbers, read by whoever shows them.
 
+use super::health::Health;
 use crate::store::Stats;
 use std::collections::BTreeMap;
 
@@ -79,6 +80,8 @@ pub struct Counters {
     pub hints_pending: u64,
     /// Partitions of this node that are rebuilding now.
     pub partitions_rebuilding: u64,
+    /// How many copies there are of what.
+    pub health: Health,
     /// Records here that cannot be read, or were written over unread and not merged yet.
     pub records_unreadable: u64,
     /// Records that could not be read, and have been merged from other owners.

@@ -1,17 +1,22 @@
 //! What operators look at, as JSON. The shapes are documented with the HTTP interface.
 
 use super::event::ConnectionId;
+use super::health::Health;
 use super::machine::Node;
 use super::shard::{Shard, Turn};
-use super::topology::MemberStatus;
 use crate::error::Error;
 use crate::id::NodeId;
 use crate::message::client::{BackupRequest, Inspect, Reply, RingChange};
-use crate::ring::{Goal, TransitionStep};
-use crate::store::Store;
+use crate::ring::{Goal, Layout, TransitionStep};
+use crate::store::{Store, key};
 use crate::swim::State;
 use crate::time::{Instant, Now};
 use serde_json::{Value, json};
+
+/// How many partitions, and items of each, are looked at to tell how large items are.
+const SAMPLED_PARTITIONS: usize = 16;
+/// See [`SAMPLED_PARTITIONS`].
+const SAMPLED_ITEMS: usize = 4;
 
 impl<S: Store> Node<S> {
     pub(super) fn inspect(&mut self, now: Now, connection: ConnectionId, id: u64, what: Inspect) {
@@ -89,11 +94,12 @@ impl<S: Store> Node<S> {
         let unreadable = self.shard.as_ref().map_or(0, Shard::unreadable);
         let verified = self.shard.as_ref().map(|shard| shard.verified_json(now));
         let readiness = self.readiness();
-        let under = self.under_replicated(&members);
+        let health = agreement.map(|a| Health::of(&a.layout, &members)).unwrap_or_default();
         let mut troubles = Vec::new();
         if alive < agreed {
             troubles.push(format!("{} of {agreed} nodes are not alive", agreed - alive));
         }
+        troubles.extend(health.words());
         if rebuilding > 0 {
             troubles.push(format!("{rebuilding} of {owned} slots here are rebuilding"));
         }
@@ -143,7 +149,9 @@ impl<S: Store> Node<S> {
                 "rebuilding": rebuilding,
                 "to_copy": self.shard.as_ref().map_or(0, |shard| shard.moving().0),
                 "to_give": self.shard.as_ref().map_or(0, |shard| shard.moving().1),
-                "under_replicated": under,
+                "under_replicated": health.under_replicated,
+                "at_risk": health.at_risk,
+                "without_copy": health.without_copy,
             },
             "records_unreadable": unreadable,
             "verified": verified,
@@ -170,6 +178,7 @@ impl<S: Store> Node<S> {
             Goal::Rebalance => "partitions are being rebalanced".into(),
             Goal::Leave(id) => format!("{} is leaving", name(id)),
             Goal::Remove(id) => format!("{} is being removed", name(id)),
+            Goal::Out(id) => format!("{} has been dead for long: others take its places", name(id)),
             Goal::Replace { old, new } => {
                 format!("{} is taking the place of {}", name(new), name(old))
             }
@@ -183,18 +192,6 @@ impl<S: Store> Node<S> {
             TransitionStep::Settling => "copied, and everybody is learning of it".into(),
         };
         Some(format!("{what} ({moving} partitions; {step})"))
-    }
-
-    /// How many partitions have an owner that is not there.
-    fn under_replicated(&self, members: &[MemberStatus]) -> usize {
-        let Some(agreement) = self.topology.agreement() else { return 0 };
-        let layout = &agreement.layout;
-        let live = |node: NodeId| {
-            members.iter().any(|m| m.id == node && m.agreed && m.state.is_some_and(|s| s.is_live()))
-        };
-        let lacking =
-            |partition| !layout.preference_list(partition, layout.replicas).owners().all(live);
-        layout.partitions.iter().filter(|partition| lacking(*partition)).count()
     }
 
     fn members(&self) -> Value {
@@ -258,7 +255,10 @@ impl<S: Store> Node<S> {
             "epoch": layout.epoch.0,
             "index": agreement.index,
             "change": self.change_json(),
+            "former": layout.former.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "leaving": layout.leaving.iter().map(|id| name(*id)).collect::<Vec<_>>(),
+            "out": layout.out.iter().map(|id| name(*id)).collect::<Vec<_>>(),
+            "ghosts": layout.ghosts.iter().map(|id| name(*id)).collect::<Vec<_>>(),
             "held": layout.held.iter().map(|id| name(*id)).collect::<Vec<_>>(),
             "partitions": layout.partitions.count(),
             "replicas": layout.replicas,
@@ -267,18 +267,28 @@ impl<S: Store> Node<S> {
         }))
     }
 
-    /// What a change would move. Items are an estimate: as many a slot as there are in those of this node.
+    /// What a change would move. Items and bytes are an estimate: as many a slot as there are in those of this
+    /// node.
     fn plan(&self, change: &RingChange) -> Result<Value, Error> {
         let agreement = self.topology.agreement().ok_or_else(no_cluster)?;
-        let plan = agreement.plan(&self.topology.ring_change(change)?)?;
+        let plan =
+            agreement.plan_in(&self.topology.ring_change(change)?, &self.topology.situation())?;
         let layout = &agreement.layout;
         let name =
             |id: NodeId| layout.member(id).map_or_else(|| id.to_string(), |m| m.name.clone());
         let each = self.shard.as_ref().map_or(0.0, Shard::items_a_slot);
-        let items = |slots: usize| (slots as f64 * each).round();
+        let items = |slots: usize| (slots as f64 * each).round() as u64;
+        let size = self.item_bytes(layout);
+        let bytes = |slots: usize| (slots as f64 * each * size).round() as u64;
         let moves = plan.moves.iter().map(|m| {
             let from = m.from.map(name);
-            json!({ "from": from, "to": name(m.to), "slots": m.slots, "items": items(m.slots) })
+            json!({
+                "from": from,
+                "to": name(m.to),
+                "slots": m.slots,
+                "items": items(m.slots),
+                "bytes": bytes(m.slots),
+            })
         });
         let members = plan.owned.iter().map(|(id, owned)| {
             json!({ "name": name(*id), "before": owned.before, "after": owned.after })
@@ -290,7 +300,24 @@ impl<S: Store> Node<S> {
             "partitions": plan.partitions,
             "slots": slots,
             "items": items(slots),
+            "bytes": bytes(slots),
         }))
+    }
+
+    /// How large the items here are, by a few of them.
+    fn item_bytes(&self, layout: &Layout) -> f64 {
+        let own: Vec<_> = layout.partitions_owned(self.topology.id(), layout.replicas).collect();
+        let mut sizes = Vec::new();
+        for partition in own.iter().step_by((own.len() / SAMPLED_PARTITIONS).max(1)) {
+            let (from, to) = key::partition_range(*partition);
+            let page = self.store.scan(&from, &to, SAMPLED_ITEMS).unwrap_or_default();
+            for (key, _) in page {
+                if let Ok(Some(entry)) = self.store.get(&key) {
+                    sizes.push(key.len() + entry.head.len() + entry.body.len());
+                }
+            }
+        }
+        sizes.iter().sum::<usize>() as f64 / sizes.len().max(1) as f64
     }
 
     /// The change of owners under way; null when there is none.

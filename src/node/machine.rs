@@ -3,13 +3,16 @@
 use super::config::Config;
 use super::counters::Counters;
 use super::event::{ConnectionId, Effect, Event};
+use super::health::Health;
 use super::outbox::{Outbox, Release};
 use super::shard::{Shard, Turn, Want};
+use super::stall::Stall;
 use super::topology::{OpenError, Standing, Ticket, Topology, flags};
 use crate::error::Error;
 use crate::id::{ClusterId, Lineage, NodeId};
 use crate::message::client::{BucketSpec, Reply, Request};
-use crate::message::{Frame, Kind, decode};
+use crate::message::peer::Control;
+use crate::message::{Frame, Header, Kind, decode};
 use crate::store::{CommitNumber, Store, StoreError};
 use crate::time::{Duration, Instant, Now};
 use std::collections::{BTreeMap, VecDeque};
@@ -34,6 +37,7 @@ pub struct Node<S: Store> {
     busy: bool,
     /// When the next frames in the background leave.
     backlog: Option<Instant>,
+    stall: Stall,
 }
 
 /// How soon frames in the background leave that had no room in a turn.
@@ -79,6 +83,7 @@ impl<S: Store> Node<S> {
             stopping: false,
             busy: true,
             backlog: None,
+            stall: Stall::default(),
         })
     }
 
@@ -86,6 +91,7 @@ impl<S: Store> Node<S> {
     pub fn handle(&mut self, now: Now, event: Event) {
         self.own.events += 1;
         self.busy = true;
+        self.notice_stall(now);
         match event {
             Event::Frame(frame) => self.handle_frame(now, frame),
             Event::Datagram { from, bytes } => {
@@ -97,11 +103,19 @@ impl<S: Store> Node<S> {
         }
     }
 
+    /// Who has stood still may have been removed meanwhile.
+    fn notice_stall(&mut self, now: Now) {
+        if self.stall.moves(now.instant) {
+            self.topology.ask_for_newer();
+        }
+    }
+
     fn handle_frame(&mut self, now: Now, frame: Frame) {
         let Frame { header, body } = frame;
         let cluster = self.topology.cluster();
         let stranger = ClusterId(0);
         if header.cluster != cluster && header.cluster != stranger && cluster != stranger {
+            self.hear_other_cluster(&header, &body);
             return self.own.reject("peer", "other_cluster");
         }
         if header.sender == NodeId(0) || header.sender == self.topology.id() {
@@ -138,6 +152,18 @@ impl<S: Store> Node<S> {
         }
     }
 
+    /// Frames of another cluster do nothing here; but one may be what the other has become. Only control frames are
+    /// answered, which are few.
+    fn hear_other_cluster(&mut self, header: &Header, body: &[u8]) {
+        if header.kind != Kind::Control {
+            return;
+        }
+        match decode(body) {
+            Ok(Control::Agreement(bytes)) => self.topology.hear_of_successor(&bytes),
+            _ => self.topology.tell_former(header.cluster, header.sender, &mut self.outbox),
+        }
+    }
+
     fn handle_request(
         &mut self,
         now: Now,
@@ -151,6 +177,10 @@ impl<S: Store> Node<S> {
             _ if self.stopping => {
                 let error = Error::Overloaded("the node is stopping; ask another".into());
                 self.outbox.reply(connection, id, Reply::Failed(error));
+            }
+            _ if self.stall.listens(now.instant) => {
+                let why = "the node stood still, and finds out what it has missed; ask another";
+                self.outbox.reply(connection, id, Reply::Failed(Error::Overloaded(why.into())));
             }
             Request::ChangeRing(change) => {
                 let ticket = self.topology.change_ring(now, &change, &mut self.outbox);
@@ -179,6 +209,7 @@ impl<S: Store> Node<S> {
     /// made something durable.
     pub fn end_turn(&mut self, now: Now) {
         self.own.turns += u64::from(std::mem::take(&mut self.busy));
+        self.notice_stall(now);
         self.release(now);
         self.topology.handle_timeout(now, &self.store, &mut self.outbox);
         if let Some(shard) = &mut self.shard {
@@ -409,7 +440,11 @@ impl<S: Store> Node<S> {
         for (reason, count) in self.topology.rejected() {
             *counters.rejected.entry(("gossip", reason)).or_default() += count;
         }
-        for member in self.topology.members() {
+        let members = self.topology.members();
+        if let Some(agreement) = self.topology.agreement() {
+            counters.health = Health::of(&agreement.layout, &members);
+        }
+        for member in members {
             let state = member.state.map_or("unknown", |state| state.as_str());
             *counters.members.entry(state).or_default() += 1;
         }

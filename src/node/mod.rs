@@ -15,16 +15,19 @@
 mod config;
 mod counters;
 mod event;
+mod health;
 mod inspect;
 mod machine;
 mod outbox;
 mod shard;
+mod stall;
 pub mod topology;
 mod view;
 
 pub use config::{Config, Limits, Timing};
 pub use counters::{Counters, DURATION_BOUNDS_US, Durations, RequestLabels};
 pub use event::{ConnectionId, Effect, Event};
+pub use health::Health;
 pub use machine::Node;
 pub use outbox::{About, Outbox, Release, Stamp};
 pub use topology::OpenError;

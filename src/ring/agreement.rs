@@ -12,7 +12,9 @@
 //! per value, see `register`; reconfiguration as in Lamport, Malkhi and Zhou, "Reconfiguring a State
 //! Machine", 2010, with a pipeline of one).
 
-use super::{Change, Invalid, Layout, Member, Partitions, Refusal, Registry, Successor, placement};
+use super::{
+    Change, Invalid, Layout, Member, Partitions, Refusal, Registry, Situation, Successor, placement,
+};
 use crate::id::{ClusterId, Epoch, Lineage, NodeId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -104,6 +106,8 @@ impl Agreement {
             transition: None,
             leaving: BTreeSet::new(),
             held: BTreeSet::new(),
+            out: BTreeSet::new(),
+            ghosts: BTreeSet::new(),
         };
         if !(1..=super::MAX_REPLICAS).contains(&replicas) {
             return Err(Invalid::Replicas(replicas));
@@ -125,14 +129,16 @@ impl Agreement {
         self.late.contains(&id)
     }
 
-    /// The acceptors of the *next* value: the members of this one, each with its lineage.
+    /// The acceptors of the *next* value: the members of this one, each with its lineage, but for ghosts.
     pub fn acceptors(&self) -> BTreeSet<(NodeId, Lineage)> {
-        self.layout.members.iter().map(|member| (member.id, member.lineage)).collect()
+        let members = self.layout.members.iter();
+        let voters = members.filter(|member| !self.layout.ghosts.contains(&member.id));
+        voters.map(|member| (member.id, member.lineage)).collect()
     }
 
     /// How many of them choose.
     pub fn majority(&self) -> usize {
-        self.layout.members.len() / 2 + 1
+        (self.layout.members.len() - self.layout.ghosts.len()) / 2 + 1
     }
 
     /// The largest `n` that a bucket can be created with now: as many owners as every table names.
@@ -149,7 +155,15 @@ impl Agreement {
     /// # Errors
     /// [`Refusal`]; nothing is to be proposed.
     pub fn apply(&self, change: &Change) -> Result<Successor, Refusal> {
-        change.apply_to(self)
+        self.apply_in(change, &Situation::default())
+    }
+
+    /// As [`apply`](Agreement::apply), in a situation in which not everybody is there.
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing is to be proposed.
+    pub fn apply_in(&self, change: &Change, situation: &Situation) -> Result<Successor, Refusal> {
+        change.apply_to(self, situation)
     }
 
     /// Whether an acceptor that knows this value may accept `next` for `index + 1`. It asks only what no

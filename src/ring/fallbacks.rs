@@ -44,7 +44,7 @@ pub(super) fn with_fallbacks(
     mut rows: Vec<Vec<u16>>,
     swap: impl Fn(u16) -> u16,
 ) -> Table {
-    let goes = |at: u16| layout.leaving.contains(&layout.members[usize::from(at)].id);
+    let goes = |at: u16| layout.goes(layout.members[usize::from(at)].id);
     for (row, before) in rows.iter_mut().zip(renumbered(layout, previous)) {
         let fallbacks = before.skip(usize::from(layout.replicas)).flatten();
         for at in fallbacks.map(&swap) {

@@ -93,6 +93,15 @@ pub struct Layout {
     /// Newcomers of a change that was aborted: they get no places until they are released. Otherwise the next
     /// change would try what has just failed.
     pub held: BTreeSet<NodeId>,
+    /// Members that were dead for so long that others took their places, as far as there was somebody to copy
+    /// from. They stay members: when they are back, what only they have is given to the owners, and they take a
+    /// share again.
+    #[serde(default)]
+    pub out: BTreeSet<NodeId>,
+    /// Members that are gone for good, since survivors founded the cluster anew: they have no say, and are let go
+    /// when others have their places.
+    #[serde(default)]
+    pub ghosts: BTreeSet<NodeId>,
 }
 
 /// What a node is to a partition, for one `n`.
@@ -215,6 +224,8 @@ impl Layout {
         self.transition.iter_mut().for_each(|transition| transition.other.close_gap(index));
         self.leaving.remove(&id);
         self.held.remove(&id);
+        self.out.remove(&id);
+        self.ghosts.remove(&id);
         Some(self.members.remove(at))
     }
 

@@ -21,6 +21,8 @@ mod layout;
 mod placement;
 mod plan;
 mod relocation;
+mod situation;
+mod survivors;
 mod table;
 mod targets;
 mod token;
@@ -45,6 +47,7 @@ pub use layout::{
     PreferenceList, Role,
 };
 pub use plan::{Owned, Plan, Relocation};
+pub use situation::Situation;
 pub use table::Table;
 pub use token::{Partitions, partition_of};
 pub use transition::{Goal, Transition, TransitionStep};

@@ -20,7 +20,8 @@
 use super::fallbacks::lengthened;
 use super::targets::{ONE, targets};
 use super::walk::Walk;
-use super::{Layout, Member, Table};
+use super::{Layout, Member, Situation, Table};
+use crate::id::NodeId;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -37,7 +38,7 @@ const ROUNDS: usize = 16;
 
 /// The table for `layout`'s members. Moves only what must move from the rows of `previous`.
 pub(super) fn place(layout: &Layout, previous: Option<&Layout>) -> Table {
-    let mut placement = Placement::new(layout, previous);
+    let mut placement = Placement::new(layout, previous, &Situation::default());
     placement.fill();
     placement.balance(&newcomers(layout, previous));
     placement.finish()
@@ -110,6 +111,10 @@ pub(super) struct Placement<'a> {
     excess: Vec<Vec<i64>>,
     /// `targets[k][m]`: what it ought to be.
     targets: Vec<Vec<i64>>,
+    /// Who is to take nothing.
+    spared: BTreeSet<u16>,
+    /// In which rows nobody is to take anything.
+    frozen: Vec<bool>,
 }
 
 /// A member enters a row at `enter`; whoever stands at `leave` (perhaps itself) goes out.
@@ -120,14 +125,24 @@ struct Move {
 }
 
 impl<'a> Placement<'a> {
-    pub(super) fn new(layout: &'a Layout, previous: Option<&Layout>) -> Placement<'a> {
+    pub(super) fn new(
+        layout: &'a Layout,
+        previous: Option<&Layout>,
+        situation: &Situation,
+    ) -> Placement<'a> {
         let owners = usize::from(layout.replicas).min(layout.seats());
         let partitions = layout.partitions.count();
+        let mut frozen = vec![false; partitions];
+        situation.frozen.iter().for_each(|p| frozen[usize::from(p.0)] = true);
+        let spared = situation.away.iter().filter_map(|id| layout.index_of(*id)).collect();
         let mut rows: Vec<Vec<u16>> = vec![Vec::new(); partitions];
         let mut gaps = vec![0; partitions];
         if let Some(previous) = previous {
-            let stays = |at: &u16| layout.has_seat(layout.members[usize::from(*at)].id);
+            let id = |cell: &u16| layout.members[usize::from(*cell)].id;
             for (at, row) in renumbered(layout, previous).enumerate() {
+                let stays = |cell: &u16| {
+                    layout.has_seat(id(cell)) || (frozen[at] && layout.out.contains(&id(cell)))
+                };
                 let row = row.take(usize::from(layout.replicas)).map(|cell| cell.filter(stays));
                 let row: Vec<Option<u16>> = row.collect();
                 gaps[at] = row.iter().take_while(|cell| cell.is_some()).count();
@@ -144,7 +159,8 @@ impl<'a> Placement<'a> {
             }
         }
         let (walk, zones) = (Walk::new(layout), zones(layout));
-        Placement { layout, walk, zones, owners, rows, gaps, excess, targets: levels }
+        let targets = levels;
+        Placement { layout, walk, zones, owners, rows, gaps, excess, targets, spared, frozen }
     }
 
     /// Fills the gaps along the ring, wherever that is best in each row.
@@ -170,10 +186,11 @@ impl<'a> Placement<'a> {
     /// nearest within the slack, else the least loaded. As far back as the zones allow.
     fn filler(&self, partition: usize) -> (u16, usize) {
         let row = &self.rows[partition];
-        let entries: Vec<(u16, usize, usize)> = self
-            .walk
-            .from(partition)
-            .filter(|at| !row.contains(at))
+        let absent = || self.walk.from(partition).filter(|at| !row.contains(at));
+        // Where there is nobody else, even those who are to be spared.
+        let all_spared = absent().all(|at| self.spared.contains(&at));
+        let entries: Vec<(u16, usize, usize)> = absent()
+            .filter(|at| all_spared || !self.spared.contains(at))
             .map(|at| {
                 let spread = |position: usize| {
                     let mut row = row.clone();
@@ -210,6 +227,9 @@ impl<'a> Placement<'a> {
             let mut moved = gentle;
             for (&taker, partitions) in takers.iter().zip(&nearest) {
                 for &partition in partitions {
+                    if self.frozen[partition] {
+                        continue;
+                    }
                     if let Some(step) = self.best_move(partition, taker, gentle) {
                         let row = moved_row(&self.rows[partition], taker, step);
                         self.replace(partition, row);
@@ -291,7 +311,13 @@ impl<'a> Placement<'a> {
 
     /// Everybody who may be given places.
     pub(super) fn everybody(&self) -> Vec<u16> {
-        seated(self.layout).collect()
+        seated(self.layout).filter(|at| !self.spared.contains(at)).collect()
+    }
+
+    /// This member, if it may be given places.
+    pub(super) fn only(&self, id: NodeId) -> Vec<u16> {
+        let index = self.layout.index_of(id);
+        self.everybody().into_iter().filter(|at| Some(*at) == index).collect()
     }
 
     /// Those of them who own nothing.
@@ -299,7 +325,7 @@ impl<'a> Placement<'a> {
         let (excess, targets) = (self.excess.last(), self.targets.last());
         let levels = excess.zip(targets);
         let owns = |at: usize| levels.is_some_and(|(excess, targets)| excess[at] + targets[at] > 0);
-        seated(self.layout).filter(|&at| !owns(usize::from(at))).collect()
+        self.everybody().into_iter().filter(|&at| !owns(usize::from(at))).collect()
     }
 
     /// Those of them who carry less than they ought to in some prefix: by more than a slot, and more than a
@@ -313,7 +339,7 @@ impl<'a> Placement<'a> {
                 missing >= ONE && missing > targets[at] / TOLERANCE
             })
         };
-        seated(self.layout).filter(lacks).collect()
+        self.everybody().into_iter().filter(lacks).collect()
     }
 
     /// Whether every prefix of every row lies in as many zones as it can.

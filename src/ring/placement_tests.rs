@@ -24,6 +24,8 @@ fn unplaced(mut members: Vec<Member>, replicas: u8, partitions: u32) -> Layout {
         transition: None,
         leaving: BTreeSet::new(),
         held: BTreeSet::new(),
+        out: BTreeSet::new(),
+        ghosts: BTreeSet::new(),
     }
 }
 

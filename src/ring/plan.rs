@@ -9,7 +9,7 @@
 //!
 //! Counted for the largest `n`; a bucket with a smaller one moves a part of it.
 
-use super::{Agreement, Change, Layout, Refusal, Successor};
+use super::{Agreement, Change, Layout, Refusal, Situation, Successor};
 use crate::id::{NodeId, PartitionId};
 use std::collections::BTreeMap;
 
@@ -50,7 +50,15 @@ impl Agreement {
     /// # Errors
     /// [`Refusal`]: the change cannot be.
     pub fn plan(&self, change: &Change) -> Result<Plan, Refusal> {
-        Ok(match self.apply(change)? {
+        self.plan_in(change, &Situation::default())
+    }
+
+    /// As [`plan`](Agreement::plan), in a situation in which not everybody is there.
+    ///
+    /// # Errors
+    /// [`Refusal`]: the change cannot be.
+    pub fn plan_in(&self, change: &Change, situation: &Situation) -> Result<Plan, Refusal> {
+        Ok(match self.apply_in(change, situation)? {
             Successor::AlreadySo => between(&self.layout, &self.layout),
             Successor::Next(next) => between(&self.layout, &next.layout),
         })

@@ -12,7 +12,7 @@
 use super::fallbacks::with_fallbacks;
 use super::placement::{Placement, place, renumbered};
 use super::walk::Walk;
-use super::{Layout, Table};
+use super::{Layout, Situation, Table};
 use crate::id::NodeId;
 
 /// Who may take places from others, beside filling gaps.
@@ -20,6 +20,8 @@ use crate::id::NodeId;
 pub(super) enum Takers {
     /// Nobody: somebody leaves, and only its places are to move.
     Nobody,
+    /// This one, which is back.
+    One(NodeId),
     /// Who lacks something: those without places; everybody where owners could lie in more zones; else those who
     /// carry far less than they ought to.
     Needy,
@@ -27,13 +29,21 @@ pub(super) enum Takers {
     Everybody,
 }
 
-/// The table for `layout` (whose own table does not matter) after that of `previous`, where data exist.
-pub(super) fn relocate(layout: &Layout, previous: &Layout, takers: Takers) -> Table {
-    let mut placement = Placement::new(layout, Some(previous));
+/// The table for `layout` (whose own table does not matter) after that of `previous`, where data exist. In this
+/// situation: who is away takes nothing as long as there are enough others, and in frozen rows nobody gives up a
+/// place but who leaves or is removed.
+pub(super) fn relocate(
+    layout: &Layout,
+    previous: &Layout,
+    takers: Takers,
+    situation: &Situation,
+) -> Table {
+    let mut placement = Placement::new(layout, Some(previous), situation);
     let placeless = placement.placeless();
     placement.fill_gaps();
     match takers {
         Takers::Nobody => {}
+        Takers::One(id) => placement.balance(&placement.only(id)),
         Takers::Everybody => placement.balance(&placement.everybody()),
         Takers::Needy => {
             placement.balance(&placeless);

@@ -55,6 +55,8 @@ pub enum Goal {
         /// Who comes.
         new: NodeId,
     },
+    /// This member has been dead for long: its places go to others, as far as there is somebody to copy from.
+    Out(NodeId),
 }
 
 impl Goal {
@@ -62,7 +64,17 @@ impl Goal {
     pub fn leaver(&self) -> Option<NodeId> {
         match *self {
             Goal::Rebalance => None,
-            Goal::Leave(id) | Goal::Remove(id) | Goal::Replace { old: id, .. } => Some(id),
+            Goal::Leave(id) | Goal::Remove(id) | Goal::Out(id) | Goal::Replace { old: id, .. } => {
+                Some(id)
+            }
+        }
+    }
+
+    /// Who is not there, so that nobody waits for it.
+    pub fn absent(&self) -> Option<NodeId> {
+        match *self {
+            Goal::Remove(id) | Goal::Out(id) => Some(id),
+            Goal::Rebalance | Goal::Leave(_) | Goal::Replace { .. } => None,
         }
     }
 }
@@ -142,8 +154,19 @@ impl Layout {
     }
 
     /// Whether this member may be given places.
-    pub(super) fn has_seat(&self, id: NodeId) -> bool {
-        !self.leaving.contains(&id) && !self.held.contains(&id)
+    pub fn has_seat(&self, id: NodeId) -> bool {
+        !self.goes(id) && !self.held.contains(&id)
+    }
+
+    /// Whether this member is to have no places, or no more: it is leaving, or out, or a ghost.
+    pub(super) fn goes(&self, id: NodeId) -> bool {
+        self.leaving.contains(&id) || self.out.contains(&id) || self.ghosts.contains(&id)
+    }
+
+    /// Whether nobody needs to wait for this member: it is a ghost, or what is under way is about its being gone.
+    pub fn is_gone(&self, id: NodeId) -> bool {
+        let absent = self.transition.as_ref().and_then(|transition| transition.goal.absent());
+        self.ghosts.contains(&id) || absent == Some(id)
     }
 
     /// How many members may be given places.
@@ -151,9 +174,19 @@ impl Layout {
         self.members.iter().filter(|member| self.has_seat(member.id)).count()
     }
 
+    /// Whether this member stands anywhere in the present lists, as an owner or a fallback.
+    pub fn stands(&self, id: NodeId) -> bool {
+        self.stands_in(id, &self.table)
+    }
+
     /// Whether the node stands anywhere in this table, as an owner or a fallback.
     pub(super) fn stands_in(&self, node: NodeId, table: &Table) -> bool {
         self.index_of(node).is_some_and(|at| table.cells.contains(&at))
+    }
+
+    /// Who owns anything now, for the largest `n`.
+    pub fn owners(&self) -> BTreeSet<NodeId> {
+        self.owners_in(&self.table)
     }
 
     /// Who owns anything in this table, for the largest `n`.
@@ -168,8 +201,12 @@ impl Layout {
 
     pub(super) fn validate_transition(&self) -> Result<(), Invalid> {
         let wrong = |what| Err(Invalid::Transition(what));
-        if self.leaving.iter().chain(&self.held).any(|id| self.position(*id).is_none()) {
-            return wrong("who leaves or is held is a member");
+        let named = [&self.leaving, &self.held, &self.out, &self.ghosts].into_iter().flatten();
+        if named.into_iter().any(|id| self.position(*id).is_none()) {
+            return wrong("who leaves, is held, is out or is a ghost is a member");
+        }
+        if self.ghosts.len() >= self.members.len() {
+            return wrong("somebody is no ghost");
         }
         if let Some(transition) = &self.transition {
             self.validate_table(&transition.other)?;
@@ -196,7 +233,11 @@ impl Layout {
         if since == Epoch(0) || epoch.0.checked_sub(since.0).is_none_or(|age| age < settling) {
             return wrong("it began in an earlier epoch");
         }
-        if transition.goal.leaver().is_some_and(|id| !self.leaving.contains(&id)) {
+        let goes = |id: NodeId| match transition.goal {
+            Goal::Out(_) => self.out.contains(&id),
+            _ => self.leaving.contains(&id),
+        };
+        if transition.goal.leaver().is_some_and(|id| !goes(id)) {
             return wrong("whose going is the goal is leaving");
         }
         if let Goal::Replace { new, .. } = transition.goal

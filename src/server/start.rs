@@ -170,6 +170,7 @@ fn node_config(
             breaker: config.timing.breaker,
             sync: config.timing.sync,
             scrub: config.scrub.every,
+            down_out_after: config.timing.down_out_after,
         },
     })
 }

@@ -105,7 +105,7 @@ impl Cluster {
             store: MemoryStore::new(),
             node: None,
             life: 0,
-            zone: String::new(),
+            zone: self.options.zones.get(number - 1).cloned().unwrap_or_default(),
             wall_offset_ms: 0,
             paused: false,
             unread: Vec::new(),

@@ -18,6 +18,8 @@ pub struct Options {
     pub timing: Timing,
     /// What nodes accept.
     pub limits: Limits,
+    /// The zone of each node, by number; the others have none.
+    pub zones: Vec<String>,
 }
 
 impl Default for Options {
@@ -29,6 +31,7 @@ impl Default for Options {
             sync: Duration::from_micros(300),
             timing: Timing::default(),
             limits: Limits::default(),
+            zones: Vec::new(),
         }
     }
 }

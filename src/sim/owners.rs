@@ -40,7 +40,7 @@ impl Owners {
         let node = rng.choice(there.iter().copied())?;
         let others = there.into_iter().filter(|n| faults.answers(*n) && *n != node);
         let through = rng.choice(others.collect::<Vec<_>>())?;
-        let (what, line) = match rng.u32(0..8) {
+        let (what, line) = match rng.u32(0..9) {
             0..3 if self.grown < GROW => {
                 self.grown += 1;
                 ("join", format!("n{} joins", c.grow()))
@@ -61,6 +61,13 @@ impl Owners {
                 ("abort", format!("what moves is taken back, through n{through}"))
             }
             7 => {
+                let weight = rng.u16(1..=3);
+                let place =
+                    RingChange::Place { name: name(node), zone: None, weight: Some(weight) };
+                self.ask(c, through, place);
+                ("weight", format!("n{node} weighs {weight}, through n{through}"))
+            }
+            8 => {
                 self.ask(c, through, RingChange::Commit);
                 ("commit", format!("nobody is held any more, through n{through}"))
             }

@@ -24,6 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const ROUNDS: u64 = 2;
 /// How long a cluster may take to form, and to come to rest once everything works.
 const PATIENCE: Duration = Duration::from_secs(400);
+/// After how long the dead lose their places, where they do.
+const DOWN_OUT_AFTER: Duration = Duration::from_secs(3);
 /// How often it is looked whether it has.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long a client waits for an answer.
@@ -51,6 +53,11 @@ impl Setup {
     /// Whether owners change meanwhile: in every other seed.
     fn changes_owners(&self) -> bool {
         self.seed.is_multiple_of(2)
+    }
+
+    /// Whether whoever is dead for long loses its places: in half of those.
+    fn moves_the_dead(&self) -> bool {
+        self.seed.is_multiple_of(4)
     }
 }
 
@@ -83,7 +90,10 @@ pub fn simulate(setup: &Setup) -> Report {
     // What an earlier run on this thread left behind, should it have panicked.
     let _ = guard::take_counts();
     let (sync, scrub) = (Duration::from_secs(3), Duration::from_secs(10));
-    let timing = Timing { sync, scrub, ..Timing::default() };
+    let mut timing = Timing { sync, scrub, ..Timing::default() };
+    if setup.moves_the_dead() {
+        timing.down_out_after = DOWN_OUT_AFTER;
+    }
     // So few that hints collapse; in every fourth run they never do.
     let hint_entries = if setup.seed.is_multiple_of(4) { 1 << 18 } else { setup.seed % 4 * 2 };
     let limits = Limits { hint_entries, ..Limits::default() };
@@ -170,15 +180,25 @@ impl Run {
         let all = ring["members"].as_array().into_iter().flatten();
         let idle = all.filter(|m| m["owned"] == 0).filter_map(|m| number(m["name"].as_str()?));
         let leaving = names("leaving");
-        let waits = |node: &usize| !held.contains(node) && !leaving.contains(node);
-        if let (true, Some(node)) = (ring["change"].is_null(), idle.into_iter().find(waits)) {
+        let out = names("out");
+        let there = self.faults.there(&self.c);
+        // Who is gone for good waits for nothing; it is still to be removed.
+        let waits = |node: &usize| {
+            there.contains(node)
+                && !held.contains(node)
+                && !leaving.contains(node)
+                && !out.contains(node)
+        };
+        let idle: Vec<usize> = idle.filter(waits).collect();
+        let seen_to = self.changes.see_to(&mut self.c, &mut self.faults, &members);
+        if let (true, Some(node)) = (ring["change"].is_null(), idle.first()) {
             return Err(format!("n{node} has no places yet"));
         }
-        let seen_to = self.changes.see_to(&mut self.c, &mut self.faults, &members);
-        match ring["change"].is_null() && leaving.is_empty() {
+        match ring["change"].is_null() && leaving.is_empty() && out.is_empty() {
             true => seen_to.map(|()| members),
             false => {
                 let mut told = format!("{}, leaving {}", ring["change"]["words"], ring["leaving"]);
+                told += &format!(", out {}", ring["out"]);
                 for node in self.faults.there(&self.c) {
                     let status = self.look(node, Inspect::Status);
                     let hints = &status["hints_pending"];
@@ -245,6 +265,10 @@ impl Run {
     }
 
     fn break_things(&mut self) {
+        if self.setup.moves_the_dead() {
+            self.changes.moved = true;
+            self.oracle.moves(true);
+        }
         let share = self.setup.operations / ROUNDS;
         let mut next_fault = self.c.now() + self.gap();
         for _ in 0..share {

@@ -23,9 +23,9 @@ use std::time::Duration;
 
 pub(in crate::cli) use process::{ClusterArgs, ClusterCommand, DemoArgs, ServeArgs, SimArgs};
 pub(in crate::cli) use requests::{
-    BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, Conflict, DeleteArgs,
-    DumpArgs, GetArgs, LeaveArgs, LocateArgs, LookArgs, PlanArgs, PutArgs, RemoveArgs, RepairArgs,
-    RestoreArgs, RingArgs, RingCommand, ScanArgs, ScrubArgs,
+    BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, CommitArgs, Conflict,
+    DeleteArgs, DumpArgs, GetArgs, LeaveArgs, LocateArgs, LookArgs, PlaceArgs, PlanArgs, PutArgs,
+    RemoveArgs, RepairArgs, RestoreArgs, RingArgs, RingCommand, ScanArgs, ScrubArgs, SurvivorsArgs,
 };
 
 /// A leaderless key-value store: any node takes any request, any node can die.

@@ -5,6 +5,7 @@ use super::{parse_consistency, parse_rate, parse_workload};
 use crate::client::load::Workload;
 use crate::config::{parse_duration, parse_size};
 use crate::quorum::Consistency;
+use crate::ring::MAX_WEIGHT;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -173,10 +174,25 @@ pub(in crate::cli) struct RingArgs {
 pub(in crate::cli) enum RingCommand {
     /// What a change would move: without flags, that everybody gets its share
     Plan(PlanArgs),
-    /// Lets members have places again that a change which was taken back left without
-    Commit(LookArgs),
+    /// Carries out what `plan` showed; without flags: members that a change which was taken back left without
+    /// places may have some again
+    Commit(CommitArgs),
     /// Takes back the change of owners that is under way
     Abort(LookArgs),
+    /// A majority of the members is gone for ever: those who are left go on as a new cluster
+    ForceSurvivors(SurvivorsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct SurvivorsArgs {
+    /// Every member that is left, by name
+    #[arg(long, value_name = "NODE,NODE", required = true, value_delimiter = ',')]
+    pub survivors: Vec<String>,
+    /// Do it; without, it is only told what may be lost
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub look: LookArgs,
 }
 
 #[derive(Debug, Args)]
@@ -191,7 +207,41 @@ pub(in crate::cli) struct PlanArgs {
     #[arg(long, value_names = ["OLD", "NEW"], num_args = 2, group = "what")]
     pub replace: Vec<String>,
     #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
     pub look: LookArgs,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct CommitArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    pub go: LeaveArgs,
+}
+
+/// Where a member stands, and what share it takes.
+#[derive(Clone, Debug, Default, Args)]
+pub(in crate::cli) struct PlaceArgs {
+    /// This member takes another share of the data: 1 is usual, 2 is twice as much
+    #[arg(long, value_name = "NODE=W", value_parser = parse_weight)]
+    pub weight: Option<(String, u16)>,
+    /// This member stands in another zone; nothing after the `=`: in none
+    #[arg(long, value_name = "NODE=Z", value_parser = parse_zone)]
+    pub zone: Option<(String, String)>,
+}
+
+fn parse_zone(s: &str) -> Result<(String, String), String> {
+    let (node, zone) = s.split_once('=').ok_or("NODE=ZONE, as n3=b")?;
+    Ok((node.to_owned(), zone.to_owned()))
+}
+
+fn parse_weight(s: &str) -> Result<(String, u16), String> {
+    let (node, weight) = s.split_once('=').ok_or("NODE=WEIGHT, as n3=2")?;
+    match weight.parse() {
+        Ok(weight) if (1..=MAX_WEIGHT).contains(&weight) => Ok((node.to_owned(), weight)),
+        _ => Err(format!("a weight is 1 to {MAX_WEIGHT}")),
+    }
 }
 
 #[derive(Debug, Args)]

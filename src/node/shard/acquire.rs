@@ -10,12 +10,12 @@
 //!   write before (a) include one of them, or one of their stand-ins. Since (a) writes are stored here as well.
 //! - A question is refused by whoever lives by an older epoch, so no source can be read before it has
 //!   installed (a) and whatever it took in before that is durable or will never be acknowledged.
-//! - Only a member that is being removed need not be asked as a stand-in: it is gone for good.
+//! - A stand-in that is dead need not be asked: it hands over what it keeps when it is back.
 
 use super::slots::completed;
 use crate::id::{Epoch, Lineage, NodeId, PartitionId};
 use crate::node::View;
-use crate::ring::{Goal, TransitionStep};
+use crate::ring::TransitionStep;
 use crate::store::{Change, Store, StoreError, key};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,12 +102,10 @@ impl Acquire {
         quorums: &BTreeSet<(u8, u8)>,
     ) -> BTreeSet<NodeId> {
         let layout = &view.agreement.layout;
-        // Who is gone for good gives nothing any more: what it alone kept for others is lost with its disk.
-        let gone = layout.transition.as_ref().and_then(|transition| match transition.goal {
-            Goal::Remove(id) => Some(id),
-            _ => None,
-        });
-        let stays = |node: &NodeId| *node != view.me && Some(*node) != gone;
+        // Nobody waits for one that is dead: what it keeps for owners it brings along when it is back (`retarget.rs`),
+        // and they have as many copies without it.
+        let is_dead = |node: &NodeId| view.peers.get(node).is_some_and(|peer| !peer.alive);
+        let stays = |node: &NodeId| *node != view.me && !layout.is_gone(*node) && !is_dead(node);
         let lists = quorums.iter().map(|(n, _)| layout.preference_list(partition, *n));
         lists.flat_map(|list| list.fallbacks()).filter(stays).collect()
     }
@@ -127,7 +125,10 @@ impl Acquire {
                 if !comes || owners.slot_of(view.me).is_some() {
                     return true;
                 }
-                let needed = (owners.owners().len() + 1).saturating_sub(usize::from(*w));
+                // What was acknowledged by those alone who are gone, nobody can give.
+                let left = owners.owners().filter(|owner| !layout.is_gone(*owner)).count();
+                let all = owners.owners().len();
+                let needed = (all + 1).saturating_sub(usize::from(*w)).min(left);
                 owners.owners().filter(|o| slot.owners.contains(o)).count() >= needed
             });
             enough && Acquire::stand_ins(view, partition, quorums).is_subset(&slot.fallbacks)

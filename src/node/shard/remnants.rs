@@ -10,6 +10,7 @@
 //! looking, not by remembering, so a crash in between changes nothing.
 
 use super::{Shard, Turn};
+use crate::guard::{self, Guard};
 use crate::id::{NodeId, PartitionId};
 use crate::ring::Layout;
 use crate::store::{Store, StoreError, key};
@@ -83,6 +84,7 @@ impl Remnants {
         let is_covered = |(partition, remnant): &(&PartitionId, &Remnant)| {
             let mut owners = layout.preference_list(**partition, layout.replicas).owners();
             owners.all(|owner| remnant.covered.contains(&owner))
+                || !guard::holds(Guard::ComparedBeforeErased)
         };
         self.partitions.iter().filter(is_covered).map(|(partition, _)| *partition).collect()
     }

@@ -119,11 +119,7 @@ impl Slots {
 
 /// The n and the default w of every bucket, and of one that is created with default settings.
 pub(super) fn quorums(view: &View) -> BTreeSet<(u8, u8)> {
-    let majority = |n: u8| n / 2 + 1;
-    let buckets = view.agreement.buckets.buckets.values().map(|bucket| &bucket.settings);
-    let quorums = buckets.map(|bucket| (bucket.n, bucket.w.unwrap_or(majority(bucket.n))));
-    let replicas = view.agreement.layout.replicas;
-    quorums.chain([(replicas, majority(replicas))]).collect()
+    view.agreement.quorums().into_iter().map(|(n, _, w)| (n, w)).collect()
 }
 
 /// From how many other owners must be merged what one of `n` has lost: any `w` slots that acknowledged a write

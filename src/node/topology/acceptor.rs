@@ -6,11 +6,14 @@
 //!
 //! - One seat, for one index: when a value is installed, the next one begins with a clean slate, for the
 //!   installed value itself answers every question about the earlier ones.
+//! - Who is to lose its places because it is gone must not be alive as a majority sees it: an acceptor that sees
+//!   it alive does not promise.
 //! - The seat belongs to (node, lineage): a new life of the data knows nothing of the old one's promises,
 //!   and promises nothing until it is admitted.
 
 use super::Topology;
 use super::identity::put;
+use crate::guard::{self, Guard};
 use crate::id::{Lineage, NodeId};
 use crate::message::Header;
 use crate::message::peer::Control;
@@ -111,7 +114,8 @@ impl Topology {
             | Control::Accept { index, .. }
             | Control::Accepted { index, .. }
             | Control::Conflict { index, .. }
-            | Control::NotReady { index } => *index,
+            | Control::NotReady { index }
+            | Control::Objection { index, .. } => *index,
             _ => return,
         };
         let is_question = matches!(message, Control::Prepare { .. } | Control::Accept { .. });
@@ -140,6 +144,14 @@ impl Topology {
             Control::Prepare { .. } | Control::Accept { .. } if !self.may_vote() => {
                 if let Some(to) = self.address(from) {
                     outbox.send_control(to, header.request, &Control::NotReady { index });
+                }
+            }
+            // Here and not when it is to be accepted: what somebody has accepted must be carried on.
+            Control::Prepare { ballot, without: Some(node), .. }
+                if guard::holds(Guard::AliveIsNotRemoved) && self.is_live(node) =>
+            {
+                if let Some(to) = self.address(from) {
+                    outbox.send_control(to, 0, &Control::Objection { index, ballot });
                 }
             }
             Control::Prepare { ballot, .. } => {

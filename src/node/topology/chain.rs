@@ -22,10 +22,10 @@ use crate::message::client::{BucketSpec, RingChange};
 use crate::message::peer::Control;
 use crate::node::{Outbox, Release};
 use crate::register::{AcceptorId, Ballot, Outcome, Proposer, Step, backoff};
-use crate::ring::{Agreement, Change};
+use crate::ring::{Agreement, Change, Situation};
 use crate::time::{Duration, Instant, Now};
 use bytes::Bytes;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// How long one ballot may take before a higher one is tried.
@@ -68,6 +68,8 @@ struct Proposal {
     own: Bytes,
     /// What our own acceptor had accepted before it promised.
     accepted: Option<(Ballot, Bytes)>,
+    /// Who sees alive whom the value would leave without places.
+    objectors: BTreeSet<NodeId>,
 }
 
 impl Chain {
@@ -100,6 +102,10 @@ impl Topology {
     pub fn change_ring(&mut self, now: Now, wish: &RingChange, outbox: &mut Outbox) -> Ticket {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
+        if let RingChange::ForceSurvivors { names, cluster, index } = wish {
+            self.survive(now, ticket, (names, cluster, *index), outbox);
+            return ticket;
+        }
         match self.ring_change(wish) {
             Ok(change) => self.wish(now, Intent::Ring(change), Some(ticket), outbox),
             Err(error) => self.outcomes.push_back((ticket, Err(error))),
@@ -127,6 +133,9 @@ impl Topology {
                 let now = layout.member(id).map(|m| (m.zone.clone(), m.weight)).unwrap_or_default();
                 let (zone, weight) = (zone.clone().unwrap_or(now.0), weight.unwrap_or(now.1));
                 Change::Place { id, zone, weight }
+            }
+            RingChange::ForceSurvivors { .. } => {
+                return Err(Error::Invalid("nothing moves when survivors go on".into()));
             }
             RingChange::Commit => Change::Release,
             RingChange::Abort => match &layout.transition {
@@ -186,7 +195,7 @@ impl Topology {
         let Some(agreement) = self.installed.clone() else { return };
         let mut open = VecDeque::new();
         for wish in std::mem::take(&mut self.chain.wishes) {
-            match wish.intent.standing(&agreement) {
+            match wish.intent.standing(&agreement, &self.situation_for(&wish.intent)) {
                 Standing::Done => self.end_wish(&wish, Ok(()), outbox),
                 Standing::Void(why) => self.end_wish(&wish, Err(why), outbox),
                 Standing::Open(_) if now.instant >= wish.deadline => {
@@ -206,10 +215,36 @@ impl Topology {
         match intent {
             Intent::Admit { joiner, .. } => self.objection_to(joiner).map(Error::Forbidden),
             // A node that is there can leave in good order.
-            Intent::Ring(Change::Remove(id)) if self.is_live(*id) => {
-                Some(Error::Invalid("it is alive: let it leave, or stop it first".into()))
+            Intent::Ring(_) => {
+                let node = intent.without().filter(|node| self.is_live(*node))?;
+                Some(self.is_alive(node, &BTreeSet::from([self.identity.id])))
             }
-            Intent::Bucket { .. } | Intent::Ring(_) | Intent::Finish(_) => None,
+            Intent::Bucket { .. } | Intent::Finish(_) => None,
+        }
+    }
+
+    /// A node is not gone, as these see it.
+    fn is_alive(&self, node: NodeId, witnesses: &BTreeSet<NodeId>) -> Error {
+        let layout = self.installed.as_ref().map(|agreement| &agreement.layout);
+        let name = |id: &NodeId| {
+            let member = layout.and_then(|layout| layout.member(*id));
+            member.map_or_else(|| id.to_string(), |member| member.name.clone())
+        };
+        let by: Vec<String> = witnesses.iter().map(name).collect();
+        Error::Invalid(format!(
+            "{} is alive for {}: let it leave, or stop it first",
+            name(&node),
+            by.join(", ")
+        ))
+    }
+
+    /// What matters to a wish of the moment: who is there.
+    fn situation_for(&self, intent: &Intent) -> Situation {
+        match intent {
+            Intent::Ring(_) => self.situation(),
+            Intent::Admit { .. } | Intent::Bucket { .. } | Intent::Finish(_) => {
+                Situation::default()
+            }
         }
     }
 
@@ -246,7 +281,8 @@ impl Topology {
             return;
         };
         let intent = wish.intent.clone();
-        let Standing::Open(next) = intent.standing(&agreement) else { return };
+        let situation = self.situation_for(&intent);
+        let Standing::Open(next) = intent.standing(&agreement, &situation) else { return };
         let index = next.index;
         let own = Bytes::from(next.encode());
         let above = self.chain.highest.max(self.chain.seat.promised());
@@ -257,7 +293,9 @@ impl Topology {
         outbox.when_durable(Release::Installed { ticket });
         let round = Proposer::new(ballot, agreement.acceptors(), own.clone());
         let until = now.instant + ROUND;
-        self.chain.proposal = Some(Proposal { index, round, until, intent, own, accepted });
+        let objectors = BTreeSet::new();
+        self.chain.proposal =
+            Some(Proposal { index, round, until, intent, own, accepted, objectors });
     }
 
     /// Our own promise is durable: now the others may hear of the ballot.
@@ -266,7 +304,8 @@ impl Topology {
         let Some(proposal) = self.current(ballot) else { return };
         let index = proposal.index;
         let earlier = proposal.accepted.take();
-        let message = Control::Prepare { index, ballot: (ballot.counter, ballot.node) };
+        let without = proposal.intent.without();
+        let message = Control::Prepare { index, ballot: (ballot.counter, ballot.node), without };
         self.tell_others(&message, outbox);
         if let Some(proposal) = self.current(ballot) {
             let step = proposal.round.promise(me, ballot, earlier);
@@ -312,6 +351,10 @@ impl Topology {
                 round.refused(from, wire(ballot), wire(promised))
             }
             Control::NotReady { .. } => round.declined(from, ballot),
+            Control::Objection { ballot, .. } => {
+                proposal.objectors.insert(from.0);
+                round.declined(from, wire(ballot))
+            }
             _ => return,
         };
         self.take_step(now, step, outbox);
@@ -329,8 +372,8 @@ impl Topology {
                     Err(_) => self.reject("agreement"),
                 }
             }
-            Step::Done(Outcome::Contended { above }) => self.lose(now, above),
-            Step::Done(Outcome::Unreachable { .. }) => self.lose(now, Ballot::default()),
+            Step::Done(Outcome::Contended { above }) => self.lose(now, above, outbox),
+            Step::Done(Outcome::Unreachable { .. }) => self.lose(now, Ballot::default(), outbox),
         }
     }
 
@@ -365,8 +408,17 @@ impl Topology {
     }
 
     /// The round is over without a value: pause, so that one of several proposers gets through.
-    fn lose(&mut self, now: Now, above: Ballot) {
-        self.chain.proposal = None;
+    fn lose(&mut self, now: Now, above: Ballot, outbox: &mut Outbox) {
+        if let Some(lost) = self.chain.proposal.take()
+            && let Some(node) = lost.intent.without().filter(|_| !lost.objectors.is_empty())
+        {
+            let why = self.is_alive(node, &lost.objectors);
+            let all = std::mem::take(&mut self.chain.wishes);
+            let (ends, stay): (VecDeque<Wish>, VecDeque<Wish>) =
+                all.into_iter().partition(|wish| wish.intent == lost.intent);
+            self.chain.wishes = stay;
+            ends.iter().for_each(|wish| self.end_wish(wish, Err(why.clone()), outbox));
+        }
         self.chain.highest = self.chain.highest.max(above);
         self.chain.retry_at = now.instant + backoff(&mut self.rng, self.chain.lost);
         self.chain.lost += 1;
@@ -379,7 +431,7 @@ impl Topology {
                 Some(Outcome::Contended { above }) => above,
                 _ => Ballot::default(),
             };
-            self.lose(now, above);
+            self.lose(now, above, outbox);
         }
         let due = self.chain.wishes.iter().any(|wish| now.instant >= wish.deadline);
         if due || (self.chain.proposal.is_none() && now.instant >= self.chain.retry_at) {

@@ -3,8 +3,11 @@
 //! ```text
 //!   stable     a member without places is ready ──────────────────────► Rebalance
 //!              who leaves has given everything away ──────────────────► Drop
+//!              somebody has been dead for long ───────────────────────► Out        (`overdue.rs`)
+//!              who is out is back ────────────────────────────────────► Return
 //!   (a)        everybody who gains places has copied them ────────────► Advance to (b)
 //!              nothing gets on, and somebody is dead ──────────────────► Abort
+//!              who was to be out is back ─────────────────────────────► Abort
 //!   (b)        enough old owners live by (b): no quorum still reads old ► Advance, stable
 //! ```
 //!
@@ -15,9 +18,11 @@
 use super::Topology;
 use super::gossip::flags;
 use super::intent::Intent;
+use super::overdue::Down;
+use crate::guard::{self, Guard};
 use crate::id::{Epoch, NodeId};
 use crate::node::Outbox;
-use crate::ring::{Agreement, Change, Goal, Transition, TransitionStep};
+use crate::ring::{Agreement, Change, Goal, Situation, Transition, TransitionStep};
 use crate::swim::Facts;
 use crate::time::{Duration, Instant, Now};
 use std::collections::BTreeSet;
@@ -45,11 +50,14 @@ pub(super) struct Conduct {
     accepted: Option<(u64, Instant)>,
     /// In which epoch a rebalance was last wished for, and when: perhaps there is nothing to do.
     rebalanced: Option<(Epoch, Instant)>,
+    /// Since when members have been dead, or since somebody was last asked to do something about it.
+    pub down: Down,
 }
 
 impl Topology {
     /// Looks whether the next step of a change is due, and proposes it.
     pub(super) fn conduct(&mut self, now: Now, outbox: &mut Outbox) {
+        self.note_down(now.instant);
         let Some(agreement) = self.installed.clone().filter(|_| self.may_vote()) else { return };
         let change = match agreement.layout.transition.clone() {
             None => self.next_change(now.instant, &agreement),
@@ -63,8 +71,13 @@ impl Topology {
         // Who is before this node may be there and unable to propose.
         let turn = since + TURN * self.live_before(&agreement);
         if now.instant >= turn {
-            if change == Change::Rebalance {
-                self.conduct.rebalanced = Some((agreement.layout.epoch, now.instant));
+            match change {
+                Change::Rebalance => {
+                    self.conduct.rebalanced = Some((agreement.layout.epoch, now.instant));
+                }
+                // Whatever comes of it: not again in a moment.
+                Change::Out(id) => self.conduct.down.begin_anew(id, now.instant),
+                _ => {}
             }
             self.wish(now, Intent::Ring(change), None, outbox);
         }
@@ -114,30 +127,60 @@ impl Topology {
         current.then_some(member.facts)
     }
 
+    /// Who could take places, and what could be copied.
+    pub fn situation(&self) -> Situation {
+        let Some(agreement) = &self.installed else { return Situation::default() };
+        let layout = &agreement.layout;
+        let owners = layout.owners();
+        let members = layout.members.iter().map(|member| member.id);
+        let there = |id: &NodeId| {
+            if owners.contains(id) { self.is_live(*id) } else { self.is_ready(*id) }
+        };
+        Situation::new(agreement, &members.filter(there).collect())
+    }
+
+    /// Whether ghosts have places that others can take.
+    fn may_replace_ghosts(&self, agreement: &Agreement) -> bool {
+        let layout = &agreement.layout;
+        let there = layout.members.iter().filter(|m| layout.has_seat(m.id) && self.is_ready(m.id));
+        !layout.ghosts.is_empty() && there.count() >= usize::from(agreement.largest_n())
+    }
+
+    /// Whether this member is there and takes requests.
+    fn is_ready(&self, node: NodeId) -> bool {
+        let ready = self.facts(node).is_some_and(|facts| facts.flags & flags::READY != 0);
+        ready && self.is_live(node)
+    }
+
     fn next_change(&self, now: Instant, agreement: &Agreement) -> Option<Change> {
         let layout = &agreement.layout;
         let is_clean = |id: &NodeId| self.facts(*id).is_some_and(|f| f.clean >= layout.epoch.0);
-        if let Some(gone) = layout.leaving.iter().copied().find(is_clean) {
+        let owns_nothing = |id: &NodeId| !layout.stands(*id);
+        let ghost = layout.ghosts.iter().copied().find(owns_nothing);
+        if let Some(gone) = ghost.or_else(|| layout.leaving.iter().copied().find(is_clean)) {
             return Some(Change::Drop(gone));
+        }
+        if let Some(back) = layout.out.iter().copied().find(|id| self.is_ready(*id)) {
+            return Some(Change::Return(back));
         }
         let lately = |(epoch, at): (Epoch, Instant)| {
             epoch == layout.epoch && now.since(at) < REBALANCE_AGAIN
         };
-        if agreement.buckets.buckets.is_empty() || self.conduct.rebalanced.is_some_and(lately) {
+        if agreement.buckets.buckets.is_empty() {
             return None;
         }
-        let is_new = |id: NodeId| {
-            !layout.leaving.contains(&id)
-                && !layout.held.contains(&id)
-                && layout.partitions_owned(id, layout.replicas).next().is_none()
-        };
-        let is_ready = |id: NodeId| {
-            self.is_live(id) && self.facts(id).is_some_and(|f| f.flags & flags::READY != 0)
-        };
-        let newcomers: Vec<NodeId> =
-            layout.members.iter().map(|member| member.id).filter(|id| is_new(*id)).collect();
-        let all_ready = newcomers.iter().all(|id| is_ready(*id));
-        (all_ready && !newcomers.is_empty()).then_some(Change::Rebalance)
+        if let Some(dead) = self.overdue(now, agreement) {
+            return Some(Change::Out(dead));
+        }
+        if self.conduct.rebalanced.is_some_and(lately) {
+            return None;
+        }
+        let owners = layout.owners();
+        let is_new = |id: &NodeId| layout.has_seat(*id) && !owners.contains(id);
+        // Who is not ready is left out of the share, and gets its own when it is.
+        let mut newcomers = layout.members.iter().map(|member| member.id).filter(is_new);
+        let due = newcomers.any(|id| self.is_ready(id)) || self.may_replace_ghosts(agreement);
+        due.then_some(Change::Rebalance)
     }
 
     fn next_step(
@@ -149,15 +192,20 @@ impl Topology {
         let since = transition.since;
         match transition.step {
             TransitionStep::Copying => {
+                if let Goal::Out(id) = transition.goal
+                    && self.is_live(id)
+                {
+                    return Some(Change::Abort { since });
+                }
                 let lacking = self.lacking(agreement, since);
-                if lacking.is_empty() {
+                if lacking.is_empty() || !guard::holds(Guard::CopiedBeforeRead) {
                     return Some(Change::Advance { since, from: TransitionStep::Copying });
                 }
                 let hopeless = self.is_hopeless(now, agreement, transition, &lacking);
                 hopeless.then_some(Change::Abort { since })
             }
             TransitionStep::Settling => self
-                .is_settled(agreement, transition)
+                .is_settled(agreement)
                 .then_some(Change::Advance { since, from: TransitionStep::Settling }),
         }
     }
@@ -179,14 +227,12 @@ impl Topology {
         lacking: &BTreeSet<NodeId>,
     ) -> bool {
         let since = transition.since;
-        let gone = match transition.goal {
-            Goal::Remove(id) => Some(id),
-            _ => None,
-        };
+        let layout = &agreement.layout;
+        let absent = |id: &NodeId| layout.is_gone(*id) || layout.out.contains(id);
         let left =
             lacking.iter().filter_map(|id| self.facts(*id)).map(|f| u64::from(f.moving)).sum();
-        let members = agreement.layout.members.iter().map(|member| member.id);
-        let some_dead = members.filter(|id| Some(*id) != gone).any(|id| !self.is_live(id));
+        let members = layout.members.iter().map(|member| member.id);
+        let some_dead = members.filter(|id| !absent(id)).any(|id| !self.is_live(id));
         let conduct = &mut self.conduct;
         if conduct.since != since {
             (conduct.since, conduct.left, conduct.got_on) = (since, left, now);
@@ -200,7 +246,7 @@ impl Topology {
 
     /// Whether no quorum of old owners answers reads any more: n−r+1 of them live by step (b), for the n and the
     /// default r of every bucket, in every partition that moves.
-    fn is_settled(&self, agreement: &Agreement, transition: &Transition) -> bool {
+    fn is_settled(&self, agreement: &Agreement) -> bool {
         let layout = &agreement.layout;
         let installed: BTreeSet<NodeId> = layout
             .members
@@ -208,20 +254,13 @@ impl Topology {
             .map(|member| member.id)
             .filter(|id| self.facts(*id).is_some_and(|facts| facts.agreement >= agreement.index))
             .collect();
-        let majority = |n: u8| n / 2 + 1;
-        let buckets = agreement.buckets.buckets.values().map(|bucket| &bucket.settings);
-        let mut quorums: BTreeSet<(u8, u8)> =
-            buckets.map(|bucket| (bucket.n, bucket.r.unwrap_or(majority(bucket.n)))).collect();
-        quorums.insert((layout.replicas, majority(layout.replicas)));
-        // Who is gone for good is read by nobody.
-        let gone = match transition.goal {
-            Goal::Remove(id) => Some(id),
-            _ => None,
-        };
+        let quorums: BTreeSet<(u8, u8)> =
+            agreement.quorums().into_iter().map(|(n, r, _)| (n, r)).collect();
+        // Who is gone is read by nobody: others refuse what it asks under an older epoch.
         layout.partitions_moving().all(|partition| {
             quorums.iter().all(|(n, r)| {
                 let Some(old) = layout.other_list(partition, *n) else { return true };
-                let there = old.owners().filter(|owner| Some(*owner) != gone).count();
+                let there = old.owners().filter(|owner| !layout.is_gone(*owner)).count();
                 let needed = (old.owners().len() + 1).saturating_sub(usize::from(*r)).min(there);
                 old.owners().filter(|owner| installed.contains(owner)).count() >= needed
             })

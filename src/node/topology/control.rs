@@ -56,7 +56,8 @@ impl Topology {
             | Control::Accept { .. }
             | Control::Accepted { .. }
             | Control::Conflict { .. }
-            | Control::NotReady { .. } => self.handle_paxos(now, header, message, outbox),
+            | Control::NotReady { .. }
+            | Control::Objection { .. } => self.handle_paxos(now, header, message, outbox),
         }
         self.flush_fetch(now, outbox);
     }

@@ -83,6 +83,7 @@ impl Topology {
                 return self.reject("forked");
             }
             Some(installed) if installed.is_superseded_by(&agreement).is_err() => {
+                self.judge_successor(&agreement);
                 return self.reject("cluster");
             }
             // Whoever is in no cluster believes one that names this very life of it, and no other.
@@ -153,6 +154,8 @@ impl Topology {
             self.leave(now, outbox);
             return;
         }
+        let survived = std::mem::take(&mut self.surviving).into_iter();
+        self.outcomes.extend(survived.map(|ticket| (ticket, Ok(()))));
         self.judge_witness(now, outbox);
         self.welcome(outbox);
         if self.swim.is_none() && self.is_admitted() {

@@ -4,10 +4,10 @@
 //! already fulfil it, or may have made it impossible.
 
 use crate::error::Error;
-use crate::id::{BucketId, Conflict, Lineage};
+use crate::id::{BucketId, Conflict, Lineage, NodeId};
 use crate::message::client::BucketSpec;
 use crate::message::peer::Joiner;
-use crate::ring::{Agreement, BucketSettings, Change, Member, Successor};
+use crate::ring::{Agreement, BucketSettings, Change, Member, Situation, Successor};
 use crate::time::Duration;
 
 /// See the module's picture.
@@ -28,7 +28,7 @@ pub(super) enum Intent {
         /// Drawn by the node that proposes it.
         id: BucketId,
     },
-    /// Let owners change, or go on with that.
+    /// Let owners change, or go on with that, in the situation of the moment.
     Ring(Change),
     /// Let this value be chosen, or whatever else comes at its index: it was accepted, and may have been.
     Finish(Box<Agreement>),
@@ -46,8 +46,16 @@ pub(super) enum Standing {
 }
 
 impl Intent {
-    /// What the wish and the value make of one another.
-    pub fn standing(&self, agreement: &Agreement) -> Standing {
+    /// Who is gone, if it is true that this is to be.
+    pub fn without(&self) -> Option<NodeId> {
+        match self {
+            Intent::Ring(Change::Out(id) | Change::Remove(id)) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// What the wish and the value make of one another in this situation.
+    pub fn standing(&self, agreement: &Agreement, situation: &Situation) -> Standing {
         if let Intent::Admit { joiner, replaces } = self {
             let present = agreement.layout.member_named(&joiner.name).map(|m| m.lineage);
             if present != *replaces && present != Some(joiner.lineage) {
@@ -66,7 +74,7 @@ impl Intent {
                 settings: settings(spec, agreement),
             },
         };
-        match agreement.apply(&change) {
+        match agreement.apply_in(&change, situation) {
             Ok(Successor::Next(next)) => Standing::Open(next),
             Ok(Successor::AlreadySo) => Standing::Done,
             Err(refusal) => Standing::Void(refusal.into()),
@@ -125,13 +133,23 @@ mod tests {
             joiner: joiner("n1", lineage),
             replaces: replaces.map(Lineage),
         };
-        let Standing::Open(second) = wish(2, Some(1)).standing(&first) else {
+        let Standing::Open(second) = wish(2, Some(1)).standing(&first, &Situation::default())
+        else {
             panic!("the first life's successor may come in")
         };
-        assert_eq!(wish(2, Some(1)).standing(&second), Standing::Done);
+        assert_eq!(wish(2, Some(1)).standing(&second, &Situation::default()), Standing::Done);
         // Drawn while the first life was the agreed one, and overtaken by the second.
-        assert!(matches!(wish(3, Some(1)).standing(&second), Standing::Void(_)));
-        assert!(matches!(wish(3, Some(2)).standing(&second), Standing::Open(_)));
-        assert!(matches!(wish(1, Some(2)).standing(&second), Standing::Void(_)), "retired");
+        assert!(matches!(
+            wish(3, Some(1)).standing(&second, &Situation::default()),
+            Standing::Void(_)
+        ));
+        assert!(matches!(
+            wish(3, Some(2)).standing(&second, &Situation::default()),
+            Standing::Open(_)
+        ));
+        assert!(
+            matches!(wish(1, Some(2)).standing(&second, &Situation::default()), Standing::Void(_)),
+            "retired"
+        );
     }
 }

@@ -5,6 +5,8 @@
 //!              ├ join       getting in; letting in
 //!  Topology ───┼ chain      the agreed values: acceptor, proposer, intents (register/)
 //!              ├ conduct    what the next step of a change of owners is, and when
+//!              ├ overdue    who has been dead for so long that others take its places
+//!              ├ survivors  a majority is gone for ever: an operator founds the cluster anew
 //!              ├ install    chosen → durable → lived by ──────────────► View
 //!              ├ witness    how far was everybody seen? am I behind?
 //!              └ gossip     SWIM's datagrams and states (swim/), in their envelope
@@ -26,7 +28,9 @@ mod install;
 mod intent;
 mod join;
 mod open;
+mod overdue;
 mod status;
+mod survivors;
 #[cfg(test)]
 mod tests;
 mod witness;
@@ -75,7 +79,7 @@ pub struct Topology {
     /// What was durable when this run began.
     opened_at: CommitNumber,
     installed: Option<Arc<Agreement>>,
-    /// The other members that it names.
+    /// The other members that it names and that have a say.
     others: BTreeSet<NodeId>,
     learned: Option<install::Learned>,
     fetch: install::Fetch,
@@ -93,6 +97,10 @@ pub struct Topology {
     book_changed: bool,
     /// Why this directory is being set aside.
     aside: Option<String>,
+    /// Who waits for this node to go on with the other survivors.
+    surviving: Vec<Ticket>,
+    /// Others have gone on as another cluster, without this node.
+    overruled: bool,
     view_changed: bool,
     tickets: u64,
     pending: BTreeMap<u64, Pending>,
@@ -206,7 +214,8 @@ impl Topology {
                 let peer = Peer {
                     name: member.name.clone(),
                     address: self.address(member.id),
-                    alive: life.is_none_or(|life| life.state.is_live()),
+                    alive: life.is_none_or(|life| life.state.is_live())
+                        && !agreement.layout.ghosts.contains(&member.id),
                     settled: self.settled.get(&member.id) == Some(&agreement.layout.epoch.0),
                 };
                 (member.id, peer)
@@ -226,7 +235,9 @@ impl Topology {
 
     /// Whether the agreement names this node with the lineage it has.
     fn is_admitted(&self) -> bool {
-        self.aside.is_none() && self.lineage_of(self.identity.id) == Some(self.identity.lineage)
+        self.aside.is_none()
+            && !self.overruled
+            && self.lineage_of(self.identity.id) == Some(self.identity.lineage)
     }
 
     /// This lineage was once a member's, and another life of the node is now.
@@ -257,11 +268,10 @@ impl Topology {
         self.installed.as_ref()?.layout.member(node).map(|member| member.lineage)
     }
 
-    /// Takes note of the other members, whenever an agreement is installed.
+    /// Takes note of the other members that have a say, whenever an agreement is installed.
     fn note_others(&mut self) {
-        let members = self.installed.iter().flat_map(|agreement| agreement.layout.members.iter());
-        let others = members.map(|member| member.id).filter(|id| *id != self.identity.id);
-        self.others = others.collect();
+        let voters = self.installed.iter().flat_map(|agreement| agreement.voters());
+        self.others = voters.filter(|id| *id != self.identity.id).collect();
     }
 
     fn address(&self, node: NodeId) -> Option<SocketAddr> {

@@ -75,6 +75,8 @@ impl Topology {
             book: book.into_iter().collect(),
             book_changed: false,
             aside: None,
+            surviving: Vec::new(),
+            overruled: false,
             view_changed: true,
             tickets: 0,
             pending: BTreeMap::new(),

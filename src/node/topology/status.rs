@@ -78,6 +78,11 @@ impl Topology {
                         with an empty data directory"
                 .into());
         }
+        if self.overruled {
+            return Err("survivors have founded this cluster anew, without this node: stop it, and to let it in again \
+                        start it with an empty data directory under another name"
+                .into());
+        }
         if !self.is_admitted() {
             return Err(self.waiting_reason());
         }

@@ -45,6 +45,9 @@ pub(super) fn join(old: &Agreement, joiner: &Member) -> Result<Successor, Refusa
 /// That is possible at any time: it changes no owner.
 fn admit(old: &Agreement, id: NodeId, lineage: Lineage) -> Result<Successor, Refusal> {
     let at = old.layout.position(id).ok_or(Refusal::NoSuchMember(id))?;
+    if old.layout.ghosts.contains(&id) {
+        return Err(Refusal::Ghost(old.layout.members[at].name.clone()));
+    }
     let former = old.layout.members[at].lineage;
     if former == lineage {
         return Ok(Successor::AlreadySo);

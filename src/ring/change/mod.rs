@@ -9,8 +9,8 @@
 //! time:
 //!
 //! ```text
-//!   Rebalance  Leave  Remove  Replace  Place ──► (a) ──Advance──► (b) ──Advance──► stable   ( ──Drop──► gone )
-//!                                                 └────Abort───────┴──► stable, as it was   ( ──Release )
+//!   Rebalance  Leave  Remove  Replace  Out  Return  Place ──► (a) ──Advance──► (b) ──Advance──► stable  ( ──Drop──► gone )
+//!                                                      └────Abort───────┴──► stable, as it was  ( ──Release )
 //! ```
 //!
 //! A wish that an earlier try of the same has fulfilled is "already so", also while its change is under way.
@@ -24,7 +24,7 @@ mod steps;
 pub use refusal::Refusal;
 
 use super::agreement::{RETIRED_LIMIT, decode_whole};
-use super::{Agreement, BucketSettings, Layout, Member, TransitionStep};
+use super::{Agreement, BucketSettings, Layout, Member, Situation, TransitionStep};
 use crate::id::{BucketId, Epoch, Lineage, NodeId};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,10 @@ pub enum Change {
         /// Who comes.
         new: NodeId,
     },
+    /// The node has been dead for long: its places go to others. It stays a member, without any.
+    Out(NodeId),
+    /// A member that was out is back, and takes its share again.
+    Return(NodeId),
     /// The node stands elsewhere, or takes another share.
     Place {
         /// Which member.
@@ -68,7 +72,8 @@ pub enum Change {
         /// Which step is over.
         from: TransitionStep,
     },
-    /// The change that began in epoch `since` is taken back. Newcomers whom it would have given places are held.
+    /// The change that began in epoch `since` is taken back. Newcomers whom it would have given places are held;
+    /// but nobody is, where one of them is away: the next change goes without that one.
     Abort {
         /// Which change.
         since: Epoch,
@@ -108,16 +113,22 @@ impl Change {
         decode_whole(bytes)
     }
 
-    pub(super) fn apply_to(&self, old: &Agreement) -> Result<Successor, Refusal> {
+    pub(super) fn apply_to(
+        &self,
+        old: &Agreement,
+        situation: &Situation,
+    ) -> Result<Successor, Refusal> {
         match self {
             Change::Join(member) => join::join(old, member),
-            Change::Rebalance => owners::rebalance(old),
-            Change::Leave(id) => owners::leave(old, *id),
-            Change::Remove(id) => owners::remove(old, *id),
+            Change::Rebalance => owners::rebalance(old, situation),
+            Change::Leave(id) => owners::leave(old, *id, situation),
+            Change::Remove(id) => owners::remove(old, *id, situation),
             Change::Replace { old: from, new: to } => owners::replace(old, *from, *to),
-            Change::Place { id, zone, weight } => owners::place(old, *id, zone, *weight),
+            Change::Out(id) => owners::out(old, *id, situation),
+            Change::Return(id) => owners::bring_back(old, *id, situation),
+            Change::Place { id, zone, weight } => owners::place(old, *id, zone, *weight, situation),
             Change::Advance { since, from } => steps::advance(old, *since, *from),
-            Change::Abort { since } => steps::abort(old, *since),
+            Change::Abort { since } => steps::abort(old, *since, situation),
             Change::Release => steps::release(old),
             Change::Drop(id) => steps::drop_member(old, *id),
             Change::CreateBucket { id, name, settings } => {

@@ -3,40 +3,103 @@
 use super::{Refusal, Successor, forget, proposed, with_layout};
 use crate::id::{Epoch, NodeId};
 use crate::ring::relocation::{Takers, anew, relocate, substitute};
-use crate::ring::{Agreement, Goal, Layout, Table, Transition, TransitionStep};
+use crate::ring::{Agreement, Goal, Layout, Situation, Table, Transition, TransitionStep};
 
-pub(super) fn rebalance(old: &Agreement) -> Result<Successor, Refusal> {
+pub(super) fn rebalance(old: &Agreement, situation: &Situation) -> Result<Successor, Refusal> {
     if let Some(transition) = &old.layout.transition {
         return under_way(transition, Goal::Rebalance);
     }
     let next = old.layout.clone();
     enough_seats(old, &next)?;
-    let table = relocate(&next, &old.layout, Takers::Needy);
+    let table = relocate(&next, &old.layout, Takers::Needy, situation);
     if !owners_differ(&old.layout, &table) {
         return Ok(Successor::AlreadySo);
     }
     begin(old, next, table, Goal::Rebalance)
 }
 
-pub(super) fn leave(old: &Agreement, id: NodeId) -> Result<Successor, Refusal> {
+pub(super) fn leave(
+    old: &Agreement,
+    id: NodeId,
+    situation: &Situation,
+) -> Result<Successor, Refusal> {
     if old.layout.leaving.contains(&id) || old.layout.member(id).is_none() {
         return Ok(Successor::AlreadySo);
     }
-    go(old, id, Goal::Leave(id))
+    go(old, id, Goal::Leave(id), situation)
 }
 
-pub(super) fn remove(old: &Agreement, id: NodeId) -> Result<Successor, Refusal> {
+pub(super) fn remove(
+    old: &Agreement,
+    id: NodeId,
+    situation: &Situation,
+) -> Result<Successor, Refusal> {
     if old.layout.member(id).is_none() {
         return Ok(Successor::AlreadySo);
     }
     if let Some(transition) = &old.layout.transition {
         return under_way(transition, Goal::Remove(id));
     }
-    go(old, id, Goal::Remove(id))
+    go(old, id, Goal::Remove(id), situation)
+}
+
+/// Rows that are frozen keep it; asked again later, it gives those up as well.
+pub(super) fn out(
+    old: &Agreement,
+    id: NodeId,
+    situation: &Situation,
+) -> Result<Successor, Refusal> {
+    let layout = &old.layout;
+    if layout.member(id).is_none() {
+        return Ok(Successor::AlreadySo);
+    }
+    if layout.leaving.contains(&id) {
+        return Err(Refusal::Leaving(id));
+    }
+    if let Some(transition) = &layout.transition {
+        return under_way(transition, Goal::Out(id));
+    }
+    let mut next = layout.clone();
+    if next.out.insert(id) {
+        enough_seats(old, &next)?;
+    }
+    let table = relocate(&next, layout, Takers::Nobody, situation);
+    if owners_differ(layout, &table) {
+        return begin(old, next, table, Goal::Out(id));
+    }
+    // It owns nothing, or nothing of it can be copied now.
+    Ok(Successor::AlreadySo)
+}
+
+/// It takes what it can of its share; if nothing, the next rebalance sees to it.
+pub(super) fn bring_back(
+    old: &Agreement,
+    id: NodeId,
+    situation: &Situation,
+) -> Result<Successor, Refusal> {
+    let layout = &old.layout;
+    if !layout.out.contains(&id) {
+        return Ok(Successor::AlreadySo);
+    }
+    if layout.transition.is_some() {
+        return Err(Refusal::ChangeInProgress);
+    }
+    let mut next = layout.clone();
+    next.out.remove(&id);
+    let table = relocate(&next, layout, Takers::One(id), situation);
+    if !owners_differ(layout, &table) {
+        return at_once(old, next, Goal::Rebalance);
+    }
+    begin(old, next, table, Goal::Rebalance)
 }
 
 /// A member gives up its places, whether it can still hand anything over or not.
-fn go(old: &Agreement, id: NodeId, goal: Goal) -> Result<Successor, Refusal> {
+fn go(
+    old: &Agreement,
+    id: NodeId,
+    goal: Goal,
+    situation: &Situation,
+) -> Result<Successor, Refusal> {
     if old.layout.transition.is_some() {
         return Err(Refusal::ChangeInProgress);
     }
@@ -45,6 +108,7 @@ fn go(old: &Agreement, id: NodeId, goal: Goal) -> Result<Successor, Refusal> {
     }
     let mut next = old.layout.clone();
     let newly = next.leaving.insert(id);
+    next.out.remove(&id);
     if newly {
         enough_seats(old, &next)?;
     }
@@ -52,7 +116,7 @@ fn go(old: &Agreement, id: NodeId, goal: Goal) -> Result<Successor, Refusal> {
         return at_once(old, next, goal);
     }
     let table = if has_data(old) {
-        relocate(&next, &old.layout, Takers::Nobody)
+        relocate(&next, &old.layout, Takers::Nobody, situation)
     } else {
         anew(&next, &old.layout)
     };
@@ -68,7 +132,7 @@ pub(super) fn replace(old: &Agreement, from: NodeId, to: NodeId) -> Result<Succe
     if let Some(transition) = &layout.transition {
         return under_way(transition, goal);
     }
-    if layout.leaving.contains(&to) {
+    if layout.goes(to) {
         return Err(Refusal::Leaving(to));
     }
     let owners = layout.owners_in(&layout.table);
@@ -82,6 +146,7 @@ pub(super) fn replace(old: &Agreement, from: NodeId, to: NodeId) -> Result<Succe
     }
     let mut next = layout.clone();
     next.leaving.insert(from);
+    next.out.remove(&from);
     // Whoever names it wants it in.
     next.held.remove(&to);
     enough_seats(old, &next)?;
@@ -94,6 +159,7 @@ pub(super) fn place(
     id: NodeId,
     zone: &str,
     weight: u16,
+    situation: &Situation,
 ) -> Result<Successor, Refusal> {
     let at = old.layout.position(id).ok_or(Refusal::NoSuchMember(id))?;
     let mut next = old.layout.clone();
@@ -115,7 +181,7 @@ pub(super) fn place(
     // Who has no places yet gets them by a rebalance, with the others who have none.
     let takes = old.layout.owners_in(&old.layout.table).contains(&id);
     let takers = if takes { Takers::Everybody } else { Takers::Nobody };
-    let table = relocate(&next, &old.layout, takers);
+    let table = relocate(&next, &old.layout, takers, situation);
     if !owners_differ(&old.layout, &table) {
         return at_once(old, next, Goal::Rebalance);
     }

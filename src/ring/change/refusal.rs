@@ -47,6 +47,12 @@ pub enum Refusal {
     /// A member that is on its way out cannot take places.
     #[error("member {0} is leaving")]
     Leaving(NodeId),
+    /// Those who are left are enough to agree on everything.
+    #[error("a majority is there, and needs no force: remove the others")]
+    Majority,
+    /// The name of a member that is gone, and whose places others have not taken yet.
+    #[error("`{0}` is gone for good since survivors founded the cluster anew: choose another name")]
+    Ghost(String),
     /// Only a member that was asked to leave is let go.
     #[error("member {0} is not leaving: it leaves, or is removed, first")]
     NotLeaving(NodeId),

@@ -2,7 +2,7 @@
 
 use super::{Refusal, Successor, forget, proposed, with_layout};
 use crate::id::{Epoch, NodeId};
-use crate::ring::{Agreement, Goal, Transition, TransitionStep};
+use crate::ring::{Agreement, Goal, Situation, Transition, TransitionStep};
 
 pub(super) fn advance(
     old: &Agreement,
@@ -30,15 +30,25 @@ pub(super) fn advance(
     proposed(next)
 }
 
-pub(super) fn abort(old: &Agreement, since: Epoch) -> Result<Successor, Refusal> {
+pub(super) fn abort(
+    old: &Agreement,
+    since: Epoch,
+    situation: &Situation,
+) -> Result<Successor, Refusal> {
     let Some(transition) = current(old, since) else {
         return Ok(Successor::AlreadySo);
     };
     let layout = &old.layout;
     let (before, after) = layout.tables();
     let mut next = layout.clone();
-    next.held.extend(layout.owners_in(after).difference(&layout.owners_in(before)));
+    let newcomers = layout.owners_in(after);
+    let newcomers: Vec<NodeId> = newcomers.difference(&layout.owners_in(before)).copied().collect();
+    // One that is away is why; the next change is made without it.
+    if newcomers.iter().all(|id| !situation.away.contains(id)) {
+        next.held.extend(newcomers);
+    }
     next.leaving.retain(|id| transition.goal.leaver() != Some(*id));
+    next.out.retain(|id| transition.goal.leaver() != Some(*id));
     next.table = before.clone();
     next.transition = None;
     proposed(with_layout(old, next)?)
@@ -61,7 +71,7 @@ pub(super) fn drop_member(old: &Agreement, id: NodeId) -> Result<Successor, Refu
     if layout.transition.is_some() {
         return Err(Refusal::ChangeInProgress);
     }
-    if !layout.leaving.contains(&id) {
+    if !layout.leaving.contains(&id) && !layout.ghosts.contains(&id) {
         return Err(Refusal::NotLeaving(id));
     }
     if layout.stands_in(id, &layout.table) {

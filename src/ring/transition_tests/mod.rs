@@ -1,6 +1,7 @@
 //! Owners change while data exist. Here is how the stories are told; `random` tells those nobody thought of.
 
 mod believed;
+mod dead;
 mod owners;
 mod random;
 mod steps;
@@ -125,7 +126,8 @@ fn is_spread(agreement: &Agreement) -> bool {
     let layout = &agreement.layout;
     let zone = |id: &NodeId| layout.member(*id).map_or("", |member| member.zone.as_str());
     let zones = |ids: &[NodeId]| ids.iter().map(zone).collect::<BTreeSet<_>>().len();
-    let gone: BTreeSet<NodeId> = layout.leaving.union(&layout.held).copied().collect();
+    let gone = [&layout.leaving, &layout.held, &layout.out];
+    let gone: BTreeSet<NodeId> = gone.into_iter().flatten().copied().collect();
     let ids = layout.members.iter().map(|member| member.id);
     let all: Vec<NodeId> = ids.filter(|id| !gone.contains(id)).collect();
     rows(agreement)

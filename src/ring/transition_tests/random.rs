@@ -9,7 +9,7 @@ fn wish(rng: &mut fastrand::Rng, agreement: &Agreement, fresh: &mut u64) -> Chan
     let members = &layout.members;
     let any = |rng: &mut fastrand::Rng| members[rng.usize(..members.len())].id;
     let since = layout.transition.as_ref().map_or(layout.epoch, |transition| transition.since);
-    match rng.u32(0..20) {
+    match rng.u32(0..22) {
         0..=2 if members.len() < 10 => {
             *fresh += 1;
             Change::Join(member(*fresh, ZONES[rng.usize(..3)]))
@@ -38,6 +38,8 @@ fn wish(rng: &mut fastrand::Rng, agreement: &Agreement, fresh: &mut u64) -> Chan
         }
         16 => Change::Abort { since: Epoch(since.0 - rng.u64(0..2).min(since.0)) },
         17 => Change::Release,
+        20 => Change::Out(any(rng)),
+        21 => Change::Return(layout.out.iter().next().copied().unwrap_or(any(rng))),
         18 => Change::Drop(layout.leaving.iter().next().copied().unwrap_or(any(rng))),
         _ => {
             *fresh += 1;
@@ -75,7 +77,7 @@ fn check_between(old: &Agreement, new: &Agreement) {
 fn check_moves(old: &Agreement, new: &Agreement, change: &Change) {
     let spread = is_spread(old);
     if *change == Change::Rebalance
-        || (spread && matches!(change, Change::Leave(_) | Change::Remove(_)))
+        || (spread && matches!(change, Change::Leave(_) | Change::Remove(_) | Change::Out(_)))
     {
         assert!(is_spread(new), "{change:?}");
     }
@@ -83,7 +85,7 @@ fn check_moves(old: &Agreement, new: &Agreement, change: &Change) {
         return;
     }
     let owning: BTreeSet<NodeId> = owners(old, 3).into_iter().flatten().collect();
-    let seated = |id: &NodeId| !old.layout.leaving.contains(id) && !old.layout.held.contains(id);
+    let seated = |id: &NodeId| old.layout.has_seat(*id);
     let all = old.layout.members.iter().map(|member| member.id);
     let placeless = all.filter(|id| seated(id) && !owning.contains(id)).count();
     for k in 1..=3 {
@@ -91,7 +93,10 @@ fn check_moves(old: &Agreement, new: &Agreement, change: &Change) {
             let mut lost = was.difference(&is);
             let mut gained = is.difference(was);
             match change {
-                Change::Leave(id) | Change::Remove(id) => assert!(lost.all(|lost| lost == id)),
+                Change::Leave(id) | Change::Remove(id) | Change::Out(id) => {
+                    assert!(lost.all(|lost| lost == id));
+                }
+                Change::Return(id) => assert!(gained.all(|gained| gained == id)),
                 Change::Replace { old, new } => {
                     assert!(lost.all(|lost| lost == old) && gained.all(|gained| gained == new));
                 }

@@ -109,12 +109,22 @@ fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 38] {
 }
 
 /// What goes up and down: name, meaning, number.
-fn levels(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 11] {
+fn levels(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 13] {
     let (node, driver, store) = (&snapshot.node, &snapshot.driver, &snapshot.node.store);
     [
         ("hints_pending", "Hints kept now", node.hints_pending),
         ("hint_ranges", "Partitions noted in place of hints now", node.hint_ranges),
         ("partitions_rebuilding", "Partitions that are rebuilding now", node.partitions_rebuilding),
+        (
+            "partitions_under_replicated",
+            "Partitions with fewer live copies than they should have",
+            node.health.under_replicated,
+        ),
+        (
+            "partitions_at_risk",
+            "Partitions with fewer live copies than a quorum",
+            node.health.at_risk,
+        ),
         ("native_connections", "Native connections open now", driver.connections),
         ("store_bytes", "Bytes of log and index", store.log_bytes + store.index_bytes),
         ("store_log_bytes", "Bytes of all segments of the log", store.log_bytes),

@@ -35,6 +35,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const PORTS: std::ops::Range<u16> = 10_000..14_500;
 /// How far the ports of two clusters are apart.
 const STRIDE: u16 = 100;
+/// How many nodes may join later.
+const GROW: u16 = 2;
 /// How often another place is tried.
 const TRIES: usize = 20;
 
@@ -134,7 +136,7 @@ impl Cluster {
         for _ in 0..TRIES {
             let dir = tempfile::Builder::new().prefix("quorate-it-").tempdir().expect("a folder");
             let dir = fs::canonicalize(dir.keep()).expect("it is there");
-            let base = free_base(nodes);
+            let base = free_base(nodes + GROW);
             let watchdog = watchdog(&dir, nodes);
             let settings = settings.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
             let _machine: Box<dyn Send + Sync> = Box::new(());
@@ -154,6 +156,13 @@ impl Cluster {
             }
         }
         panic!("no cluster after {TRIES} tries: {reason}")
+    }
+
+    /// One more node, which joins; returns when it is ready.
+    pub fn grow(&mut self) -> u16 {
+        self.nodes += 1;
+        self.must(&["start", "--nodes", &self.nodes.to_string()]);
+        self.nodes
     }
 
     /// `quorate cluster …` on this cluster: what it said, or what it complained about.
@@ -342,12 +351,22 @@ impl Cluster {
 
     /// Waits until each item of a bucket is on `replicas` nodes, the same on all of them. Returns the items.
     pub async fn agree(&self, bucket: &str, replicas: usize) -> BTreeMap<String, Value> {
+        self.agree_among(&self.numbers(), bucket, replicas).await
+    }
+
+    /// The same, of these nodes.
+    pub async fn agree_among(
+        &self,
+        numbers: &[u16],
+        bucket: &str,
+        replicas: usize,
+    ) -> BTreeMap<String, Value> {
         let what = format!("the replicas of `{bucket}` agree");
         until(&what, SOON, async || {
             let mut holders: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-            for number in self.numbers() {
+            for number in numbers {
                 let dump =
-                    self.dump(number, bucket).await.map_err(|e| format!("n{number}: {e}"))?;
+                    self.dump(*number, bucket).await.map_err(|e| format!("n{number}: {e}"))?;
                 for (key, item) in dump {
                     holders.entry(key).or_default().push(item);
                 }
@@ -419,11 +438,12 @@ pub fn text(value: &Value) -> &str {
 fn watchdog(dir: &Path, nodes: u16) -> Child {
     use std::os::unix::process::CommandExt;
     // `read` ends when we do; "keep" leaves the folder to whoever wants to know what went wrong.
-    let script = "read -r word; q=$1; d=$2; shift 2; \"$q\" cluster --dir \"$d\" kill \"$@\"; \
+    let script = "read -r word; q=$1; d=$2; shift 2; \
+                  for n in \"$@\"; do \"$q\" cluster --dir \"$d\" kill \"$n\"; done; \
                   [ \"$word\" = keep ] || rm -rf -- \"$d\"";
     let mut command = Command::new("sh");
     command.args(["-c", script, "watchdog", QUORATE]).arg(dir);
-    command.args((1..=nodes).map(|number| number.to_string()));
+    command.args((1..=nodes + GROW).map(|number| number.to_string()));
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     // Ctrl-C in the terminal is for the test alone.
     command.process_group(0).spawn().expect("sh runs")

@@ -4,6 +4,7 @@
 mod basics;
 mod causality;
 mod collection;
+mod dead;
 mod durability;
 mod handoff;
 mod hints;
@@ -15,4 +16,5 @@ mod quorums;
 mod review;
 mod ring;
 mod rot;
+mod survivors;
 mod write_backs;

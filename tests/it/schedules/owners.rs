@@ -9,12 +9,23 @@ use quorate::store::{Store, key as store_key};
 use quorate::time::Duration;
 use serde_json::Value;
 
-const ITEMS: usize = 120;
+pub(super) const ITEMS: usize = 120;
 
 fn with_items(nodes: usize, seed: u64) -> Cluster {
-    let timing = Timing { sync: Duration::from_secs(5), ..Timing::default() };
+    with_items_in(nodes, seed, &[], Timing::default().down_out_after)
+}
+
+pub(super) fn with_items_in(
+    nodes: usize,
+    seed: u64,
+    zones: &[&str],
+    down_out_after: Duration,
+) -> Cluster {
+    let timing = Timing { sync: Duration::from_secs(5), down_out_after, ..Timing::default() };
+    let zones = zones.iter().map(|zone| zone.to_string()).collect();
     let partitions = 64;
-    let mut c = Cluster::new(Options { nodes, seed, timing, partitions, ..Options::default() });
+    let options = Options { nodes, seed, timing, partitions, zones, ..Options::default() };
+    let mut c = Cluster::new(options);
     formed(&mut c, nodes);
     for n in 0..ITEMS {
         acked(c.ask(1 + n % nodes, put_at(&format!("k{n}"), "v", "", level(Consistency::All))));
@@ -22,7 +33,7 @@ fn with_items(nodes: usize, seed: u64) -> Cluster {
     c
 }
 
-fn ring(c: &mut Cluster, number: usize) -> Value {
+pub(super) fn ring(c: &mut Cluster, number: usize) -> Value {
     inspect(c, number, Inspect::Ring)
 }
 
@@ -31,7 +42,7 @@ fn up(c: &Cluster) -> Vec<usize> {
 }
 
 /// Runs until no change is under way, nobody is leaving, and nothing lies where others own it.
-fn settled(c: &mut Cluster) {
+pub(super) fn settled(c: &mut Cluster) {
     until(c, "owners have changed", |c| {
         up(c).into_iter().all(|number| {
             let ring = ring(c, number);
@@ -43,7 +54,7 @@ fn settled(c: &mut Cluster) {
     });
 }
 
-fn owned(c: &mut Cluster, by: usize, of: usize) -> u64 {
+pub(super) fn owned(c: &mut Cluster, by: usize, of: usize) -> u64 {
     let ring = ring(c, by);
     let name = format!("n{of}");
     let members = ring["members"].as_array().expect("a list").iter();
@@ -54,18 +65,18 @@ fn owned(c: &mut Cluster, by: usize, of: usize) -> u64 {
 }
 
 /// How many items lie on a node's disk.
-fn stored(c: &Cluster, number: usize) -> usize {
+pub(super) fn stored(c: &Cluster, number: usize) -> usize {
     let (from, to) = store_key::data_range();
     c.disk(number).scan(&from, &to, usize::MAX).expect("a healthy disk").len()
 }
 
-fn change(c: &mut Cluster, through: usize, change: RingChange) {
+pub(super) fn change(c: &mut Cluster, through: usize, change: RingChange) {
     let reply = c.ask(through, Request::ChangeRing(change));
     assert_eq!(reply, Some(Reply::Agreed));
 }
 
 /// Through every member.
-fn all_there(c: &mut Cluster, value: &str) {
+pub(super) fn all_there(c: &mut Cluster, value: &str) {
     let members = ring(c, 1)["members"].clone();
     let is_member = |number: &usize| {
         let name = format!("n{number}");

@@ -180,10 +180,10 @@ fn a_fenced_life_gets_no_vote() {
     let (id, lineage) = net.life(1);
     let (index, ballot) = (net.index(0) + 1, (1_000, id));
     let before = net.votes(0);
-    net.forge(0, (id, Lineage(lineage.0 ^ 1)), Control::Prepare { index, ballot });
+    net.forge(0, (id, Lineage(lineage.0 ^ 1)), Control::Prepare { index, ballot, without: None });
     net.secs(1);
     assert_eq!((net.votes(0) - before, net.rejected(0, "fenced")), (0, 1));
-    net.forge(0, (id, lineage), Control::Prepare { index, ballot });
+    net.forge(0, (id, lineage), Control::Prepare { index, ballot, without: None });
     net.secs(1);
     assert_eq!(net.votes(0) - before, 1);
 }
