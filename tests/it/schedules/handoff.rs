@@ -54,8 +54,6 @@ fn ten_minutes_away_under_load_and_everything_arrives_although_the_hints_were_fa
     }
     let (before, many) = (kept(&mut c), ranges(&mut c));
     assert!(before > 100 && many > 4, "{before} items, {many} ranges");
-    let entries: u64 = (1..=4).map(|node| metric(&mut c, node, "hints_collapsed")).sum();
-    assert!(entries > 100, "{entries}");
     c.start(5);
     // It is asked for nothing before it has heard the others, and load goes on.
     for write in 3_000..3_300 {
