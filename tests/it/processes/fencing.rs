@@ -65,7 +65,7 @@ async fn a_node_that_was_removed_while_it_stood_still_wakes_up_and_harms_nobody(
         if answer.is_ok_and(|answer| answer.status == 204) {
             let got = client.get(BUCKET, key).timeout(Duration::from_secs(10)).await;
             let got = got.unwrap_or_else(|error| panic!("{key} was acknowledged: {error}"));
-            assert!(got.siblings.iter().any(|sibling| sibling.value == &b"zombie"[..]), "{got:?}");
+            assert!(got.siblings.iter().any(|sibling| sibling.value == b"zombie"[..]), "{got:?}");
         }
     }
     // Its own clients are told, and see nothing old.
