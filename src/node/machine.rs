@@ -178,7 +178,7 @@ impl<S: Store> Node<S> {
                 let error = Error::Overloaded("the node is stopping; ask another".into());
                 self.outbox.reply(connection, id, Reply::Failed(error));
             }
-            _ if self.stall.listens(now.instant) => {
+            _ if self.stall.listens() => {
                 let why = "the node stood still, and finds out what it has missed; ask another";
                 self.outbox.reply(connection, id, Reply::Failed(Error::Overloaded(why.into())));
             }
@@ -413,6 +413,9 @@ impl<S: Store> Node<S> {
     pub fn readiness(&self) -> Result<(), String> {
         if self.stopping {
             return Err("stopping".into());
+        }
+        if self.stall.listens() {
+            return Err("it stood still, and finds out what it has missed".into());
         }
         self.topology.readiness()?;
         let Some(shard) = &self.shard else { return Err("starting".into()) };

@@ -28,6 +28,7 @@ impl Stall {
     pub fn moves(&mut self, now: Instant) -> bool {
         let stood = self.last.is_some_and(|last| now.since(last) >= STOOD_STILL);
         self.last = Some(now);
+        self.until.take_if(|until| now >= *until);
         if stood {
             self.until = Some(now + LISTENS);
         }
@@ -35,8 +36,7 @@ impl Stall {
     }
 
     /// Whether it listens first.
-    pub fn listens(&mut self, now: Instant) -> bool {
-        self.until.take_if(|until| now >= *until);
+    pub fn listens(&self) -> bool {
         self.until.is_some()
     }
 }
@@ -49,9 +49,9 @@ mod tests {
     fn who_stood_still_for_long_listens_for_a_moment() {
         let at = |ms: u64| Instant(1_000_000 + ms * 1_000);
         let mut stall = Stall::default();
-        assert!(!stall.moves(at(0)) && !stall.moves(at(4_900)) && !stall.listens(at(4_900)));
-        assert!(stall.moves(at(9_900)) && stall.listens(at(9_900)));
-        assert!(!stall.moves(at(10_800)) && stall.listens(at(10_800)));
-        assert!(!stall.listens(at(10_900)));
+        assert!(!stall.moves(at(0)) && !stall.moves(at(4_900)) && !stall.listens());
+        assert!(stall.moves(at(9_900)) && stall.listens());
+        assert!(!stall.moves(at(10_800)) && stall.listens());
+        assert!(!stall.moves(at(10_900)) && !stall.listens());
     }
 }

@@ -39,7 +39,9 @@ struct Unanswered {
 impl Stage {
     /// A cluster that is up, with its bucket.
     pub fn set(shape: &Shape) -> Stage {
-        let timing = Timing { sync: shape.sync, ..Timing::default() };
+        // Stories are about owners that stay owners, however long they are away.
+        let down_out_after = Duration::ZERO;
+        let timing = Timing { sync: shape.sync, down_out_after, ..Timing::default() };
         let (nodes, seed) = (shape.nodes, shape.seed);
         let mut cluster = Cluster::new(Options { nodes, seed, timing, ..Options::default() });
         kit::formed(&mut cluster, nodes);
