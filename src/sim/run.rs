@@ -85,7 +85,10 @@ pub fn simulate(setup: &Setup) -> Report {
     let (sync, scrub) = (Duration::from_secs(3), Duration::from_secs(10));
     let timing = Timing { sync, scrub, ..Timing::default() };
     // So few that hints collapse; in every fourth run they never do.
-    let hint_entries = if setup.seed % 4 == 0 { 1 << 18 } else { setup.seed % 4 * 2 };
+    let hint_entries = match setup.seed % 4 {
+        0 => Limits::default().hint_entries,
+        few => few * 2,
+    };
     let limits = Limits { hint_entries, ..Limits::default() };
     let (nodes, seed) = (setup.nodes, setup.seed);
     let options = Options { nodes, seed, timing, limits, ..Options::default() };
