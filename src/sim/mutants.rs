@@ -63,10 +63,12 @@ mod tests {
     use super::*;
 
     /// Whose loss sixty seeds are too few to notice. The scripts of stories 5 and 6 notice the first, that of the late
-    /// retry the second (`tests/scripts`). The others are about moments in which owners change, which few seeds have.
-    const TOO_RARE: [Guard; 5] = [
+    /// retry the second (`tests/scripts`), and `what_does_not_arrive_keeps_its_range` the third. The others are about
+    /// moments in which owners change, which few seeds have.
+    const TOO_RARE: [Guard; 6] = [
         Guard::Witness,
         Guard::FirstStamp,
+        Guard::DirtyRangeStays,
         Guard::WriteBoth,
         Guard::CopiedBeforeRead,
         Guard::AliveIsNotRemoved,

@@ -95,7 +95,10 @@ pub fn simulate(setup: &Setup) -> Report {
         timing.down_out_after = DOWN_OUT_AFTER;
     }
     // So few that hints collapse; in every fourth run they never do.
-    let hint_entries = if setup.seed.is_multiple_of(4) { 1 << 18 } else { setup.seed % 4 * 2 };
+    let hint_entries = match setup.seed % 4 {
+        0 => Limits::default().hint_entries,
+        few => few * 2,
+    };
     let limits = Limits { hint_entries, ..Limits::default() };
     let (nodes, seed) = (setup.nodes, setup.seed);
     let options = Options { nodes, seed, timing, limits, ..Options::default() };
