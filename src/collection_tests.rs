@@ -21,8 +21,7 @@ fn an_attempt_goes_through_its_phases_and_takes_what_everybody_holds() {
     }
     assert_eq!((attempt.phase(), attempt.round()), (Phase::Opening, 8));
     assert_eq!(attempt.verified().collect::<Vec<_>>(), [0, 2]);
-    for (next, heard) in
-        [(Phase::Draining, Heard::Opened(8)), (Phase::Closing, Heard::Drained(8))]
+    for (next, heard) in [(Phase::Draining, Heard::Opened(8)), (Phase::Closing, Heard::Drained(8))]
     {
         ALL.into_iter().for_each(|node| {
             attempt.hear(node, heard.clone());

@@ -212,7 +212,8 @@ pub(super) async fn bucket(args: BucketArgs) -> Result<()> {
 
 async fn create(args: BucketCreateArgs) -> Result<()> {
     let client = connect(&args.target).await?;
-    let create = client.create_bucket(args.bucket.clone()).n(args.n).r(args.r).w(args.w).ttl(args.ttl);
+    let create =
+        client.create_bucket(args.bucket.clone()).n(args.n).r(args.r).w(args.w).ttl(args.ttl);
     create.lww(args.conflict == Conflict::Lww).await?;
     say(format!("{} is ready", args.bucket))
 }

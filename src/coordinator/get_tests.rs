@@ -126,7 +126,10 @@ fn a_read_at_one_that_only_a_rebuilding_owner_can_answer_says_so() {
     let mut get = Get::begin(quorum(1, false), &five([Up, Down, Down, Down, Down]), A);
     get.step();
     get.holds(A, Holding { rebuilding: true, ..Holding::default() });
-    assert_eq!(get.step(), Step::Answer { record: None, stale: vec![], rebuilding: true, round: 0 });
+    assert_eq!(
+        get.step(),
+        Step::Answer { record: None, stale: vec![], rebuilding: true, round: 0 }
+    );
 }
 
 #[test]

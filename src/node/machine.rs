@@ -294,8 +294,7 @@ impl<S: Store> Node<S> {
             }
             let wanted = match &want {
                 Want::Create(name) => {
-                    let spec =
-                        BucketSpec { name: name.clone(), ..BucketSpec::default() };
+                    let spec = BucketSpec { name: name.clone(), ..BucketSpec::default() };
                     Wanted::Ticket(self.topology.create_bucket(now, &spec, &mut self.outbox))
                 }
                 Want::HearOf(_) => {

@@ -4,9 +4,9 @@ use super::request::{Asker, Labels, Origin, Request};
 use super::{Shard, Turn};
 use crate::error::Error;
 use crate::id::NodeId;
+use crate::message::client;
 use crate::message::client::Reply;
 use crate::message::peer::Data;
-use crate::message::client;
 use crate::node::counters::RequestLabels;
 use crate::node::outbox::About;
 

@@ -7,8 +7,8 @@ use crate::error::Error;
 use crate::id::{BucketId, Conflict, Lineage};
 use crate::message::client::BucketSpec;
 use crate::message::peer::Joiner;
-use crate::time::Duration;
 use crate::ring::{Agreement, BucketSettings, Change, Member, Successor};
+use crate::time::Duration;
 
 /// See the module's picture.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Tombstones go when every owner has them and nobody has anything older; and what they stood for stays away.
 
 use super::kit::*;
-use quorate::message::client::{Inspect, RingChange};
 use quorate::message::client::Request;
+use quorate::message::client::{Inspect, RingChange};
 use quorate::message::peer::{Data, Told};
 use quorate::message::{Kind, decode};
 use quorate::node::Timing;
@@ -225,9 +225,9 @@ fn a_driver_that_dies_between_any_two_steps_loses_its_round_and_nothing_else() {
         let mut deaths = 0;
         until(&mut c, "it dies at this step", |c| {
             let told = c.heard().into_iter().filter(|heard| heard.to == a);
-            let reached = told.filter_map(|heard| says(&heard)).any(|data| {
-                matches!(data, Data::RoundsTold(told) if told.iter().any(|t| step(&t.told)))
-            });
+            let reached = told.filter_map(|heard| says(&heard)).any(
+                |data| matches!(data, Data::RoundsTold(told) if told.iter().any(|t| step(&t.told))),
+            );
             if reached {
                 c.kill(a);
                 deaths += 1;

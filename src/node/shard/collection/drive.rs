@@ -12,8 +12,8 @@ use super::super::{Shard, Turn};
 use crate::collection::{Attempt, Heard, Phase};
 use crate::coordinator::Reach;
 use crate::id::{NodeId, PartitionId};
-use crate::message::{Class, Header, Kind};
 use crate::message::peer::{Data, RoundAsk, RoundStep, RoundTold, Told};
+use crate::message::{Class, Header, Kind};
 use crate::node::outbox::About;
 use crate::store::key;
 use crate::time::{Duration, Instant, WallClock};
@@ -106,6 +106,11 @@ impl Shard {
             left = left.saturating_sub(page.read.max(8));
             if let Some(at) = page.expires {
                 self.collection.graves.expires(partition, at);
+            }
+            // What the disk does not show yet may be what there is to see.
+            let (first, to) = key::partition_range(partition);
+            if page.next.is_none() && self.pending.between(&first, &to).next().is_some() {
+                self.collection.graves.mark(partition);
             }
             if page.items.is_empty() {
                 self.collection.graves.read(partition, page.next, now);

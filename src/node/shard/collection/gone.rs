@@ -41,7 +41,8 @@ impl Gone {
             for (key, _) in &page {
                 let Some(until) = date_of(key) else { continue };
                 let entry = store.get(key)?;
-                let list = entry.and_then(|e| decode::<Vec<(u64, OperationId, HybridTime)>>(&e.body).ok());
+                let list =
+                    entry.and_then(|e| decode::<Vec<(u64, OperationId, HybridTime)>>(&e.body).ok());
                 for (hash, operation, stamp) in list.into_iter().flatten() {
                     gone.remember((hash, operation), stamp, until);
                 }

@@ -46,8 +46,14 @@ impl Graves {
     /// What this node owns. Of what it did not own before nothing is known.
     pub fn keep(&mut self, partitions: impl Iterator<Item = PartitionId>) {
         let mut old = std::mem::take(&mut self.plots);
-        let fresh =
-            || Plot { marked: true, from: None, again: false, at: Instant(0), found: false, expires: None };
+        let fresh = || Plot {
+            marked: true,
+            from: None,
+            again: false,
+            at: Instant(0),
+            found: false,
+            expires: None,
+        };
         let known = |p: PartitionId| (p, old.remove(&p).unwrap_or_else(fresh));
         self.plots = partitions.map(known).collect();
         self.marked = self.plots.values().filter(|plot| plot.marked).count();
@@ -61,9 +67,9 @@ impl Graves {
             return self.mark(partition);
         }
         // It can go when the last of them has expired.
-        let last = left.map(|(sibling, _)| sibling.expires_at).max_by_key(|at| {
-            at.map_or(u64::MAX, |at| at.0)
-        });
+        let last = left
+            .map(|(sibling, _)| sibling.expires_at)
+            .max_by_key(|at| at.map_or(u64::MAX, |at| at.0));
         if let Some(Some(last)) = last {
             self.expires(partition, last);
         }

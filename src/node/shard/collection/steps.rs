@@ -4,8 +4,8 @@ use super::super::{Shard, Turn};
 use super::rounds::Round;
 use crate::guard::{self, Guard};
 use crate::id::{NodeId, PartitionId};
-use crate::message::{Class, Header};
 use crate::message::peer::{Data, RoundAsk, RoundStep, RoundTold, Told};
+use crate::message::{Class, Header};
 use crate::node::outbox::{About, Release};
 use crate::ring::Role;
 use crate::store::key;
@@ -114,12 +114,7 @@ impl Shard {
             && self.disk.is_none()
     }
 
-    fn verify(
-        &mut self,
-        partition: PartitionId,
-        items: &[(Bytes, u128)],
-        turn: &mut Turn,
-    ) -> Told {
+    fn verify(&mut self, partition: PartitionId, items: &[(Bytes, u128)], turn: &mut Turn) -> Told {
         if !self.takes_part(partition) || !self.is_whole(partition) {
             return Told::No;
         }
@@ -213,9 +208,10 @@ impl Shard {
             return found(&from, &to);
         }
         // Of the buckets with fewer replicas it may be no owner.
-        let others = self.buckets_by_id.values().filter(|bucket| {
-            !self.is_owner(partition, bucket.settings.n)
-        });
+        let others = self
+            .buckets_by_id
+            .values()
+            .filter(|bucket| !self.is_owner(partition, bucket.settings.n));
         others.into_iter().any(|bucket| {
             let (from, to) = key::bucket_range(partition, bucket.id);
             found(&from, &to)
@@ -237,7 +233,13 @@ impl Shard {
         let mut heads = Vec::new();
         for (key, digest) in items {
             if let Some(head) = self.head_of_grave(partition, &key, digest, turn) {
-                self.stage(key.clone(), super::super::trees::Before::Digest(digest), None, None, turn);
+                self.stage(
+                    key.clone(),
+                    super::super::trees::Before::Digest(digest),
+                    None,
+                    None,
+                    turn,
+                );
                 heads.push((key, head));
             }
         }
