@@ -52,6 +52,11 @@ pub(super) struct Drive {
 }
 
 impl Drive {
+    /// The partitions whose attempts are under way.
+    pub fn led(&self) -> impl Iterator<Item = PartitionId> + '_ {
+        self.led.keys().copied()
+    }
+
     /// Why nothing is collected, where something is to be.
     pub fn kept_because(&self) -> Option<&str> {
         self.kept_because.as_deref()
