@@ -14,4 +14,5 @@ mod quorums;
 mod review;
 mod ring;
 mod rot;
+mod ttl;
 mod write_backs;
