@@ -169,15 +169,27 @@ impl Lone {
 
     /// A message of another member arrives, in answer to this request.
     pub fn hear(&mut self, from: u64, request: u64, message: Data) {
+        self.hear_under(from, request, PartitionId(0), 1, message);
+    }
+
+    /// The same, about a partition, with a record that was read under this collection round.
+    pub fn hear_under(
+        &mut self,
+        from: u64,
+        request: u64,
+        partition: PartitionId,
+        round: u32,
+        message: Data,
+    ) {
         let view = self.shard.view.clone();
         let header = Header {
             cluster: view.agreement.layout.cluster,
             epoch: view.agreement.layout.epoch,
             sender: NodeId(from),
             lineage: view.agreement.layout.member(NodeId(from)).expect("a member").lineage,
-            partition: PartitionId(0),
+            partition,
             request,
-            round: 1,
+            round,
             ..Header::new(Kind::Data)
         };
         self.turn(|shard, turn| shard.handle_data(&header, message, turn));
