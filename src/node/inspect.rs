@@ -355,6 +355,7 @@ impl<S: Store> Node<S> {
                     "r": settings.r,
                     "w": settings.w,
                     "conflict": settings.conflict,
+                    "ttl_ms": settings.ttl.map(|ttl| ttl.as_millis() as u64),
                 })
             })
             .collect();

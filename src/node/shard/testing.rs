@@ -175,15 +175,27 @@ impl Lone {
 
     /// As [`hear`](Lone::hear), about this partition.
     pub fn hear_of(&mut self, from: u64, request: u64, partition: u16, message: Data) {
+        self.hear_under(from, request, PartitionId(partition), 1, message);
+    }
+
+    /// The same, with a record that was read under this collection round.
+    pub fn hear_under(
+        &mut self,
+        from: u64,
+        request: u64,
+        partition: PartitionId,
+        round: u32,
+        message: Data,
+    ) {
         let view = self.shard.view.clone();
         let header = Header {
             cluster: view.agreement.layout.cluster,
             epoch: view.agreement.layout.epoch,
             sender: NodeId(from),
             lineage: view.agreement.layout.member(NodeId(from)).expect("a member").lineage,
-            partition: PartitionId(partition),
+            partition,
             request,
-            round: 1,
+            round,
             ..Header::new(Kind::Data)
         };
         self.turn(|shard, turn| shard.handle_data(&header, message, turn));

@@ -5,6 +5,7 @@ use super::http::{unbase64, values};
 use serde_json::Value;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 struct User {
     node: String,
@@ -52,6 +53,23 @@ async fn a_user_gets_along_with_the_command_line_alone() {
     processes(&cluster).await;
 }
 
+/// An item that ends by itself, and a bucket whose items do.
+fn expiry(user: &User) {
+    user.ok(&["bucket", "create", "brief", "--ttl", "1s"]);
+    for (bucket, ttl) in [("carts", &["--ttl", "1s"][..]), ("brief", &[])] {
+        user.ok(&[&["put", bucket, "carol", "x", "--consistency", "all"], ttl].concat());
+        user.ok(&["put", bucket, "dave", "x", "--ttl", "1h"]);
+        let began = Instant::now();
+        while user.run(&["get", bucket, "carol"]).status.code() == Some(0) {
+            assert!(began.elapsed() < Duration::from_secs(20), "it never expires");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        user.fails(&["get", bucket, "carol"], "not_found");
+        assert_eq!(user.ok(&["get", bucket, "dave"]), "x");
+    }
+    user.ok(&["delete", "carts", "dave"]);
+}
+
 fn items(user: &User) {
     user.fails(&["get", "carts", "alice"], "not_found");
     let context = user.ok(&["put", "carts", "alice", "tea"]);
@@ -84,6 +102,7 @@ fn items(user: &User) {
     user.fails(&["get", "carts", "alice", "--r", "4"], "invalid");
     user.fails(&["put", "carts", "alice", "x", "--ttl", "0s"], "invalid");
     user.fails(&["get", "carts", "alice"], "not_found");
+    expiry(user);
     // Bytes of any kind, in and out.
     user.ok(&["put", "carts", "00ff", "c0ffee", "--hex"]);
     assert_eq!(user.ok(&["get", "carts", "00ff", "--hex"]), "c0ffee");

@@ -17,4 +17,5 @@ mod review;
 mod ring;
 mod rot;
 mod survivors;
+mod ttl;
 mod write_backs;

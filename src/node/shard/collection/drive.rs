@@ -52,6 +52,11 @@ pub(super) struct Drive {
 }
 
 impl Drive {
+    /// The partitions whose attempts are under way.
+    pub fn led(&self) -> impl Iterator<Item = PartitionId> + '_ {
+        self.led.keys().copied()
+    }
+
     /// Why nothing is collected, where something is to be.
     pub fn kept_because(&self) -> Option<&str> {
         self.kept_because.as_deref()
@@ -106,6 +111,11 @@ impl Shard {
             left = left.saturating_sub(page.read.max(8));
             if let Some(at) = page.expires {
                 self.collection.graves.expires(partition, at);
+            }
+            // What the disk does not show yet may be what there is to see.
+            let (first, to) = key::partition_range(partition);
+            if page.next.is_none() && self.pending.between(&first, &to).next().is_some() {
+                self.collection.graves.mark(partition);
             }
             if page.items.is_empty() {
                 self.collection.graves.read(partition, page.next, now);

@@ -107,6 +107,11 @@ impl Shard {
         let epoch = self.view.agreement.layout.epoch;
         self.collection.rounds = Rounds::load(epoch, turn.store)?;
         self.collection.waiting.clear();
+        // What they were for is still to be collected.
+        let led: Vec<_> = self.collection.drive.led().collect();
+        for partition in led {
+            self.collection.graves.left(partition, turn.now.instant);
+        }
         self.collection.drive = Drive::default();
         self.collection.settled = Settled::default();
         let owned: Vec<_> = self.slots.owned().map(|(partition, _)| partition).collect();

@@ -148,5 +148,4 @@ impl Attempt {
 }
 
 #[cfg(test)]
-#[path = "collection_tests.rs"]
 mod tests;
