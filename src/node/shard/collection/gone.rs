@@ -6,6 +6,7 @@
 
 use super::super::{Shard, Turn};
 use crate::guard::{self, Guard};
+use crate::id::Conflict;
 use crate::message::{decode, encode_into};
 use crate::store::{Change, Store, StoreError, key};
 use crate::time::{HybridTime, WallClock};
@@ -132,14 +133,16 @@ impl Shard {
         self.collection.gone.holds((xxh3_64(key), operation), stamp)
     }
 
-    /// A record from elsewhere, without the values of such retries.
+    /// A record from elsewhere, without the values of such retries. Its vector stays as it was, so that whoever has
+    /// taken one, not having heard of the collection, drops it at the next join. In an `lww` bucket the vector
+    /// decides nothing and owners would never agree: there only who coordinates such a retry knows it.
     pub(in super::super) fn without_collected<'a>(
         &self,
         key: &[u8],
         record: &'a Record,
     ) -> Cow<'a, Record> {
         let gone = &self.collection.gone;
-        if gone.known.is_empty() {
+        if gone.known.is_empty() || record.kind.conflict() == Conflict::Lww {
             return Cow::Borrowed(record);
         }
         let hash = xxh3_64(key);
