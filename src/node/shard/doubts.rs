@@ -156,6 +156,21 @@ impl Shard {
         }
     }
 
+    /// Owners are others: what this node does not own any more nobody mends here. It is a remnant, to be erased.
+    pub(super) fn forget_foreign_doubts(&mut self, turn: &mut Turn) {
+        let foreign: Vec<Bytes> = self
+            .doubts
+            .items
+            .keys()
+            .filter(|item| self.sources_of(item).is_none())
+            .cloned()
+            .collect();
+        for item in foreign {
+            self.doubts.items.remove(&item);
+            turn.outbox.persist(Change::Erase { key: note(&item) });
+        }
+    }
+
     /// Whether somebody else has an item of this node's slot.
     pub(super) fn has_other_owners(&self, item: &[u8]) -> bool {
         self.sources_of(item).is_some_and(|sources| !sources.others.is_empty())

@@ -234,6 +234,7 @@ impl Shard {
             if let Err(error) = self.begin_rounds(turn) {
                 self.disk = Some(error);
             }
+            self.forget_foreign_doubts(turn);
             self.keep_trees(turn);
             self.forget_verified();
             self.remnants.begin(view.agreement.layout.partitions.count());

@@ -9,6 +9,7 @@
 //! What is kept for an owner that is away is a hint's affair and stays (`handoff.rs`). What lies here is found by
 //! looking, not by remembering, so a crash in between changes nothing.
 
+use super::trees::Before;
 use super::{Shard, Turn};
 use crate::guard::{self, Guard};
 use crate::id::{NodeId, PartitionId};
@@ -147,13 +148,16 @@ impl Shard {
             self.remnants.partitions.remove(&partition);
         }
         for (key, _) in page {
-            if self.is_remnant(&key)
-                && !self.stands_in(&key, turn)
-                && !self.pending.contains(&key)
-                && let Ok((_, before)) = self.latest(&key, turn)
-            {
-                self.stage(key, before, None, None, turn);
+            if !self.is_remnant(&key) || self.stands_in(&key, turn) || self.pending.contains(&key) {
+                continue;
             }
+            let before = match self.latest(&key, turn) {
+                Ok((_, before)) => before,
+                // What nobody can read here cannot be given to anybody.
+                Err(StoreError::Damaged(_)) => Before::Unknown,
+                Err(_) => continue,
+            };
+            self.stage(key, before, None, None, turn);
         }
         Some(count)
     }
