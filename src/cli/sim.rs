@@ -89,7 +89,8 @@ fn mutants(setup: &Setup, most: u64, format: Format) -> Result<()> {
     let bar = progress::bar(Guard::EVERY.len() as u64, "hunting");
     // A mutant may well panic: that is one way to be caught, and no news.
     std::panic::set_hook(Box::new(|_| {}));
-    let hunts = crate::sim::hunt_all(setup, most, threads(), |_| bar.inc(1));
+    let hunts =
+        crate::sim::hunt_all(&crate::guard::Guard::EVERY, setup, most, threads(), |_| bar.inc(1));
     let _ = std::panic::take_hook();
     bar.finish_and_clear();
     let missed = hunts.iter().filter(|hunt| hunt.caught.is_none()).count();

@@ -32,8 +32,9 @@ pub fn hunt(guard: Guard, setup: &Setup, most: u64) -> Hunt {
     hunt
 }
 
-/// Hunts all mutants, on so many threads; `tick` is called after each.
+/// Hunts these mutants, on so many threads; `tick` is called after each.
 pub fn hunt_all(
+    guards: &[Guard],
     setup: &Setup,
     most: u64,
     threads: usize,
@@ -42,7 +43,7 @@ pub fn hunt_all(
     let next = AtomicUsize::new(0);
     let hunts = Mutex::new(Vec::new());
     let work = || {
-        while let Some(guard) = Guard::EVERY.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(guard) = guards.get(next.fetch_add(1, Ordering::Relaxed)) {
             let hunt = hunt(*guard, setup, most);
             tick(&hunt);
             hunts.lock().unwrap_or_else(PoisonError::into_inner).push(hunt);
@@ -63,25 +64,32 @@ mod tests {
     use super::*;
 
     /// Whose loss sixty seeds are too few to notice. The scripts of stories 5 and 6 notice the first, that of the late
-    /// retry the second (`tests/scripts`), and `what_does_not_arrive_keeps_its_range` the third. The others are about
-    /// moments in which owners change, which few seeds have.
-    const TOO_RARE: [Guard; 6] = [
+    /// retry the second (`tests/scripts`), and `what_does_not_arrive_keeps_its_range` the third. What a tree lacks the
+    /// scrub finds before anybody else, here; unit tests compare trees with what is there. The others are about moments in which
+    /// owners change or tombstones go, which few seeds have.
+    const TOO_RARE: [Guard; 13] = [
         Guard::Witness,
         Guard::FirstStamp,
         Guard::DirtyRangeStays,
+        Guard::TreeIsKept,
         Guard::WriteBoth,
         Guard::CopiedBeforeRead,
+        Guard::ComparedBeforeErased,
         Guard::AliveIsNotRemoved,
+        Guard::VerifiedByAll,
+        Guard::HintsAreDrained,
+        Guard::RoundIsClosed,
+        Guard::CollectedIsKnown,
+        Guard::OldStoreIsMute,
     ];
 
     /// Each by a verdict of the simulator.
     #[test]
     fn the_simulator_notices_when_a_guard_is_gone() {
-        let hunts = hunt_all(&Setup::new(1), 60, 2, |_| {});
-        let missed: Vec<_> = hunts
-            .iter()
-            .filter(|hunt| hunt.caught.is_none() && !TOO_RARE.contains(&hunt.guard))
-            .collect();
+        let often: Vec<Guard> =
+            Guard::EVERY.into_iter().filter(|guard| !TOO_RARE.contains(guard)).collect();
+        let hunts = hunt_all(&often, &Setup::new(1), 60, 2, |_| {});
+        let missed: Vec<_> = hunts.iter().filter(|hunt| hunt.caught.is_none()).collect();
         for hunt in &hunts {
             println!("{:24} {:3} seeds  {:?}", hunt.guard.name(), hunt.seeds, hunt.caught);
         }

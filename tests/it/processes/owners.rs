@@ -127,8 +127,13 @@ async fn leaves(cluster: &mut Cluster) {
     assert_eq!(ok(cluster, 4, &["leave", "--wait"]), "done");
     let ring = json(cluster, 1, &["ring"]);
     assert!(member(&ring, "n4").is_none(), "{ring}");
-    let answer = cluster.get(4, "/readyz").await.expect("it still answers");
-    assert!(answer.status == 503 && answer.text().contains("no member any more"));
+    // It hears of it a moment after the others.
+    until("n4 knows that it is no member any more", SOON, async || {
+        let answer = cluster.get(4, "/readyz").await.expect("it still answers");
+        let knows = answer.status == 503 && answer.text().contains("no member any more");
+        if knows { Ok(()) } else { Err(answer.text()) }
+    })
+    .await;
     cluster.must(&["wipe", "4"]);
     cluster.restart(4).await;
     settled(cluster, 1, "n4").await;
