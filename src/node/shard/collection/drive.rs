@@ -8,6 +8,7 @@
 //! Nothing is begun that could not end: with somebody of the list away, or a member of whom nobody knows that
 //! nothing lies on it where it has no place, tombstones are kept.
 
+use super::super::scan::after;
 use super::super::{Shard, Turn};
 use crate::collection::{Attempt, Heard, Phase};
 use crate::coordinator::Reach;
@@ -169,7 +170,8 @@ impl Shard {
         let (_, end) = key::partition_range(partition);
         let date = self.date(turn);
         let heads = turn.store.scan(from, &end, limit)?;
-        let (read, full) = (heads.len(), heads.len() == limit);
+        let read = heads.len();
+        let last = heads.last().filter(|_| read == limit).map(|(key, _)| after(key));
         let mut page = Page { items: Vec::new(), n: 0, next: None, read, expires: None };
         self.counters.collection_heads += read as u64;
         let mut bytes = 0;
@@ -184,7 +186,7 @@ impl Shard {
                     (Some(a), Some(b)) => Some(a.min(b)),
                     (a, b) => a.or(b),
                 };
-                page.next = Some(super::super::scan::after(&key));
+                page.next = Some(after(&key));
                 continue;
             }
             let fits = page.items.is_empty() || page.n == n;
@@ -193,12 +195,10 @@ impl Shard {
             }
             page.n = n;
             bytes += key.len();
-            page.next = Some(super::super::scan::after(&key));
+            page.next = Some(after(&key));
             page.items.push((key, head.digest()));
         }
-        if !full {
-            page.next = None;
-        }
+        page.next = last;
         Ok(page)
     }
 

@@ -76,8 +76,9 @@ impl Collection {
         Ok(Collection { gone: Gone::open(store)?, ..Collection::default() })
     }
 
-    /// The batch of this turn was refused.
+    /// The batch of this turn was refused, and what it was to erase is here still.
     pub fn forget_staged(&mut self) {
+        self.graves.mark_all();
         self.waiting.clear();
         self.settled.forget_staged();
     }

@@ -1,5 +1,6 @@
 //! What a position does when the driver of a round asks: at once, or when it is durable.
 
+use super::super::trees::Before;
 use super::super::{Shard, Turn};
 use super::rounds::Round;
 use crate::guard::{self, Guard};
@@ -227,21 +228,17 @@ impl Shard {
         turn: &mut Turn,
     ) {
         let round = self.collection.rounds.get(partition);
-        if !self.takes_part(partition) || !self.is_whole(partition) || round.closed < number {
-            return;
-        }
-        let mut heads = Vec::new();
-        for (key, digest) in items {
+        let takes = self.takes_part(partition) && self.is_whole(partition);
+        let (count, mut heads) = (items.len(), Vec::new());
+        for (key, digest) in items.into_iter().filter(|_| takes && round.closed >= number) {
             if let Some(head) = self.head_of_grave(partition, &key, digest, turn) {
-                self.stage(
-                    key.clone(),
-                    super::super::trees::Before::Digest(digest),
-                    None,
-                    None,
-                    turn,
-                );
+                self.stage(key.clone(), Before::Digest(digest), None, None, turn);
                 heads.push((key, head));
             }
+        }
+        if heads.len() < count {
+            // It is here and may be nowhere else: nobody writes it once more, which would mark it.
+            self.collection.graves.left(partition, turn.now.instant);
         }
         self.counters.tombstones_collected += heads.len() as u64;
         self.remember_gone(&heads, turn);

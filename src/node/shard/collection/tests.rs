@@ -8,6 +8,7 @@ use crate::node::{ConnectionId, View};
 use crate::quorum::{Consistency, QuorumRequest};
 use crate::ring::{BucketSettings, Role};
 use crate::store::Store;
+use crate::time::Instant;
 use crate::version::{Content, Incarnations, OperationId, Record, Write};
 use bytes::Bytes;
 
@@ -260,4 +261,17 @@ fn a_store_that_nobody_has_vouched_for_is_round_zero_and_a_put_passes_on_its_own
     lone.settle();
     let here = lone.shard.pending.latest(&key, &lone.disk).expect("healthy").expect("there");
     assert_eq!(here.siblings.len(), 2);
+}
+
+/// What a refused batch was to erase is written by nobody once more.
+#[test]
+fn after_a_refused_batch_every_partition_is_read_again() {
+    let mut collection = super::Collection::default();
+    let partitions = [PartitionId(3), PartitionId(5)];
+    collection.graves.keep(partitions.into_iter());
+    let now = Instant(0);
+    partitions.into_iter().for_each(|partition| collection.graves.read(partition, None, now));
+    assert_eq!(collection.graves.due(now).count(), 0);
+    collection.forget_staged();
+    assert!(collection.graves.due(now).map(|(partition, _)| partition).eq(partitions));
 }
