@@ -406,6 +406,11 @@ impl<S: Store> Node<S> {
         wants.chain(self.topology.poll_timeout()).chain(shard).chain(self.backlog).min()
     }
 
+    /// Whether this node has left the cluster, or was removed, and knows it.
+    pub fn is_dismissed(&self) -> bool {
+        self.topology.is_dismissed()
+    }
+
     /// Whether the node may be asked: it is a member, not behind, complete, and its disk takes writes.
     ///
     /// # Errors

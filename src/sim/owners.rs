@@ -4,6 +4,7 @@ use super::cluster::Cluster;
 use super::faults::Faults;
 use super::report::Counts;
 use crate::message::client::{Request, RingChange};
+use crate::node::Node;
 use std::collections::BTreeSet;
 
 /// The most nodes that join beside the first ones.
@@ -100,7 +101,9 @@ impl Owners {
             if members.contains(&node) {
                 continue;
             }
-            if !self.leaving.contains(&node) {
+            // Who was asked to leave before it was in comes in all the same.
+            let is_out = c.node(node).is_some_and(Node::is_dismissed);
+            if !self.leaving.contains(&node) || !is_out {
                 return Err(format!("n{node} is not in"));
             }
             faults.bury(node, c);

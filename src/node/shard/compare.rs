@@ -251,7 +251,7 @@ impl Shard {
         };
         let mut lost = Vec::new();
         for (key, digest) in theirs.iter().filter(|(key, _)| concerns(key)) {
-            if *digest == 0 && how != How::Pull {
+            if *digest == 0 && how == How::Both {
                 lost.push(key.clone());
                 compare.todo.push_back(Todo::Push(key.clone()));
             } else if mine.get(key) != Some(digest) {

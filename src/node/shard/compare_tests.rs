@@ -1,9 +1,10 @@
 //! A comparison, question by question.
 
-use super::super::testing::{Lone, agreement, item, view};
+use super::super::testing::{Lone, agreement, item, next_epoch, record, view};
 use super::*;
 use crate::message::peer::Refusal;
 use crate::ring::BucketSettings;
+use crate::store::Store;
 
 /// The last question that went to somebody in this comparison.
 fn last_read(lone: &Lone, request: u64) -> Option<Bytes> {
@@ -41,4 +42,55 @@ fn one_record_that_the_other_side_cannot_read_does_not_end_the_comparison() {
     }
     lone.run_for(100);
     assert_eq!(lone.shard.counters.sync_rounds, 2, "the roots, and this came to its end");
+}
+
+/// Else who leaves gives the same items away for ever while their owner waits for a third one.
+#[test]
+fn what_an_owner_doubts_is_offered_by_what_it_has() {
+    let mut lone = Lone::open(view(agreement(&[1, 2, 3, 4, 5], 3, BucketSettings::new(3))));
+    let (partition, owners) = foreign(&lone);
+    let left = item(partition.0, "left");
+    lone.turn(|shard, turn| assert!(shard.join_here(&left, &record(1), turn)));
+    // Under another layout it is looked for.
+    let after = next_epoch((*lone.shard.view.agreement).clone());
+    lone.install(view(after));
+    let mut pushed = 0;
+    for _ in 0..200 {
+        lone.run_for(50);
+        for (to, header, message) in std::mem::take(&mut lone.sent) {
+            if header.partition != partition || !owners.contains(&to) {
+                continue;
+            }
+            let answer = match message {
+                // They have it, and doubt that it is all they should have.
+                Data::Digests { .. } => {
+                    let items = vec![(left.clone(), 0)];
+                    Data::DigestPage { items, next: None, rebuilding: false }
+                }
+                Data::Read { key, .. } if key == left => {
+                    let (head, body) = record(1).encode();
+                    let record = Some(crate::message::peer::Record { head, body });
+                    let (rebuilding, stands_in_for) = Default::default();
+                    Data::Holding { digest: Some(0), record, rebuilding, stands_in_for }
+                }
+                Data::Replicate { .. } => {
+                    pushed += 1;
+                    Data::Replicated
+                }
+                _ => continue,
+            };
+            lone.hear_of(to.0, header.request, partition.0, answer);
+        }
+    }
+    assert_eq!(pushed, 0, "they have it");
+    assert_eq!(lone.disk.get(&left), Ok(None), "each has been seen to have it");
+}
+
+/// A partition in which n1 has no place, and who has.
+fn foreign(lone: &Lone) -> (PartitionId, Vec<NodeId>) {
+    let layout = &lone.shard.view.agreement.layout;
+    let owners = |p: u16| layout.preference_list(PartitionId(p), 3).owners().collect::<Vec<_>>();
+    let partition = (0..8).find(|p| !owners(*p).contains(&lone.shard.view.me));
+    let partition = partition.expect("five nodes, three replicas");
+    (PartitionId(partition), owners(partition))
 }

@@ -139,20 +139,28 @@ impl Shard {
     ) {
         for (item, sure) in merged {
             self.doubts.merged(item, source, *sure);
-            let (Some(sources), Some(merged)) =
-                (self.sources_of(item), self.doubts.items.get(item))
-            else {
-                continue;
-            };
-            let sure = sources.others.iter().filter(|other| merged.sure.contains(other)).count();
-            let gave =
-                |other: &NodeId| merged.sure.contains(other) || merged.unsure.contains(other);
-            // Once all have given what they can, there is nothing left to wait for.
-            if (sure >= sources.enough || sources.others.iter().all(gave)) && self.disk.is_none() {
-                self.doubts.items.remove(item);
-                self.counters.records_mended += 1;
-                turn.outbox.persist(Change::Erase { key: note(item) });
-            }
+            self.end_doubt(item, turn);
+        }
+    }
+
+    /// Ends what has been merged from enough of those who are owners now: when it was merged, more may have been
+    /// wanted, of owners that are none any more.
+    pub(super) fn end_doubts(&mut self, turn: &mut Turn) {
+        for item in self.doubts.items.keys().cloned().collect::<Vec<_>>() {
+            self.end_doubt(&item, turn);
+        }
+    }
+
+    fn end_doubt(&mut self, item: &Bytes, turn: &mut Turn) {
+        let sources = self.sources_of(item);
+        let Some((sources, merged)) = sources.zip(self.doubts.items.get(item)) else { return };
+        let sure = sources.others.iter().filter(|other| merged.sure.contains(other)).count();
+        let gave = |other: &NodeId| merged.sure.contains(other) || merged.unsure.contains(other);
+        // Once all have given what they can, there is nothing left to wait for.
+        if (sure >= sources.enough || sources.others.iter().all(gave)) && self.disk.is_none() {
+            self.doubts.items.remove(item);
+            self.counters.records_mended += 1;
+            turn.outbox.persist(Change::Erase { key: note(item) });
         }
     }
 
@@ -206,7 +214,7 @@ fn note(item: &[u8]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Lone, agreement, item, view};
+    use super::super::testing::{Lone, agreement, item, next_epoch, view};
     use super::*;
     use crate::ring::BucketSettings;
 
@@ -227,5 +235,26 @@ mod tests {
         lone.run_for(2_000);
         assert_eq!(lone.shard.disk_error(), None);
         assert_eq!(on_disk(&lone), 2);
+    }
+
+    /// Else nobody is asked again, and the item is in doubt for ever: seed 1038.
+    #[test]
+    fn a_doubt_ends_when_those_who_were_still_to_be_asked_are_owners_no_more() {
+        let five = agreement(&[1, 2, 3, 4, 5], 5, BucketSettings::new(5));
+        let three = next_epoch(agreement(&[1, 2, 3], 3, BucketSettings::new(3)));
+        let mut lone = Lone::open(view(five));
+        let rotten = item(0, "k");
+        lone.turn(|shard, turn| {
+            assert!(shard.doubt(&rotten, turn));
+            for other in [2, 3] {
+                shard.doubts_merged(&[(rotten.clone(), true)], NodeId(other), turn);
+            }
+        });
+        lone.run_for(3_000);
+        assert_eq!(lone.shard.doubts.len(), 1, "a quorum may have been on n4, n5 and here");
+        lone.install(view(three));
+        lone.run_for(3_000);
+        assert_eq!(lone.shard.doubts.len(), 0);
+        assert_eq!(Doubts::open(&lone.disk).expect("a healthy disk").len(), 0);
     }
 }

@@ -223,6 +223,7 @@ impl Shard {
             self.sync.next_full = now + self.timing.sync;
         }
         self.look_for_remnants(full, turn);
+        self.end_doubts(turn);
         let urgent = rebuilding
             || !self.doubts.is_empty()
             || !self.remnants.are_gone()

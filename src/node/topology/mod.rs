@@ -250,7 +250,7 @@ impl Topology {
 
     /// This node was a member once, and nobody is in its place: it has left, or was removed. It takes no part, and
     /// comes in again only when somebody starts it afresh.
-    fn is_dismissed(&self) -> bool {
+    pub fn is_dismissed(&self) -> bool {
         let Some(agreement) = &self.installed else { return false };
         let layout = &agreement.layout;
         self.identity.admitted
