@@ -76,6 +76,8 @@ pub struct ClusterSection {
     pub join: Addresses,
     /// Found a cluster, on the first start only.
     pub bootstrap: bool,
+    /// Come in without places, to stand by: `replace` or `ring commit` gives it some.
+    pub spare: bool,
     /// Q, when founding: a power of two up to 65,536.
     pub partitions: u32,
     /// The largest N of any bucket, when founding.
@@ -217,6 +219,7 @@ impl Default for ClusterSection {
         ClusterSection {
             join: Addresses::default(),
             bootstrap: false,
+            spare: false,
             partitions: 1024,
             replicas: 3,
             insecure: false,

@@ -131,6 +131,7 @@ fn the_commented_example_states_the_defaults() {
         "advertise",
         "join",
         "bootstrap",
+        "spare",
         "partitions",
         "replicas",
         "insecure",

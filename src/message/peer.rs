@@ -349,4 +349,7 @@ pub struct Joiner {
     pub weight: u16,
     /// Where it listens.
     pub address: std::net::SocketAddr,
+    /// Whether it stands by, without places, if it is new.
+    #[serde(default)]
+    pub spare: bool,
 }

@@ -21,6 +21,8 @@ pub struct Config {
     /// Members to join through, if this directory has never been part of a cluster, and to find the
     /// others again after everybody moved.
     pub join: Vec<SocketAddr>,
+    /// Stand by, without places, when this node is new to the cluster.
+    pub spare: bool,
     /// Q, when founding: a power of two up to 65,536.
     pub partitions: u32,
     /// The largest N of any bucket, when founding.
@@ -111,6 +113,7 @@ impl Config {
             name: name.into(),
             zone: String::new(),
             weight: 1,
+            spare: false,
             address,
             http: None,
             bootstrap: false,

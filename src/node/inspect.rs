@@ -100,6 +100,9 @@ impl<S: Store> Node<S> {
             troubles.push(format!("{} of {agreed} nodes are not alive", agreed - alive));
         }
         troubles.extend(health.words());
+        troubles.extend(self.topology.stranded().into_iter().map(|name| {
+            format!("{name} was leaving and is dead: start it, or give up what lies on it alone with `quorate remove {name}`")
+        }));
         if rebuilding > 0 {
             troubles.push(format!("{rebuilding} of {owned} slots here are rebuilding"));
         }
@@ -179,7 +182,7 @@ impl<S: Store> Node<S> {
             Goal::Leave(id) => format!("{} is leaving", name(id)),
             Goal::Remove(id) => format!("{} is being removed", name(id)),
             Goal::Out(id) => format!("{} has been dead for long: others take its places", name(id)),
-            Goal::Replace { old, new } => {
+            Goal::Replace { old, new, .. } => {
                 format!("{} is taking the place of {}", name(new), name(old))
             }
         };

@@ -295,7 +295,7 @@ fn a_chosen_value_may_skip_indices_but_never_goes_back() {
 #[test]
 fn an_agreement_survives_encoding_and_junk_never_panics() {
     let with = next(&next(&of(7), &create(5, "logs", 3)), &Change::Join(member(8)));
-    let agreement = next(&with, &Change::Replace { old: NodeId(3), new: NodeId(8) });
+    let agreement = next(&with, &Change::Replace { old: NodeId(3), new: NodeId(8), gone: false });
     let bytes = agreement.encode();
     assert_eq!(Agreement::decode(&bytes), Ok(agreement.clone()));
     assert_eq!(Agreement::decode(&[]), Err(Malformed::Unparsable));
@@ -320,7 +320,7 @@ fn an_agreement_survives_encoding_and_junk_never_panics() {
             for wish in [
                 Change::Remove(NodeId(2)),
                 Change::Leave(NodeId(2)),
-                Change::Replace { old: NodeId(2), new: NodeId(8) },
+                Change::Replace { old: NodeId(2), new: NodeId(8), gone: false },
                 Change::Place { id: NodeId(2), zone: "z".into(), weight: 2 },
                 Change::Rebalance,
                 Change::Advance { since, from: TransitionStep::Copying },

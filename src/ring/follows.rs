@@ -53,7 +53,7 @@ impl Layout {
     /// The new table alone, and who is gone for good is no member any more.
     fn ends(&self, old: &Layout, goal: Goal) -> bool {
         let mut names = old.names();
-        if let Goal::Remove(id) = goal {
+        if let Some(id) = goal.gone() {
             names.remove(&id);
         }
         self.same(&self.table, old, &old.table) && self.names() == names

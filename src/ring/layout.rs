@@ -90,8 +90,8 @@ pub struct Layout {
     pub transition: Option<Transition>,
     /// Members that are to go: they get no places, and are let go when nothing lives on them alone.
     pub leaving: BTreeSet<NodeId>,
-    /// Newcomers of a change that was aborted: they get no places until they are released. Otherwise the next
-    /// change would try what has just failed.
+    /// Newcomers of a change that was aborted, and those that came in to stand by: they get no places until they
+    /// are released, or replace somebody. Otherwise the next change would try what has just failed.
     pub held: BTreeSet<NodeId>,
     /// Members that were dead for so long that others took their places, as far as there was somebody to copy
     /// from. They stay members: when they are back, what only they have is given to the owners, and they take a

@@ -48,12 +48,14 @@ pub enum Goal {
     Leave(NodeId),
     /// This member is gone for good: at the end it is no member any more.
     Remove(NodeId),
-    /// `new` takes exactly the places of `old`, which leaves.
+    /// `new` takes exactly the places of `old`, which leaves, or is gone for good.
     Replace {
         /// Who leaves.
         old: NodeId,
         /// Who comes.
         new: NodeId,
+        /// Whether `old` is gone for good: at the end it is no member any more.
+        gone: bool,
     },
     /// This member has been dead for long: its places go to others, as far as there is somebody to copy from.
     Out(NodeId),
@@ -73,8 +75,16 @@ impl Goal {
     /// Who is not there, so that nobody waits for it.
     pub fn absent(&self) -> Option<NodeId> {
         match *self {
-            Goal::Remove(id) | Goal::Out(id) => Some(id),
-            Goal::Rebalance | Goal::Leave(_) | Goal::Replace { .. } => None,
+            Goal::Out(id) => Some(id),
+            _ => self.gone(),
+        }
+    }
+
+    /// Who is gone for good: it is let go at the end, whatever lies on it.
+    pub fn gone(&self) -> Option<NodeId> {
+        match *self {
+            Goal::Remove(id) | Goal::Replace { old: id, gone: true, .. } => Some(id),
+            Goal::Rebalance | Goal::Leave(_) | Goal::Out(_) | Goal::Replace { .. } => None,
         }
     }
 }

@@ -154,6 +154,7 @@ fn node_config(
         http: Some(SocketAddr::new(http_ip, http.port())),
         bootstrap: config.cluster.bootstrap,
         join,
+        spare: config.cluster.spare,
         partitions: config.cluster.partitions,
         replicas: config.cluster.replicas,
         limits: node::Limits {

@@ -43,6 +43,7 @@ struct Member {
     damaged: bool,
     join: Vec<SocketAddr>,
     bootstrap: bool,
+    spare: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -89,12 +90,12 @@ impl Cluster {
             options,
         };
         for number in 1..=cluster.options.nodes {
-            cluster.add(number == 1);
+            cluster.add(number == 1, false);
         }
         cluster
     }
 
-    fn add(&mut self, bootstrap: bool) {
+    fn add(&mut self, bootstrap: bool, spare: bool) {
         let number = self.members.len() + 1;
         // Everybody names everybody who was there at first, as a configuration file would.
         let others = (1..=self.options.nodes).filter(|other| *other != number);
@@ -115,14 +116,24 @@ impl Cluster {
             damaged: false,
             join,
             bootstrap,
+            spare,
         });
         self.start(number);
     }
 
     /// One more node, which joins. Its number is returned.
     pub fn grow(&mut self) -> usize {
+        self.grow_as(false)
+    }
+
+    /// One more node, which joins to stand by. Its number is returned.
+    pub fn grow_spare(&mut self) -> usize {
+        self.grow_as(true)
+    }
+
+    fn grow_as(&mut self, spare: bool) -> usize {
         let others = self.members.iter().map(|member| member.address).collect();
-        self.add(false);
+        self.add(false, spare);
         let number = self.members.len();
         self.members[number - 1].join = others;
         number
@@ -437,6 +448,7 @@ impl Cluster {
             zone: member.zone.clone(),
             bootstrap: std::mem::take(&mut member.bootstrap),
             join: member.join.clone(),
+            spare: member.spare,
             partitions: self.options.partitions,
             timing: self.options.timing,
             limits: self.options.limits,

@@ -3,9 +3,10 @@
 use super::cluster::Cluster;
 use super::faults::Faults;
 use super::report::Counts;
-use crate::message::client::{Request, RingChange};
+use crate::error::Error;
+use crate::message::client::{Reply, Request, RingChange};
 use crate::node::Node;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most nodes that join beside the first ones.
 const GROW: usize = 3;
@@ -22,6 +23,8 @@ pub(super) struct Owners {
     leaving: BTreeSet<usize>,
     /// Who is gone for good, and is to be removed.
     removing: BTreeSet<usize>,
+    /// Who is gone for good, and who stands by to take its places.
+    replacing: BTreeMap<usize, usize>,
     /// Whether owners may be others than they were after everything had healed.
     pub moved: bool,
     /// How often what was asked for.
@@ -41,7 +44,7 @@ impl Owners {
         let node = rng.choice(there.iter().copied())?;
         let others = there.into_iter().filter(|n| faults.answers(*n) && *n != node);
         let through = rng.choice(others.collect::<Vec<_>>())?;
-        let (what, line) = match rng.u32(0..9) {
+        let (what, line) = match rng.u32(0..10) {
             0..3 if self.grown < GROW => {
                 self.grown += 1;
                 ("join", format!("n{} joins", c.grow()))
@@ -72,6 +75,14 @@ impl Owners {
                 self.ask(c, through, RingChange::Commit);
                 ("commit", format!("nobody is held any more, through n{through}"))
             }
+            9 if self.grown < GROW && faults.may_lose_disk() && !self.leaving.contains(&node) => {
+                self.grown += 1;
+                faults.lose_disk();
+                faults.bury(node, c);
+                let spare = c.grow_spare();
+                self.replacing.insert(node, spare);
+                ("replace", format!("n{node} is gone for good, and n{spare} stands by"))
+            }
             _ => return None,
         };
         self.moved = true;
@@ -96,6 +107,20 @@ impl Owners {
             let remove = Request::ChangeRing(RingChange::Remove(name(node)));
             let said = through.and_then(|through| c.ask(through, remove));
             return Err(format!("n{node} is not removed yet: {said:?}"));
+        }
+        let replaced = |(old, _): &(&usize, &usize)| members.contains(*old);
+        if let Some((old, new)) = self.replacing.iter().find(replaced) {
+            if !members.contains(new) {
+                return Err(format!("n{new} is not in"));
+            }
+            let change = RingChange::Replace { old: name(*old), new: name(*new) };
+            let said = c.ask(*new, Request::ChangeRing(change));
+            let why = format!("n{old} is not replaced by n{new} yet: {said:?}");
+            // It was released, and has a share of its own by now.
+            if let Some(Reply::Failed(Error::Invalid(_))) = said {
+                self.removing.insert(*old);
+            }
+            return Err(why);
         }
         for node in faults.there(c) {
             if members.contains(&node) {

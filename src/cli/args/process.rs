@@ -34,6 +34,9 @@ pub(in crate::cli) struct ServeArgs {
     /// Found a cluster: for the very first start of its first node
     #[arg(long)]
     pub bootstrap: bool,
+    /// Come in without places, to stand by: `replace` or `ring commit` gives it some
+    #[arg(long)]
+    pub spare: bool,
     /// Failure domain: replicas are spread over zones
     #[arg(long, value_name = "Z")]
     pub zone: Option<String>,

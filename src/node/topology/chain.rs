@@ -127,7 +127,11 @@ impl Topology {
             RingChange::Rebalance => Change::Rebalance,
             RingChange::Leave(name) => Change::Leave(id(name)?),
             RingChange::Remove(name) => Change::Remove(id(name)?),
-            RingChange::Replace { old, new } => Change::Replace { old: id(old)?, new: id(new)? },
+            RingChange::Replace { old, new } => {
+                let (old, new) = (id(old)?, id(new)?);
+                // Nobody waits for what a dead one could still give away.
+                Change::Replace { old, new, gone: !self.is_live(old) }
+            }
             RingChange::Place { name, zone, weight } => {
                 let id = id(name)?;
                 let now = layout.member(id).map(|m| (m.zone.clone(), m.weight)).unwrap_or_default();

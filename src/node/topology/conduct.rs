@@ -139,6 +139,16 @@ impl Topology {
         Situation::new(agreement, &members.filter(there).collect())
     }
 
+    /// Who has given up its places, and died before it had given away what lay on it alone: by name.
+    pub fn stranded(&self) -> Vec<&str> {
+        let Some(layout) = self.installed.as_ref().map(|agreement| &agreement.layout) else {
+            return Vec::new();
+        };
+        let is_stranded = |id: &NodeId| layout.transition.is_none() && !self.is_live(*id);
+        let stranded = layout.leaving.iter().filter(|id| is_stranded(id));
+        stranded.filter_map(|id| Some(layout.member(*id)?.name.as_str())).collect()
+    }
+
     /// Whether ghosts have places that others can take.
     fn may_replace_ghosts(&self, agreement: &Agreement) -> bool {
         let layout = &agreement.layout;

@@ -49,7 +49,9 @@ impl Intent {
     /// Who is gone, if it is true that this is to be.
     pub fn without(&self) -> Option<NodeId> {
         match self {
-            Intent::Ring(Change::Out(id) | Change::Remove(id)) => Some(*id),
+            Intent::Ring(
+                Change::Out(id) | Change::Remove(id) | Change::Replace { old: id, gone: true, .. },
+            ) => Some(*id),
             _ => None,
         }
     }
@@ -67,6 +69,7 @@ impl Intent {
             Intent::Finish(value) if value.index != agreement.index + 1 => return Standing::Done,
             Intent::Finish(value) => return Standing::Open(value.clone()),
             Intent::Ring(change) => change.clone(),
+            Intent::Admit { joiner, .. } if joiner.spare => Change::Spare(member(joiner)),
             Intent::Admit { joiner, .. } => Change::Join(member(joiner)),
             Intent::Bucket { spec, id } => Change::CreateBucket {
                 id: *id,
@@ -120,6 +123,7 @@ mod tests {
             zone: String::new(),
             weight: 1,
             address: ([127, 0, 0, 1], 1).into(),
+            spare: false,
         }
     }
 

@@ -78,6 +78,7 @@ impl Topology {
             zone: self.config.zone.clone(),
             weight: self.config.weight,
             address: self.config.address,
+            spare: self.config.spare,
         }
     }
 

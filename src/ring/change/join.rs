@@ -4,7 +4,8 @@ use super::{Refusal, Successor, proposed, retire, with_layout};
 use crate::id::{Lineage, NodeId};
 use crate::ring::{Agreement, MAX_MEMBERS, Member, placement, relocation};
 
-pub(super) fn join(old: &Agreement, joiner: &Member) -> Result<Successor, Refusal> {
+/// `spare`: who is new stands by without places.
+pub(super) fn join(old: &Agreement, joiner: &Member, spare: bool) -> Result<Successor, Refusal> {
     joiner.validate()?;
     let layout = &old.layout;
     if old.retired.contains(&joiner.lineage) {
@@ -33,6 +34,9 @@ pub(super) fn join(old: &Agreement, joiner: &Member) -> Result<Successor, Refusa
     let mut next = layout.clone();
     let at = next.members.partition_point(|member| member.id < joiner.id);
     next.members.insert(at, joiner.clone());
+    if spare {
+        next.held.insert(joiner.id);
+    }
     next.table = if old.buckets.buckets.is_empty() {
         relocation::anew(&next, layout)
     } else {

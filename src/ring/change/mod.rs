@@ -38,6 +38,9 @@ pub enum Change {
     /// Whether the name's present holder is alive is not known here: the proposer asks before, else two
     /// nodes started under one name by mistake would fence each other in turns.
     Join(Member),
+    /// As [`Join`](Change::Join), but a new member stands by: it is held, without places, until it replaces
+    /// somebody or everybody is released.
+    Spare(Member),
     /// Everybody who is neither leaving nor held gets its share, moving only what must.
     Rebalance,
     /// The node leaves in good order: its places go to others, and it stays a member without any until
@@ -45,12 +48,14 @@ pub enum Change {
     Leave(NodeId),
     /// The node is gone for good: its places go to others, and when that is through it is no member any more.
     Remove(NodeId),
-    /// `new`, a member that owns nothing, takes exactly the places of `old`, which leaves.
+    /// `new`, a member that owns nothing, takes exactly the places of `old`, which leaves, or is gone for good.
     Replace {
         /// Who leaves.
         old: NodeId,
         /// Who comes.
         new: NodeId,
+        /// Whether `old` is gone for good: when that is through it is no member any more.
+        gone: bool,
     },
     /// The node has been dead for long: its places go to others. It stays a member, without any.
     Out(NodeId),
@@ -119,11 +124,14 @@ impl Change {
         situation: &Situation,
     ) -> Result<Successor, Refusal> {
         match self {
-            Change::Join(member) => join::join(old, member),
+            Change::Join(member) => join::join(old, member, false),
+            Change::Spare(member) => join::join(old, member, true),
             Change::Rebalance => owners::rebalance(old, situation),
             Change::Leave(id) => owners::leave(old, *id, situation),
             Change::Remove(id) => owners::remove(old, *id, situation),
-            Change::Replace { old: from, new: to } => owners::replace(old, *from, *to),
+            Change::Replace { old: from, new: to, gone } => {
+                owners::replace(old, (*from, *gone), *to)
+            }
             Change::Out(id) => owners::out(old, *id, situation),
             Change::Return(id) => owners::bring_back(old, *id, situation),
             Change::Place { id, zone, weight } => owners::place(old, *id, zone, *weight, situation),

@@ -123,19 +123,28 @@ fn go(
     begin(old, next, table, goal)
 }
 
-pub(super) fn replace(old: &Agreement, from: NodeId, to: NodeId) -> Result<Successor, Refusal> {
+pub(super) fn replace(
+    old: &Agreement,
+    (from, gone): (NodeId, bool),
+    to: NodeId,
+) -> Result<Successor, Refusal> {
     let layout = &old.layout;
-    let goal = Goal::Replace { old: from, new: to };
-    for id in [from, to] {
-        layout.member(id).ok_or(Refusal::NoSuchMember(id))?;
+    layout.member(to).ok_or(Refusal::NoSuchMember(to))?;
+    let owners = layout.owners_in(&layout.table);
+    if layout.member(from).is_none() {
+        // Let go, perhaps at the end of this very wish.
+        let through = owners.contains(&to);
+        return if through { Ok(Successor::AlreadySo) } else { Err(Refusal::NoSuchMember(from)) };
     }
     if let Some(transition) = &layout.transition {
-        return under_way(transition, goal);
+        // Whether it had died by then or not: an earlier try of the same.
+        let same =
+            matches!(transition.goal, Goal::Replace { old, new, .. } if (old, new) == (from, to));
+        return if same { Ok(Successor::AlreadySo) } else { Err(Refusal::ChangeInProgress) };
     }
     if layout.goes(to) {
         return Err(Refusal::Leaving(to));
     }
-    let owners = layout.owners_in(&layout.table);
     if owners.contains(&to) {
         // Perhaps by an earlier try of this very wish, which is through.
         let through = from != to && layout.leaving.contains(&from);
@@ -151,7 +160,7 @@ pub(super) fn replace(old: &Agreement, from: NodeId, to: NodeId) -> Result<Succe
     next.held.remove(&to);
     enough_seats(old, &next)?;
     let table = substitute(&next, layout, from, to);
-    begin(old, next, table, goal)
+    begin(old, next, table, Goal::Replace { old: from, new: to, gone })
 }
 
 pub(super) fn place(
@@ -232,7 +241,7 @@ fn begin(
 /// Nothing has to move: the goal is reached.
 fn at_once(old: &Agreement, next: Layout, goal: Goal) -> Result<Successor, Refusal> {
     let mut next = with_layout(old, next)?;
-    if let Goal::Remove(id) = goal {
+    if let Some(id) = goal.gone() {
         forget(&mut next, id);
     }
     proposed(next)

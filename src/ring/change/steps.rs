@@ -2,7 +2,7 @@
 
 use super::{Refusal, Successor, forget, proposed, with_layout};
 use crate::id::{Epoch, NodeId};
-use crate::ring::{Agreement, Goal, Situation, Transition, TransitionStep};
+use crate::ring::{Agreement, Situation, Transition, TransitionStep};
 
 pub(super) fn advance(
     old: &Agreement,
@@ -24,7 +24,7 @@ pub(super) fn advance(
     }
     next.transition = None;
     let mut next = with_layout(old, next)?;
-    if let Goal::Remove(id) = transition.goal {
+    if let Some(id) = transition.goal.gone() {
         forget(&mut next, id);
     }
     proposed(next)

@@ -81,7 +81,7 @@ fn an_acceptor_lets_nobody_change_a_change() {
 
 #[test]
 fn a_transition_from_a_peer_is_checked_sentence_by_sentence() {
-    let replace = Change::Replace { old: NodeId(2), new: NodeId(5) };
+    let replace = Change::Replace { old: NodeId(2), new: NodeId(5), gone: false };
     let good = next(&join(&of(4), 5), &replace).layout;
     assert_eq!(good.validate(), Ok(()));
     let check = |spoil: &dyn Fn(&mut Layout, &mut Transition), expected: Option<Invalid>| {
@@ -113,9 +113,9 @@ fn a_transition_from_a_peer_is_checked_sentence_by_sentence() {
     check(&|_, t| t.goal = Goal::Leave(NodeId(1)), None);
     check(&|_, t| t.goal = Goal::Remove(NodeId(9)), None);
     check(&|_, t| t.goal = Goal::Rebalance, None);
-    check(&|_, t| t.goal = Goal::Replace { old: NodeId(2), new: NodeId(9) }, None);
-    check(&|_, t| t.goal = Goal::Replace { old: NodeId(2), new: NodeId(2) }, None);
-    check(&|_, t| t.goal = Goal::Replace { old: NodeId(1), new: NodeId(5) }, None);
+    check(&|_, t| t.goal = Goal::Replace { old: NodeId(2), new: NodeId(9), gone: false }, None);
+    check(&|_, t| t.goal = Goal::Replace { old: NodeId(2), new: NodeId(2), gone: false }, None);
+    check(&|_, t| t.goal = Goal::Replace { old: NodeId(1), new: NodeId(5), gone: false }, None);
     let mut stable = good.clone();
     stable.transition = None;
     assert!(matches!(stable.validate(), Err(Invalid::Transition(_))), "who leaves has places");

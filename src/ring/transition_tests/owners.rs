@@ -91,7 +91,7 @@ fn a_replacement_takes_exactly_the_places_of_the_replaced() {
     for count in [3, 5, 7] {
         let before = join(&with_data(256, &vec![""; count]), 50);
         let (old, new) = (NodeId(2), NodeId(50));
-        let done = carried_out(&before, &Change::Replace { old, new });
+        let done = carried_out(&before, &Change::Replace { old, new, gone: false });
         for (was, is) in rows(&before).iter().zip(rows(&done)) {
             let expected: Vec<NodeId> =
                 was[..3].iter().map(|id| if *id == old { new } else { *id }).collect();
@@ -107,9 +107,46 @@ fn a_replacement_takes_exactly_the_places_of_the_replaced() {
 }
 
 #[test]
+fn who_is_gone_and_replaced_is_no_member_at_the_end() {
+    let before = join(&of(5), 50);
+    let (old, new) = (NodeId(2), NodeId(50));
+    let settling = advance(&next(&before, &Change::Replace { old, new, gone: true }));
+    assert!(settling.layout.is_gone(old) && settling.layout.member(old).is_some());
+    // It died between two tries of one wish.
+    let again = Change::Replace { old, new, gone: false };
+    assert_eq!(settling.apply(&again), Ok(Successor::AlreadySo));
+    let done = advance(&settling);
+    assert_eq!(done.layout.member(old), None);
+    assert_eq!(rows(&done), rows(&settling));
+    assert_eq!(refused(&done, &Change::Join(member(2, ""))), Refusal::RetiredLineage);
+    let back = abort(&settling);
+    assert_eq!(rows(&back), rows(&before));
+    assert!(!back.layout.is_gone(old) && back.layout.has_seat(old));
+}
+
+#[test]
+fn who_stands_by_has_no_places_until_it_is_released_or_replaces_somebody() {
+    for before in [of(4), (2..=4).fold(founded(64, ""), |agreement, id| join(&agreement, id))] {
+        let spare = next(&before, &Change::Spare(member(9, "")));
+        assert!(!rows(&spare).iter().flatten().any(|id| *id == NodeId(9)));
+        assert_eq!(spare.apply(&Change::Rebalance), Ok(Successor::AlreadySo));
+        assert_eq!(spare.apply(&Change::Spare(member(9, ""))), Ok(Successor::AlreadySo));
+        let replace = Change::Replace { old: NodeId(2), new: NodeId(9), gone: true };
+        let end = |agreement: &Agreement, change: &Change| {
+            let begun = next(agreement, change);
+            if begun.layout.transition.is_some() { advance(&advance(&begun)) } else { begun }
+        };
+        let replaced = end(&spare, &replace);
+        assert!(slots(&replaced, 9) > 0 && replaced.layout.held.is_empty());
+        let released = next(&spare, &Change::Release);
+        assert!(slots(&end(&released, &Change::Rebalance), 9) > 0);
+    }
+}
+
+#[test]
 fn a_replacement_has_no_places_and_the_replaced_has_some() {
     let agreement = join(&of(4), 5);
-    let replace = |old, new| Change::Replace { old: NodeId(old), new: NodeId(new) };
+    let replace = |old, new| Change::Replace { old: NodeId(old), new: NodeId(new), gone: false };
     assert_eq!(refused(&agreement, &replace(1, 2)), Refusal::HasPlaces(NodeId(2)));
     assert_eq!(refused(&agreement, &replace(1, 1)), Refusal::HasPlaces(NodeId(1)));
     assert_eq!(refused(&agreement, &replace(5, 5)), Refusal::HasNoPlaces(NodeId(5)));
@@ -135,7 +172,7 @@ fn as_many_members_keep_places_as_data_have_copies() {
         Refusal::TooFewLeft { needed: 3, have: 2 }
     );
     next(&next(&held, &Change::Release), &Change::Leave(NodeId(1)));
-    next(&held, &Change::Replace { old: NodeId(1), new: NodeId(4) });
+    next(&held, &Change::Replace { old: NodeId(1), new: NodeId(4), gone: false });
     let alone = next(&founded(64, ""), &create(5, 1));
     assert_eq!(refused(&alone, &Change::Leave(NodeId(1))), Refusal::LastMember);
     assert_eq!(refused(&founded(64, ""), &Change::Leave(NodeId(1))), Refusal::LastMember);
@@ -202,7 +239,8 @@ fn zones_stay_spread() {
     assert!(is_spread(&carried_out(&fourth, &Change::Rebalance)));
     // A replacement in another zone takes exactly the places; a rebalance then mends what is too narrow.
     let joined = next(&six, &Change::Join(member(7, "a")));
-    let replaced = carried_out(&joined, &Change::Replace { old: NodeId(2), new: NodeId(7) });
+    let replaced =
+        carried_out(&joined, &Change::Replace { old: NodeId(2), new: NodeId(7), gone: false });
     assert!(is_spread(&carried_out(&replaced, &Change::Rebalance)));
 }
 
@@ -241,7 +279,7 @@ fn all_wishes_travel_as_bytes() {
     for change in [
         Change::Rebalance,
         Change::Leave(NodeId(1)),
-        Change::Replace { old: NodeId(1), new: NodeId(2) },
+        Change::Replace { old: NodeId(1), new: NodeId(2), gone: false },
         Change::Advance { since: Epoch(3), from: TransitionStep::Settling },
         Change::Abort { since: Epoch(3) },
         Change::Release,

@@ -23,7 +23,7 @@ fn wish(rng: &mut fastrand::Rng, agreement: &Agreement, fresh: &mut u64) -> Chan
         5 => Change::Remove(any(rng)),
         6 | 7 => {
             let newest = members.iter().max_by_key(|m| m.id).map_or(NodeId(0), |m| m.id);
-            Change::Replace { old: any(rng), new: newest }
+            Change::Replace { old: any(rng), new: newest, gone: rng.bool() }
         }
         8 => Change::Place {
             id: any(rng),
@@ -97,7 +97,7 @@ fn check_moves(old: &Agreement, new: &Agreement, change: &Change) {
                     assert!(lost.all(|lost| lost == id));
                 }
                 Change::Return(id) => assert!(gained.all(|gained| gained == id)),
-                Change::Replace { old, new } => {
+                Change::Replace { old, new, .. } => {
                     assert!(lost.all(|lost| lost == old) && gained.all(|gained| gained == new));
                 }
                 // Newcomers first, and where that is enough for the zones, nobody else.

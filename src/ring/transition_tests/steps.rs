@@ -83,7 +83,7 @@ fn one_change_at_a_time() {
             Change::Leave(NodeId(3)),
             Change::Remove(NodeId(3)),
             Change::Remove(NodeId(2)),
-            Change::Replace { old: NodeId(2), new: NodeId(6) },
+            Change::Replace { old: NodeId(2), new: NodeId(6), gone: false },
             Change::Place { id: NodeId(3), zone: "z".into(), weight: 1 },
             Change::Join(member(7, "")),
             Change::Drop(NodeId(2)),
@@ -132,7 +132,7 @@ fn an_abort_restores_the_old_table_and_holds_the_newcomers() {
         Change::Rebalance,
         Change::Leave(NodeId(2)),
         Change::Remove(NodeId(2)),
-        Change::Replace { old: NodeId(1), new: NodeId(5) },
+        Change::Replace { old: NodeId(1), new: NodeId(5), gone: false },
     ] {
         let copying = next(&stable, &change);
         let settling = advance(&copying);
@@ -170,6 +170,7 @@ fn who_is_held_is_placed_by_no_change_but_its_own() {
     assert_eq!(slots(&left, 5), 0);
     let more = carried_out(&join(&held, 6), &Change::Rebalance);
     assert!(slots(&more, 5) == 0 && slots(&more, 6) > 0);
-    let replaced = carried_out(&held, &Change::Replace { old: NodeId(1), new: NodeId(5) });
+    let replaced =
+        carried_out(&held, &Change::Replace { old: NodeId(1), new: NodeId(5), gone: false });
     assert!(slots(&replaced, 5) > 0 && replaced.layout.held.is_empty());
 }

@@ -207,6 +207,54 @@ fn a_replacement_takes_exactly_the_places_of_the_one_that_goes() {
 }
 
 #[test]
+fn who_stands_by_takes_the_places_of_one_that_is_dead_and_that_one_is_let_go() {
+    let mut c = with_items(4, 824);
+    let before: Vec<u64> = (1..=4).map(|of| owned(&mut c, 1, of)).collect();
+    let spare = c.grow_spare();
+    until(&mut c, "it is a member", |c| {
+        ring(c, 1)["members"].as_array().is_some_and(|members| members.len() == 5)
+    });
+    // A share would be moved to it in this time.
+    secs(&mut c, 60);
+    assert_eq!((owned(&mut c, 1, spare), ring(&mut c, 1)["change"].clone()), (0, Value::Null));
+    c.kill(2);
+    notices(&mut c, spare, &[2]);
+    change(&mut c, spare, RingChange::Replace { old: "n2".into(), new: format!("n{spare}") });
+    until(&mut c, "n2 is let go, though it can say nothing", |c| {
+        ring(c, 1)["members"].as_array().is_some_and(|members| members.len() == 4)
+    });
+    settled(&mut c);
+    assert_eq!([1, spare, 3, 4].map(|of| owned(&mut c, 1, of)).to_vec(), before);
+    all_there(&mut c, "v");
+    // It comes back with what it had, and harms nobody.
+    c.start(2);
+    secs(&mut c, 20);
+    let status = inspect(&mut c, 2, Inspect::Status);
+    assert!(status["reason"].as_str().is_some_and(|why| why.contains("no member any more")));
+    all_there(&mut c, "v");
+}
+
+#[test]
+fn who_dies_when_it_has_given_up_its_places_waits_for_a_word() {
+    let mut c = with_items(5, 825);
+    change(&mut c, 1, RingChange::Leave("n5".into()));
+    let begun = |ring: &Value| !ring["leaving"].as_array().is_none_or(Vec::is_empty);
+    until(&mut c, "others have its places", |c| {
+        let ring = ring(c, 1);
+        begun(&ring) && ring["change"].is_null()
+    });
+    c.kill(5);
+    notices(&mut c, 1, &[5]);
+    let verdict = inspect(&mut c, 1, Inspect::Status)["verdict"].clone();
+    assert!(verdict.as_str().is_some_and(|v| v.contains("`quorate remove n5`")), "{verdict}");
+    change(&mut c, 1, RingChange::Remove("n5".into()));
+    settled(&mut c);
+    let verdict = inspect(&mut c, 1, Inspect::Status)["verdict"].clone();
+    assert!(verdict.as_str().is_some_and(|v| v.contains("healthy")), "{verdict}");
+    all_there(&mut c, "v");
+}
+
+#[test]
 fn a_change_that_is_taken_back_leaves_everything_as_it_was() {
     let mut c = with_items(4, 805);
     let before: Vec<Value> = vec![ring(&mut c, 1)["table"].clone()];
