@@ -76,6 +76,8 @@ pub enum Guard {
     ComparedBeforeErased,
     /// Nobody loses its places as dead whom others see alive.
     AliveIsNotRemoved,
+    /// A change ends when no quorum of the old owners is read any more.
+    OldOwnersKnow,
 }
 
 /// How many there are.
@@ -83,7 +85,7 @@ const COUNT: usize = Guard::EVERY.len();
 
 impl Guard {
     /// All of them, in their order.
-    pub const EVERY: [Guard; 31] = [
+    pub const EVERY: [Guard; 32] = [
         Guard::AckAfterFlush,
         Guard::DurableHint,
         Guard::DottedWrites,
@@ -115,6 +117,7 @@ impl Guard {
         Guard::CopiedBeforeRead,
         Guard::ComparedBeforeErased,
         Guard::AliveIsNotRemoved,
+        Guard::OldOwnersKnow,
     ];
 
     /// The word for it.
@@ -151,6 +154,7 @@ impl Guard {
             Guard::CopiedBeforeRead => "copied-before-read",
             Guard::ComparedBeforeErased => "compared-before-erased",
             Guard::AliveIsNotRemoved => "alive-is-not-removed",
+            Guard::OldOwnersKnow => "old-owners-know",
         }
     }
 }

@@ -196,19 +196,34 @@ async fn wait(client: &Client, gone: Option<&str>) -> Result<()> {
         let mut members = ring["members"].as_array().into_iter().flatten();
         let there = members.any(|member| member["name"].as_str().is_some_and(|n| Some(n) == gone));
         let left = ring["change"]["words"].as_str().map(str::to_owned);
+        let mut leaving = ring["leaving"].as_array().into_iter().flatten();
+        let leaves = leaving.any(|name| name.as_str() == gone);
+        let gone = gone.unwrap_or_default();
         match (left, there) {
             (None, false) => {
                 progress.finish_and_clear();
                 return Ok(());
             }
             (Some(words), _) => progress.set_message(words),
-            (None, true) if ring["leaving"].as_array().is_some_and(Vec::is_empty) => {
+            (None, true) if !leaves => {
                 progress.finish_and_clear();
                 let next = "see `quorate status`, mend what is missing, and ask again";
                 return Err(Failure::new("aborted", "the change was taken back", next));
+            }
+            (None, true) if is_dead(client, gone).await? => {
+                progress.finish_and_clear();
+                let what = format!("{gone} died before it had given away what lay on it alone");
+                let next = format!("start it again, or give that up with `quorate remove {gone}`");
+                return Err(Failure::new("unavailable", what, &next));
             }
             (None, true) => progress.set_message("giving away what lies there alone"),
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+async fn is_dead(client: &Client, name: &str) -> Result<bool> {
+    let members = inspect(client, Inspect::Members).await?;
+    let mut all = members["members"].as_array().into_iter().flatten();
+    Ok(all.any(|member| member["name"] == name && member["state"] == "dead"))
 }

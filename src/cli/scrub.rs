@@ -90,7 +90,7 @@ async fn begin(name: &str, address: Option<&str>, rate: Option<u64>) -> Result<N
 /// Until all is read, and mended as far as that is possible. A node that dies meanwhile ends it.
 async fn wait(nodes: &mut [Node]) -> Result<()> {
     let bar = progress::bytes("reading");
-    let (mut left_before, mut since) = (u64::MAX, Instant::now());
+    let (mut before, mut since) = (None, Instant::now());
     loop {
         for node in nodes.iter_mut() {
             let look = Inspect::Scrub { begin: false, bytes_per_second: None };
@@ -100,10 +100,11 @@ async fn wait(nodes: &mut [Node]) -> Result<()> {
         bar.set_length(sum("total"));
         bar.set_position(sum("bytes"));
         let (running, left) = (nodes.iter().any(Node::is_running), sum("left"));
-        if running || left < left_before {
-            (left_before, since) = (left, Instant::now());
+        let now = Some((sum("bytes"), left));
+        if now != before {
+            (before, since) = (now, Instant::now());
         }
-        if !running && (left == 0 || since.elapsed() > PATIENCE) {
+        if (!running && left == 0) || since.elapsed() > PATIENCE {
             bar.finish_and_clear();
             return Ok(());
         }

@@ -179,6 +179,7 @@ impl<S: Store> Node<S> {
         };
         let what = match transition.goal {
             Goal::Rebalance => "partitions are being rebalanced".into(),
+            Goal::Back => "what was begun is taken back".into(),
             Goal::Leave(id) => format!("{} is leaving", name(id)),
             Goal::Remove(id) => format!("{} is being removed", name(id)),
             Goal::Out(id) => format!("{} has been dead for long: others take its places", name(id)),

@@ -106,7 +106,7 @@ impl<S: Store> Node<S> {
     /// Who has stood still may have been removed meanwhile.
     fn notice_stall(&mut self, now: Now) {
         if self.stall.moves(now.instant) {
-            self.topology.ask_for_newer();
+            self.topology.stood_still();
         }
     }
 

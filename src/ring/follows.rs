@@ -1,11 +1,10 @@
 //! How one layout may follow another while data exist.
 //!
 //! ```text
-//!                 ┌───────────── abort ─────────────┐
-//!                 ▼                                 │
 //!   stable ──► (a) old, new ──► (b) new, old ──► stable, new
-//!     ▲           │                 │
-//!     └── abort ──┴─────────────────┘
+//!     ▲            │                 │
+//!     ├── abort ───┘                 │ abort
+//!     └──────────── (b) old, new ◄───┘
 //! ```
 //!
 //! Tables are compared by the names in them: indices shift when members come or go. Whoever accepts a value asks
@@ -29,16 +28,24 @@ impl Layout {
                     && self.names() == old.names()
             }
             (Some(before), Some(now)) => self.goes_on(now, old, before),
-            (Some(before), None) => {
-                let aborted =
-                    self.same(&self.table, old, old.tables().0) && self.names() == old.names();
-                aborted || (before.step == TransitionStep::Settling && self.ends(old, before.goal))
-            }
+            (Some(before), None) => match before.step {
+                TransitionStep::Copying => {
+                    self.same(&self.table, old, &old.table) && self.names() == old.names()
+                }
+                TransitionStep::Settling => self.ends(old, before.goal),
+            },
         }
     }
 
-    /// The same change, where it was or at its next step.
+    /// The same change, where it was or at its next step, or on its way back.
     fn goes_on(&self, now: &Transition, old: &Layout, before: &Transition) -> bool {
+        if now.goal == Goal::Back && before.goal != Goal::Back {
+            return before.step == TransitionStep::Settling
+                && (now.step, now.since) == (before.step, old.epoch)
+                && self.same(&self.table, old, &before.other)
+                && self.same(&now.other, old, &old.table)
+                && self.names() == old.names();
+        }
         let (table, other) = match (before.step, now.step) {
             (TransitionStep::Copying, TransitionStep::Settling) => (&before.other, &old.table),
             (a, b) if a == b => (&old.table, &before.other),

@@ -21,6 +21,7 @@ mod layout;
 mod placement;
 mod plan;
 mod relocation;
+mod settled;
 mod situation;
 mod survivors;
 mod table;

@@ -22,21 +22,27 @@ pub struct Situation {
 }
 
 impl Situation {
-    /// The situation while only these are there.
-    pub fn new(agreement: &Agreement, live: &BTreeSet<NodeId>) -> Situation {
+    /// The situation while only these are there, and of them these lack something that they are to own.
+    pub fn new(
+        agreement: &Agreement,
+        live: &BTreeSet<NodeId>,
+        incomplete: &BTreeSet<NodeId>,
+    ) -> Situation {
         let layout = &agreement.layout;
         let members = layout.members.iter().map(|member| member.id);
         let away: BTreeSet<NodeId> = members.filter(|id| !live.contains(id)).collect();
-        if away.is_empty() {
+        if away.is_empty() && incomplete.is_empty() {
             return Situation::default();
         }
         let quorums = agreement.quorums();
-        let lacks = |p: &PartitionId| quorums.iter().any(|nrw| too_few(layout, *p, *nrw, &away));
+        let no_source = away.union(incomplete).copied().collect();
+        let lacks =
+            |p: &PartitionId| quorums.iter().any(|nrw| too_few(layout, *p, *nrw, &no_source));
         Situation { frozen: layout.partitions.iter().filter(lacks).collect(), away }
     }
 }
 
-/// Whether too few owners are there: n−w+1, so that they have whatever was acknowledged, but for what may lie on one
+/// Whether too few owners are there, and complete: n−w+1, so that they have whatever was acknowledged, but for what may lie on one
 /// that is away alone; and n−r+1 where reads meet writes, or the others could still be read as if nothing had moved.
 fn too_few(
     layout: &Layout,

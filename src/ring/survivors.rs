@@ -13,7 +13,7 @@
 //! - What only ghosts had is lost. What some of them had and some of the others is copied from these, though they
 //!   may be too few to know whatever was acknowledged: that is what the operator says yes to.
 
-use super::{Agreement, Refusal};
+use super::{Agreement, Refusal, Transition, TransitionStep};
 use crate::id::{ClusterId, Epoch, NodeId};
 use std::collections::BTreeSet;
 use xxhash_rust::xxh3::Xxh3;
@@ -42,9 +42,12 @@ impl Agreement {
         layout.cluster = self.refounded(survivors);
         layout.epoch = Epoch(layout.epoch.0 + 1);
         layout.ghosts.extend(voters.difference(survivors));
-        // What was under way is taken back: the old owners have met every write.
-        layout.table = self.layout.tables().0.clone();
-        layout.transition = None;
+        // What was under way is taken back, step by step where new owners are read already.
+        let (before, after) = self.layout.tables();
+        let settling = self.layout.transition.as_ref().map(|t| t.step);
+        layout.transition = (settling == Some(TransitionStep::Settling))
+            .then(|| Transition::back(self.layout.epoch, after.clone()));
+        layout.table = before.clone();
         layout.held.clear();
         layout.out.retain(|id| survivors.contains(id));
         let owners = layout.owners();

@@ -9,7 +9,9 @@
 //! ```
 //!
 //! Each arrow downwards is a value of the chain and an epoch. A change can be aborted from (a) and from (b): until
-//! the end, the old owners have met every write. Lists that both tables have in common are not touched at all:
+//! the end, the old owners have met every write. From (a) the old table is simply what is left. From (b), where new
+//! owners answer reads already, the tables change places and a step (b) of its own follows: writes go on to meet the
+//! new owners until no quorum of them is read any more. Lists that both tables have in common are not touched at all:
 //! there is no other list for them.
 
 use super::{Invalid, Layout, PreferenceList, Table};
@@ -55,17 +57,20 @@ pub enum Goal {
         /// Who comes.
         new: NodeId,
         /// Whether `old` is gone for good: at the end it is no member any more.
+        #[serde(default)]
         gone: bool,
     },
     /// This member has been dead for long: its places go to others, as far as there is somebody to copy from.
     Out(NodeId),
+    /// A change that was in step (b) is taken back: the other table is the one that it was to bring.
+    Back,
 }
 
 impl Goal {
     /// Who goes when the change is through.
     pub fn leaver(&self) -> Option<NodeId> {
         match *self {
-            Goal::Rebalance => None,
+            Goal::Rebalance | Goal::Back => None,
             Goal::Leave(id) | Goal::Remove(id) | Goal::Out(id) | Goal::Replace { old: id, .. } => {
                 Some(id)
             }
@@ -84,8 +89,18 @@ impl Goal {
     pub fn gone(&self) -> Option<NodeId> {
         match *self {
             Goal::Remove(id) | Goal::Replace { old: id, gone: true, .. } => Some(id),
-            Goal::Rebalance | Goal::Leave(_) | Goal::Out(_) | Goal::Replace { .. } => None,
+            Goal::Rebalance | Goal::Leave(_) | Goal::Out(_) | Goal::Replace { .. } | Goal::Back => {
+                None
+            }
         }
+    }
+}
+
+impl Transition {
+    /// The way back from (b): as [`Layout::tables`] tells them, `old` is read again and `new` is met by writes until
+    /// nobody reads it any more. `at` is the epoch of the layout that is taken back.
+    pub(super) fn back(at: Epoch, new: Table) -> Transition {
+        Transition { step: TransitionStep::Settling, since: at, other: new, goal: Goal::Back }
     }
 }
 
@@ -129,6 +144,14 @@ impl Layout {
         let differ =
             move |p: &PartitionId| old.first(*p, self.replicas) != new.first(*p, self.replicas);
         self.partitions.iter().filter(differ)
+    }
+
+    /// Who owns any of what moves, in either table, for some `n`.
+    pub fn owners_moving(&self) -> BTreeSet<NodeId> {
+        let (old, new) = self.tables();
+        let owners =
+            |p: PartitionId| [old, new].map(|table| self.list_in(table, p, self.replicas).owners());
+        self.partitions_moving().flat_map(owners).flatten().collect()
     }
 
     /// Who gets a place by the change under way that it has not now, for some `n`.

@@ -67,7 +67,7 @@ mod tests {
     /// retry the second (`tests/scripts`), and `what_does_not_arrive_keeps_its_range` the third. What a tree lacks the
     /// scrub finds before anybody else, here; unit tests compare trees with what is there. The others are about moments in which
     /// owners change or tombstones go, which few seeds have.
-    const TOO_RARE: [Guard; 13] = [
+    const TOO_RARE: [Guard; 14] = [
         Guard::Witness,
         Guard::FirstStamp,
         Guard::DirtyRangeStays,
@@ -76,6 +76,7 @@ mod tests {
         Guard::CopiedBeforeRead,
         Guard::ComparedBeforeErased,
         Guard::AliveIsNotRemoved,
+        Guard::OldOwnersKnow,
         Guard::VerifiedByAll,
         Guard::HintsAreDrained,
         Guard::RoundIsClosed,

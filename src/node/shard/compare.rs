@@ -81,6 +81,11 @@ impl CompareWork {
         }
     }
 
+    /// Whether an item is on its way to the other one.
+    pub fn pushes(&self) -> bool {
+        self.pushed && self.fetching.is_none()
+    }
+
     /// The other node keeps so many hints for this one.
     pub fn counted(&mut self, hints: u64) {
         self.hints = Some(hints);
@@ -198,7 +203,11 @@ impl Shard {
         let (partition, with) = (compare.partition, compare.with);
         match self.differing_leaves(partition, with, branches, sums) {
             None => compare.failed = true,
-            Some(leaves) if leaves.is_empty() => compare.from = None,
+            Some(leaves) if leaves.is_empty() => {
+                // Nobody has said whether the other one is complete: the next pass asks for roots, which does.
+                compare.source_rebuilding = true;
+                compare.from = None;
+            }
             Some(leaves) => compare.leaves = Some(leaves),
         }
     }

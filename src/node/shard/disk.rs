@@ -39,7 +39,11 @@ impl Shard {
         for change in self.trees.erase_untrue() {
             turn.outbox.persist(change);
         }
-        if let Err(error) = self.recount_hints(turn) {
+        // What could not be read when the layout came.
+        let view = self.view.clone();
+        let slots = self.slots.reload(&view, turn.store);
+        let slots = slots.and_then(|()| self.acquire.reload(&view, turn.store));
+        if let Err(error) = slots.and_then(|()| self.recount_hints(turn)) {
             self.disk = Some(error);
         }
     }

@@ -93,15 +93,16 @@ impl Handoff {
     }
 
     fn uncount(&mut self, owner: NodeId, item: &[u8]) {
-        if let Some(count) = self.pending.get_mut(&owner) {
-            *count = count.saturating_sub(1);
-        }
+        // What a range stands for by now was taken off when that was made.
         if let Some(partition) = key::partition_of_item(item)
             && let Some(count) = self.counts.get_mut(&(owner, partition))
         {
             *count = count.saturating_sub(1);
             if *count == 0 {
                 self.counts.remove(&(owner, partition));
+            }
+            if let Some(pending) = self.pending.get_mut(&owner) {
+                *pending = pending.saturating_sub(1);
             }
         }
     }
@@ -258,6 +259,10 @@ impl Shard {
             None => self.handoff.cursor.remove(&owner),
         };
         for (hint, _) in page {
+            if self.handoff.pace(owner).room(turn.now.instant) == 0 {
+                self.handoff.cursor.insert(owner, hint);
+                break;
+            }
             if let Some((owner, item)) = key::parse_hint(&hint)
                 && self.has_hint(owner, &item, turn)
             {

@@ -333,7 +333,8 @@ impl Shard {
 
     /// Whether everything that is written here is complete, and everything that is to be read here copied.
     pub fn is_complete(&self) -> bool {
-        self.slots.rebuilding() == 0 && self.acquire.len() == 0
+        // After an error nobody here knows what is still to be copied.
+        self.slots.rebuilding() == 0 && self.acquire.len() == 0 && self.disk.is_none()
     }
 
     /// Whether nothing lies here that only others own.

@@ -181,7 +181,7 @@ impl Shard {
             self.counters.hints_left_to_trees += count;
         } else {
             self.counters.hints_collapsed += count;
-            self.keep_range(owner, partition, count, turn);
+            self.keep_range_for_owners(owner, partition, count, turn);
         }
         let (from, to) = key::partition_range(partition);
         let (from, to) = (key::hint(owner, &from), key::hint(owner, &to));
@@ -211,6 +211,25 @@ impl Shard {
         turn.outbox.persist(Change::Put { key, head, body: Bytes::new() });
     }
 
+    /// For this owner, or for those who are owners now if it is none any more.
+    fn keep_range_for_owners(
+        &mut self,
+        owner: NodeId,
+        partition: PartitionId,
+        about: u64,
+        turn: &mut Turn,
+    ) {
+        let present = self.owners(partition, self.view.agreement.layout.replicas);
+        if present.contains(&owner) {
+            return self.keep_range(owner, partition, about, turn);
+        }
+        let me = self.view.me;
+        for other in present.into_iter().filter(|other| *other != me) {
+            self.keep_range(other, partition, about, turn);
+        }
+        self.counters.hints_retargeted += 1;
+    }
+
     fn forget_range(&mut self, owner: NodeId, partition: PartitionId, turn: &mut Turn) {
         self.handoff.ranges.remove(owner, partition);
         let key = name(owner, partition);
@@ -220,19 +239,14 @@ impl Shard {
 
     /// Ranges for owners that own nothing of the partition any more become ranges for those who do.
     pub(super) fn retarget_ranges(&mut self, turn: &mut Turn) {
-        let (replicas, me) = (self.view.agreement.layout.replicas, self.view.me);
+        let replicas = self.view.agreement.layout.replicas;
         let ranges: Vec<_> =
             self.handoff.ranges.items.iter().map(|(at, r)| (*at, r.about)).collect();
         for ((owner, partition), about) in ranges {
-            let present = self.owners(partition, replicas);
-            if present.contains(&owner) {
-                continue;
+            if !self.owners(partition, replicas).contains(&owner) {
+                self.keep_range_for_owners(owner, partition, about, turn);
+                self.forget_range(owner, partition, turn);
             }
-            for other in present.into_iter().filter(|other| *other != me) {
-                self.keep_range(other, partition, about, turn);
-            }
-            self.forget_range(owner, partition, turn);
-            self.counters.hints_retargeted += 1;
         }
     }
 

@@ -37,8 +37,8 @@ impl Slots {
     pub fn reload(&mut self, view: &View, store: &dyn Store) -> Result<(), StoreError> {
         let layout = &view.agreement.layout;
         let fresh = view.agreement.is_late(view.me);
-        let old = std::mem::take(&mut self.owned);
         let complete = complete_in(view.lineage, store)?;
+        let old = std::mem::take(&mut self.owned);
         for partition in layout.partitions_written(view.me, layout.replicas) {
             // What is only to be owned is copied first (`acquire.rs`), and read by nobody before that.
             let is_read = layout.role(view.me, partition, layout.replicas) == Role::Primary;

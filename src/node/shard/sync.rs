@@ -215,8 +215,7 @@ impl Shard {
     fn begin_pass(&mut self, turn: &mut Turn) {
         let now = turn.now.instant;
         let rebuilding = self.slots.rebuilding() + self.acquire.len() > 0;
-        let full = !rebuilding
-            && now >= self.sync.next_full
+        let full = now >= self.sync.next_full
             && !self.trees.is_incomplete()
             && guard::holds(Guard::FullSync);
         if full {

@@ -44,9 +44,15 @@ impl Seat {
             .unwrap_or_else(|| Seat { lineage, seat: register::Seat::after(index.unwrap_or(0)) })
     }
 
-    /// The highest ballot that was promised.
-    pub fn promised(&self) -> Ballot {
-        self.seat.acceptor().promised()
+    /// Begins a round of this node's own, above what was promised and what was heard of. See [`register::Seat::stand`].
+    /// `None`: it is for another index, or the counters are used up.
+    pub fn stand(
+        &mut self,
+        index: u64,
+        node: NodeId,
+        seen: Ballot,
+    ) -> Option<(Ballot, Option<(Ballot, Bytes)>)> {
+        (self.seat.instance() == index).then(|| self.seat.stand(node, seen)).flatten()
     }
 
     /// Promises, and tells what was accepted before. `None`: the question is for another index.

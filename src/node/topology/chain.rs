@@ -84,6 +84,11 @@ impl Chain {
             retry_at: now,
         }
     }
+
+    /// Another value is installed: what was heard of ballots was about an earlier one.
+    pub fn forget_ballots(&mut self) {
+        self.highest = Ballot::default();
+    }
 }
 
 impl Topology {
@@ -182,7 +187,6 @@ impl Topology {
         }
         if self.chain.proposal.as_ref().is_some_and(|proposal| proposal.index <= index) {
             self.chain.proposal = None;
-            self.chain.highest = Ballot::default();
             self.chain.lost = 0;
             self.chain.retry_at = now.instant;
         }
@@ -289,9 +293,9 @@ impl Topology {
         let Standing::Open(next) = intent.standing(&agreement, &situation) else { return };
         let index = next.index;
         let own = Bytes::from(next.encode());
-        let above = self.chain.highest.max(self.chain.seat.promised());
-        let Some(ballot) = above.above(self.identity.id) else { return };
-        let Some(Ok(accepted)) = self.chain.seat.prepare(index, ballot) else { return };
+        let seen = self.chain.highest;
+        let stand = self.chain.seat.stand(index, self.identity.id, seen);
+        let Some((ballot, accepted)) = stand else { return };
         outbox.persist(self.chain.seat.put());
         let ticket = self.ticket(Pending::Promised(ballot));
         outbox.when_durable(Release::Installed { ticket });

@@ -6,9 +6,10 @@
 //!              somebody has been dead for long ───────────────────────► Out        (`overdue.rs`)
 //!              who is out is back ────────────────────────────────────► Return
 //!   (a)        everybody who gains places has copied them ────────────► Advance to (b)
-//!              nothing gets on, and somebody is dead ──────────────────► Abort
-//!              who was to be out is back ─────────────────────────────► Abort
+//!              who was to be out, or gone, is alive ───────────────────► Abort
 //!   (b)        enough old owners live by (b): no quorum still reads old ► Advance, stable
+//!              who was to be gone is alive ────────────────────────────► Abort, by a step (b) of its own
+//!   (a), (b)   nothing gets on for a minute with an owner dead, for ten without ► Abort
 //! ```
 //!
 //! The living member with the lowest id proposes, and if nothing comes of it the next one; should two do so at once,
@@ -27,7 +28,7 @@ use crate::swim::Facts;
 use crate::time::{Duration, Instant, Now};
 use std::collections::BTreeSet;
 
-/// How long nothing may get on, while somebody who copies or is copied from is dead, before the change is taken back.
+/// How long nothing may get on, while an owner of what moves is dead, before the change is taken back.
 const STALLED_BY_DEATH: Duration = Duration::from_secs(60);
 /// How long nothing may get on before it is in any case.
 const STALLED: Duration = Duration::from_secs(600);
@@ -40,10 +41,7 @@ const REBALANCE_AGAIN: Duration = Duration::from_secs(10);
 /// What this node has seen of the change under way.
 #[derive(Debug, Default)]
 pub(super) struct Conduct {
-    since: Epoch,
-    /// How many slots were still to be copied when that last became fewer, and when that was.
-    left: u64,
-    got_on: Instant,
+    progress: Progress,
     /// What is due, and since when.
     due: Option<(Change, Instant)>,
     /// The index of the value that was accepted here and not learned, and since when.
@@ -52,6 +50,25 @@ pub(super) struct Conduct {
     rebalanced: Option<(Epoch, Instant)>,
     /// Since when members have been dead, or since somebody was last asked to do something about it.
     pub down: Down,
+}
+
+/// How far a step has come.
+#[derive(Debug, Default)]
+struct Progress {
+    step: Option<(Epoch, TransitionStep)>,
+    /// The fewest slots that were still to be copied, or owners to hear of it; and when they became so few.
+    left: u64,
+    got_on: Instant,
+}
+
+impl Progress {
+    /// For how long nothing has got on, so much of this step being left now.
+    fn stalled(&mut self, step: (Epoch, TransitionStep), left: u64, now: Instant) -> Duration {
+        if self.step != Some(step) || left < self.left {
+            *self = Progress { step: Some(step), left, got_on: now };
+        }
+        now.since(self.got_on)
+    }
 }
 
 impl Topology {
@@ -118,7 +135,7 @@ impl Topology {
     }
 
     /// What a member says of its present life.
-    fn facts(&self, node: NodeId) -> Option<Facts> {
+    pub(super) fn facts(&self, node: NodeId) -> Option<Facts> {
         if node == self.identity.id {
             return Some(self.own_facts(0));
         }
@@ -136,7 +153,10 @@ impl Topology {
         let there = |id: &NodeId| {
             if owners.contains(id) { self.is_live(*id) } else { self.is_ready(*id) }
         };
-        Situation::new(agreement, &members.filter(there).collect())
+        let lacks =
+            |id: &NodeId| self.facts(*id).is_some_and(|facts| facts.flags & flags::REBUILDING != 0);
+        let incomplete = members.clone().filter(lacks).collect();
+        Situation::new(agreement, &members.filter(there).collect(), &incomplete)
     }
 
     /// Who has given up its places, and died before it had given away what lay on it alone: by name.
@@ -199,25 +219,23 @@ impl Topology {
         agreement: &Agreement,
         transition: &Transition,
     ) -> Option<Change> {
-        let since = transition.since;
-        match transition.step {
+        let Transition { since, step, goal, .. } = *transition;
+        let is_over = match step {
             TransitionStep::Copying => {
-                if let Goal::Out(id) = transition.goal
-                    && self.is_live(id)
-                {
-                    return Some(Change::Abort { since });
-                }
-                let lacking = self.lacking(agreement, since);
-                if lacking.is_empty() || !guard::holds(Guard::CopiedBeforeRead) {
-                    return Some(Change::Advance { since, from: TransitionStep::Copying });
-                }
-                let hopeless = self.is_hopeless(now, agreement, transition, &lacking);
-                hopeless.then_some(Change::Abort { since })
+                self.lacking(agreement, since).is_empty() || !guard::holds(Guard::CopiedBeforeRead)
             }
-            TransitionStep::Settling => self
-                .is_settled(agreement)
-                .then_some(Change::Advance { since, from: TransitionStep::Settling }),
+            TransitionStep::Settling => {
+                self.is_settled(agreement) || !guard::holds(Guard::OldOwnersKnow)
+            }
+        };
+        // Who is out may come back in (b) as well as later: it takes its share again then.
+        let absent = if step == TransitionStep::Copying { goal.absent() } else { goal.gone() };
+        let is_back = absent.is_some_and(|id| self.is_live(id));
+        if is_over && !is_back {
+            return Some(Change::Advance { since, from: step });
         }
+        let hopeless = goal != Goal::Back && self.is_hopeless(now, agreement, transition);
+        (is_back || hopeless).then_some(Change::Abort { since })
     }
 
     /// Who gains places and has not copied them all.
@@ -234,46 +252,65 @@ impl Topology {
         now: Instant,
         agreement: &Agreement,
         transition: &Transition,
-        lacking: &BTreeSet<NodeId>,
     ) -> bool {
-        let since = transition.since;
         let layout = &agreement.layout;
+        let left = match transition.step {
+            TransitionStep::Copying => self.slots_left(agreement, transition.since),
+            TransitionStep::Settling => self.unheard(agreement),
+        };
         let absent = |id: &NodeId| layout.is_gone(*id) || layout.out.contains(id);
-        let left =
-            lacking.iter().filter_map(|id| self.facts(*id)).map(|f| u64::from(f.moving)).sum();
-        let members = layout.members.iter().map(|member| member.id);
-        let some_dead = members.filter(|id| !absent(id)).any(|id| !self.is_live(id));
-        let conduct = &mut self.conduct;
-        if conduct.since != since {
-            (conduct.since, conduct.left, conduct.got_on) = (since, left, now);
-        }
-        if left < conduct.left {
-            (conduct.left, conduct.got_on) = (left, now);
-        }
-        let stalled = now.since(conduct.got_on);
-        stalled >= if some_dead { STALLED_BY_DEATH } else { STALLED }
+        let owners = layout.owners_moving();
+        let some_dead = owners.iter().filter(|id| !absent(id)).any(|id| !self.is_live(*id));
+        let step = (transition.since, transition.step);
+        self.conduct.progress.stalled(step, left, now)
+            >= if some_dead { STALLED_BY_DEATH } else { STALLED }
     }
 
-    /// Whether no quorum of old owners answers reads any more: n−r+1 of them live by step (b), for the n and the
-    /// default r of every bucket, in every partition that moves.
+    /// How many slots are still to be copied. All that could be, of those who have not said so in this change.
+    fn slots_left(&self, agreement: &Agreement, since: Epoch) -> u64 {
+        let all = agreement.layout.partitions.count() as u64;
+        let of = |facts: Facts| match facts.agreement >= agreement.index {
+            true => u64::from(facts.moving),
+            false => all,
+        };
+        self.lacking(agreement, since).iter().map(|id| self.facts(*id).map_or(all, of)).sum()
+    }
+
+    /// How many owners of what moves have not said that they live by this value.
+    fn unheard(&self, agreement: &Agreement) -> u64 {
+        let owners = agreement.layout.owners_moving();
+        owners.iter().filter(|id| !self.has_installed(**id, agreement)).count() as u64
+    }
+
+    fn has_installed(&self, id: NodeId, agreement: &Agreement) -> bool {
+        self.facts(id).is_some_and(|facts| facts.agreement >= agreement.index)
+    }
+
+    /// Whether step (b) is over.
     fn is_settled(&self, agreement: &Agreement) -> bool {
-        let layout = &agreement.layout;
-        let installed: BTreeSet<NodeId> = layout
-            .members
-            .iter()
-            .map(|member| member.id)
-            .filter(|id| self.facts(*id).is_some_and(|facts| facts.agreement >= agreement.index))
-            .collect();
-        let quorums: BTreeSet<(u8, u8)> =
-            agreement.quorums().into_iter().map(|(n, r, _)| (n, r)).collect();
-        // Who is gone is read by nobody: others refuse what it asks under an older epoch.
-        layout.partitions_moving().all(|partition| {
-            quorums.iter().all(|(n, r)| {
-                let Some(old) = layout.other_list(partition, *n) else { return true };
-                let there = old.owners().filter(|owner| !layout.is_gone(*owner)).count();
-                let needed = (old.owners().len() + 1).saturating_sub(usize::from(*r)).min(there);
-                old.owners().filter(|owner| installed.contains(owner)).count() >= needed
-            })
-        })
+        let members = agreement.layout.members.iter().map(|member| member.id);
+        agreement.is_settled(&members.filter(|id| self.has_installed(*id, agreement)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_gets_on_is_not_stalled() {
+        let at = |secs: u64| Instant(1_000_000 * secs);
+        let copying = (Epoch(7), TransitionStep::Copying);
+        let mut progress = Progress::default();
+        // Nobody has said how much there is for it: all that could be.
+        assert_eq!(progress.stalled(copying, 1_024, at(10)), Duration::ZERO);
+        assert_eq!(progress.stalled(copying, 90, at(12)), Duration::ZERO);
+        assert_eq!(progress.stalled(copying, 90, at(500)), Duration::from_secs(488));
+        assert_eq!(progress.stalled(copying, 89, at(599)), Duration::ZERO);
+        // Who begins again gets on when it is further than it was.
+        assert_eq!(progress.stalled(copying, 95, at(700)), Duration::from_secs(101));
+        assert_eq!(progress.stalled(copying, 89, at(800)), Duration::from_secs(201));
+        let settling = (Epoch(7), TransitionStep::Settling);
+        assert_eq!(progress.stalled(settling, 200, at(801)), Duration::ZERO);
     }
 }

@@ -142,6 +142,7 @@ impl Topology {
         self.identity.id = learned.identity.id;
         self.identity.admitted = learned.identity.admitted;
         self.installed = Some(learned.agreement);
+        self.chain.forget_ballots();
         self.note_others();
         self.view_changed = true;
         self.fetch.wanted.clear();

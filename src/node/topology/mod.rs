@@ -55,6 +55,8 @@ use std::sync::Arc;
 /// How often it is looked whether somebody gossips of a newer agreement than ours, and whether a member has not
 /// been met.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a dead node that is no member any more is still told of: so that everybody hears of its end.
+const STRANGERS_KEPT: Duration = Duration::from_secs(300);
 
 /// A request to change what is agreed, until its outcome is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,6 +153,7 @@ impl Topology {
             self.look_at = now.instant + LOOK_INTERVAL;
             self.look_for_newer();
             self.look_for_unmet(now.instant);
+            self.forget_strangers(now.instant);
             self.conduct(now, outbox);
         }
         self.persist_book(outbox);
@@ -296,6 +299,20 @@ impl Topology {
 
     fn reject(&mut self, reason: &'static str) {
         *self.rejected.entry(reason).or_default() += 1;
+    }
+
+    /// Who is no member, and has been dead or gone for long, is heard of no more.
+    fn forget_strangers(&mut self, now: Instant) {
+        let (Some(swim), Some(agreement)) = (&mut self.swim, &self.installed) else { return };
+        let layout = &agreement.layout;
+        let is_over = |member: &&crate::swim::Member| {
+            !member.state.is_live()
+                && now.since(member.since) >= STRANGERS_KEPT
+                && layout.member(member.identity.id).is_none()
+        };
+        let over: Vec<NodeId> = swim.members().filter(is_over).map(|m| m.identity.id).collect();
+        over.into_iter().for_each(|node| swim.forget(node));
+        self.settled.retain(|node, _| layout.member(*node).is_some());
     }
 
     fn look_for_newer(&mut self) {

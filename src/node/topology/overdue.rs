@@ -168,7 +168,7 @@ mod tests {
             worst.map(|(.., Reverse(id))| NodeId(id))
         };
         // What has lost a quorum cannot be copied at all, and does not count.
-        let situation = Situation::new(&agreement, &live);
+        let situation = Situation::new(&agreement, &live, &BTreeSet::new());
         let frozen = layout.partitions.iter().filter(|p| lost(*p) > 1);
         assert_eq!(situation.frozen, frozen.collect());
         assert!(!situation.frozen.is_empty());

@@ -162,6 +162,13 @@ impl Topology {
         self.fetch.want(node);
     }
 
+    /// This node has stood still: every other member is asked whether it knows of a newer agreement, and nobody has
+    /// been dead for any time that was watched.
+    pub fn stood_still(&mut self) {
+        self.conduct.down = Default::default();
+        self.ask_for_newer();
+    }
+
     /// Every other member is asked whether it knows of a newer agreement.
     pub fn ask_for_newer(&mut self) {
         for node in &self.others {

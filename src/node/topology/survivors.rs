@@ -76,10 +76,15 @@ impl Topology {
         Ok(Some(agreement.survived(&survivors)?))
     }
 
-    /// Somebody who goes on with a former id of this cluster hears that it is over.
+    /// Somebody who goes on with a former id of this cluster hears that it is over: once most of the survivors have
+    /// gone on. Until then those others may still be the cluster, and one survivor alone must not stop them.
     pub fn tell_former(&mut self, cluster: ClusterId, sender: NodeId, outbox: &mut Outbox) {
         let Some(agreement) = &self.installed else { return };
+        let has_gone_on =
+            |id: &NodeId| self.facts(*id).is_some_and(|facts| facts.agreement >= agreement.index);
         if agreement.layout.former.contains(&cluster)
+            && agreement.voters().iter().filter(|id| has_gone_on(id)).count()
+                >= agreement.majority()
             && let Some(to) = self.address(sender)
         {
             outbox.send_control(to, 0, &Control::Agreement(agreement.encode().into()));

@@ -55,6 +55,7 @@ pub enum Change {
         /// Who comes.
         new: NodeId,
         /// Whether `old` is gone for good: when that is through it is no member any more.
+        #[serde(default)]
         gone: bool,
     },
     /// The node has been dead for long: its places go to others. It stays a member, without any.
@@ -130,7 +131,7 @@ impl Change {
             Change::Leave(id) => owners::leave(old, *id, situation),
             Change::Remove(id) => owners::remove(old, *id, situation),
             Change::Replace { old: from, new: to, gone } => {
-                owners::replace(old, (*from, *gone), *to)
+                owners::replace(old, (*from, *gone), *to, situation)
             }
             Change::Out(id) => owners::out(old, *id, situation),
             Change::Return(id) => owners::bring_back(old, *id, situation),

@@ -23,7 +23,7 @@ pub(super) fn leave(
     id: NodeId,
     situation: &Situation,
 ) -> Result<Successor, Refusal> {
-    if old.layout.leaving.contains(&id) || old.layout.member(id).is_none() {
+    if old.layout.leaving.contains(&id) {
         return Ok(Successor::AlreadySo);
     }
     go(old, id, Goal::Leave(id), situation)
@@ -34,12 +34,6 @@ pub(super) fn remove(
     id: NodeId,
     situation: &Situation,
 ) -> Result<Successor, Refusal> {
-    if old.layout.member(id).is_none() {
-        return Ok(Successor::AlreadySo);
-    }
-    if let Some(transition) = &old.layout.transition {
-        return under_way(transition, Goal::Remove(id));
-    }
     go(old, id, Goal::Remove(id), situation)
 }
 
@@ -100,8 +94,11 @@ fn go(
     goal: Goal,
     situation: &Situation,
 ) -> Result<Successor, Refusal> {
-    if old.layout.transition.is_some() {
-        return Err(Refusal::ChangeInProgress);
+    if old.layout.member(id).is_none() {
+        return Ok(Successor::AlreadySo);
+    }
+    if let Some(transition) = &old.layout.transition {
+        return under_way(transition, goal);
     }
     if old.layout.members.len() == 1 {
         return Err(Refusal::LastMember);
@@ -127,6 +124,7 @@ pub(super) fn replace(
     old: &Agreement,
     (from, gone): (NodeId, bool),
     to: NodeId,
+    situation: &Situation,
 ) -> Result<Successor, Refusal> {
     let layout = &old.layout;
     layout.member(to).ok_or(Refusal::NoSuchMember(to))?;
@@ -148,7 +146,12 @@ pub(super) fn replace(
     if owners.contains(&to) {
         // Perhaps by an earlier try of this very wish, which is through.
         let through = from != to && layout.leaving.contains(&from);
-        return if through { Ok(Successor::AlreadySo) } else { Err(Refusal::HasPlaces(to)) };
+        return match (through, gone) {
+            (false, _) => Err(Refusal::HasPlaces(to)),
+            (true, false) => Ok(Successor::AlreadySo),
+            // It died before it had given everything away: nobody waits for that any more.
+            (true, true) => remove(old, from, situation),
+        };
     }
     if !owners.contains(&from) {
         return Err(Refusal::HasNoPlaces(from));

@@ -2,7 +2,7 @@
 
 use super::{Refusal, Successor, forget, proposed, with_layout};
 use crate::id::{Epoch, NodeId};
-use crate::ring::{Agreement, Situation, Transition, TransitionStep};
+use crate::ring::{Agreement, Goal, Situation, Transition, TransitionStep};
 
 pub(super) fn advance(
     old: &Agreement,
@@ -35,7 +35,7 @@ pub(super) fn abort(
     since: Epoch,
     situation: &Situation,
 ) -> Result<Successor, Refusal> {
-    let Some(transition) = current(old, since) else {
+    let Some(transition) = current(old, since).filter(|t| t.goal != Goal::Back) else {
         return Ok(Successor::AlreadySo);
     };
     let layout = &old.layout;
@@ -50,7 +50,11 @@ pub(super) fn abort(
     next.leaving.retain(|id| transition.goal.leaver() != Some(*id));
     next.out.retain(|id| transition.goal.leaver() != Some(*id));
     next.table = before.clone();
-    next.transition = None;
+    next.transition = match transition.step {
+        TransitionStep::Copying => None,
+        // The new ones are read by whoever has not heard of this.
+        TransitionStep::Settling => Some(Transition::back(layout.epoch, after.clone())),
+    };
     proposed(with_layout(old, next)?)
 }
 

@@ -119,7 +119,7 @@ fn who_is_gone_and_replaced_is_no_member_at_the_end() {
     assert_eq!(done.layout.member(old), None);
     assert_eq!(rows(&done), rows(&settling));
     assert_eq!(refused(&done, &Change::Join(member(2, ""))), Refusal::RetiredLineage);
-    let back = abort(&settling);
+    let back = advance(&abort(&settling));
     assert_eq!(rows(&back), rows(&before));
     assert!(!back.layout.is_gone(old) && back.layout.has_seat(old));
 }

@@ -145,7 +145,10 @@ fn whatever_is_wished_for_in_whatever_order_the_outcome_is_sound() {
             match (&agreement.layout.transition, &after.layout.transition) {
                 (None, Some(_)) => begun += 1,
                 (Some(_), None) if matches!(change, Change::Abort { .. }) => aborted += 1,
-                (Some(_), None) => ended += 1,
+                (Some(was), Some(is)) if was.goal != Goal::Back && is.goal == Goal::Back => {
+                    aborted += 1;
+                }
+                (Some(was), None) => ended += u32::from(was.goal != Goal::Back),
                 _ => {}
             }
             check_moves(&agreement, &after, &change);

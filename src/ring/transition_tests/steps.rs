@@ -137,7 +137,22 @@ fn an_abort_restores_the_old_table_and_holds_the_newcomers() {
         let copying = next(&stable, &change);
         let settling = advance(&copying);
         for step in [&copying, &settling] {
-            let back = abort(step);
+            let mut back = abort(step);
+            if *step == settling {
+                // The new owners are read by whoever has not heard of it: writes go on to meet them.
+                let way = under_way(&back);
+                assert_eq!((way.step, way.goal), (TransitionStep::Settling, Goal::Back));
+                assert_eq!(way.other, settling.layout.table);
+                let again = Change::Abort { since: way.since };
+                assert_eq!(back.apply(&again), Ok(Successor::AlreadySo), "it is");
+                assert_eq!(refused(&back, &Change::Rebalance), Refusal::ChangeInProgress);
+                // Who would leave them out at once is not believed.
+                let mut forged = back.clone();
+                forged.layout.transition = None;
+                assert_eq!(settling.check_successor(&forged), Err(Refusal::DataWouldMove));
+                check_step(&back);
+                back = advance(&back);
+            }
             assert_eq!(back.layout.table, stable.layout.table, "{change:?}");
             assert_eq!(back.layout.members, stable.layout.members);
             assert_eq!(back.layout.leaving, BTreeSet::new(), "nobody leaves now");
@@ -160,6 +175,35 @@ fn an_abort_restores_the_old_table_and_holds_the_newcomers() {
         Some(4),
         "what it is like stays"
     );
+}
+
+/// Whoever reads may ask any r of the old owners: one of them must know better.
+#[test]
+fn a_step_is_over_when_no_quorum_of_those_who_are_read_no_more_answers() {
+    let mut rng = fastrand::Rng::with_seed(7);
+    let seven = join(&with_data(64, &[""; 6]), 7);
+    let settling = advance(&next(&seven, &Change::Rebalance));
+    let gone = advance(&next(&seven, &Change::Remove(NodeId(2))));
+    let (mut over, mut open) = (0, 0);
+    for agreement in [&settling, &abort(&settling), &gone] {
+        let layout = &agreement.layout;
+        for _ in 0..300 {
+            let most = rng.u32(1..10);
+            let ids = layout.members.iter().map(|member| member.id);
+            let installed: BTreeSet<NodeId> = ids.filter(|_| rng.u32(0..10) < most).collect();
+            let stale = |id: &NodeId| !installed.contains(id) && !layout.is_gone(*id);
+            // n = 3, r = 2: two of them that live by what was.
+            let read = layout.partitions_moving().any(|partition| {
+                let old = layout.other_list(partition, 3);
+                old.is_some_and(|old| old.owners().filter(stale).count() >= 2)
+            });
+            let settled = agreement.is_settled(&installed);
+            assert!(!(settled && read), "{installed:?}");
+            (over, open) = (over + u32::from(settled), open + u32::from(!settled));
+        }
+        assert!(agreement.is_settled(&layout.members.iter().map(|m| m.id).collect()));
+    }
+    assert!(over > 50 && open > 50, "{over} over, {open} open");
 }
 
 #[test]

@@ -153,6 +153,27 @@ fn who_is_alive_for_a_majority_is_not_removed_and_says_who_sees_it() {
 }
 
 #[test]
+fn who_comes_back_while_others_copy_what_it_had_stays() {
+    let mut c = with_items_in(5, 826, &[], Duration::ZERO);
+    let before = ring(&mut c, 1)["table"].clone();
+    c.kill(5);
+    notices(&mut c, 1, &[5]);
+    // One of those who are to copy cannot write it down.
+    c.hold_syncs(4, true);
+    change(&mut c, 1, RingChange::Remove("n5".into()));
+    secs(&mut c, 2);
+    assert_eq!(ring(&mut c, 1)["change"]["step"], "copying");
+    c.start(5);
+    until(&mut c, "it is taken back", |c| ring(c, 1)["change"].is_null());
+    c.hold_syncs(4, false);
+    settled(&mut c);
+    assert_eq!(ring(&mut c, 5)["members"].as_array().map(Vec::len), Some(5));
+    assert_eq!(ring(&mut c, 1)["table"], before);
+    until(&mut c, "all is as it was", |c| inspect(c, 5, Inspect::Status)["ready"] == true);
+    all_there(&mut c, "v");
+}
+
+#[test]
 fn a_dead_joiner_keeps_nobody_waiting() {
     let mut c = with_items_in(4, 819, &[], LONG);
     let dead = c.grow();
