@@ -24,6 +24,8 @@ from .words import CannotHere, Failed
 
 STOP = 20.0
 READY = 60.0
+# The setting with which a node that is new stands by.
+SPARE = "QUORATE_CLUSTER__SPARE"
 
 
 @dataclass
@@ -41,7 +43,6 @@ def fresh_tag() -> str:
     """Tells the namespaces of one cluster from those of another."""
     return f"{os.getpid() & 0xFFFF:04x}{random.randrange(256):02x}"
 
-
 class Cluster:
     """Nodes that are processes of this machine. What only some backends can do says so."""
 
@@ -54,6 +55,8 @@ class Cluster:
     def __init__(self, folder: Path, facts: Facts) -> None:
         self.folder = folder.resolve()
         self.facts = facts
+        # Who is started to stand by.
+        self.spares: set[int] = set()
 
     # --- names -----------------------------------------------------------------------------------------
 
@@ -122,7 +125,8 @@ class Cluster:
         libraries = own.pop("LD_PRELOAD", {})
         if libraries:
             own["LD_PRELOAD"] = " ".join(libraries.values())
-        return inherited | self.facts.settings | own
+        spare = {SPARE: "true"} if number in self.spares else {}
+        return inherited | self.facts.settings | own | spare
 
     def preload(self, number: int, library: str, path: str, extra: dict[str, str]) -> None:
         """Restarts a node with a library in its process, unless it has it already."""
@@ -148,9 +152,10 @@ class Cluster:
         for number in numbers:
             until(f"n{number} becomes ready", limit, partial(self.ready, number))
 
-    def start(self, number: int, wait: bool = True) -> None:
-        """Starts a node that is down, and waits until it is ready where that is asked."""
+    def start(self, number: int, wait: bool = True, spare: bool = False) -> None:
+        """Starts a node that is down, and waits until it is ready where that is asked. A spare that is new stands by."""
         if self.state(number) == "down":
+            (self.spares.add if spare else self.spares.discard)(number)
             self.spawn(number)
         if wait:
             self.wait_ready([number])

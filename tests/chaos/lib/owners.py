@@ -2,7 +2,7 @@
 
     leave     n2 gives its places away ──────────────► let go ─► emptied, started: it joins
     remove    n2 is killed ─ `remove n2` ────────────► moved  ─► emptied, started: it joins
-    replace   n4 leaves, is emptied; n2 is killed; n4 starts ─ `replace n2` ─► moved ─► n2 emptied, started: it joins
+    replace   n4 leaves, is emptied, stands by; n2 is killed ─ `replace n2` ─► moved ─► n2 emptied, started: it joins
 
 Beginning only sets it going, so that other faults meet it on its way; ending sees it through.
 """
@@ -60,10 +60,11 @@ def replace(cluster: Cluster, plan: Plan) -> None:
     _be_let_go(cluster, new)
     cluster.kill(new)
     cluster.empty(new)
+    cluster.start(new, wait=False, spare=True)
+    until(f"n{new} stands by", CHANGED, partial(_is_no_member, cluster, new))
     cluster.kill(old)
-    cluster.start(new, wait=False)
-    # Before it is given a share by itself, which takes some seconds.
-    _insist(f"n{new} replaces n{old}", partial(_replace, cluster, old, new), every=0.05)
+    until(f"n{new} sees n{old} dead", HEARD, partial(_lives, cluster, old, new))
+    _insist(f"n{new} replaces n{old}", partial(_replace, cluster, old, new))
 
 
 def end_remove(cluster: Cluster, plan: Plan) -> None:
@@ -164,6 +165,21 @@ def _is_member(cluster: Cluster, number: int) -> str | None:
         return "nobody knows"
     names = {member["name"] for member in rings[0]["members"]}
     return f"n{number} is a member still" if f"n{number}" in names else None
+
+
+def _is_no_member(cluster: Cluster, number: int) -> str | None:
+    """An objection until it is one."""
+    return None if _is_member(cluster, number) else f"n{number} is no member yet"
+
+
+def _lives(cluster: Cluster, number: int, for_whom: int) -> str | None:
+    """An objection as long as one node sees the other alive."""
+    try:
+        members = web.get(cluster.http(for_whom), "/v1/members")["members"]
+    except (OSError, HTTPException) as error:
+        return str(error)
+    states = [member["state"] for member in members if member["name"] == f"n{number}"]
+    return f"it is {states[0]}" if states and states[0] != "dead" else None
 
 
 def _be_let_go(cluster: Cluster, number: int) -> None:

@@ -12,7 +12,7 @@ import shlex
 from pathlib import Path
 
 from . import firewall, shell
-from .cluster import Cluster
+from .cluster import SPARE, Cluster
 from .cuts import Cuts
 from .shell import until
 from .words import Failed
@@ -62,7 +62,10 @@ class Vagrant(Cluster):
 
     def spawn(self, number: int) -> None:
         again = f"rm -f {DROP_IN}; systemctl daemon-reload; systemctl reset-failed {UNIT} || true"
-        self.ssh(number, f"{again}; systemctl start {UNIT}")
+        start = f"systemctl start {UNIT}"
+        if number in self.spares:
+            start = f"systemctl set-environment {SPARE}=true; {start}; systemctl unset-environment {SPARE}"
+        self.ssh(number, f"{again}; {start}")
 
     def state(self, number: int) -> str:
         script = f"p=$(systemctl show -P MainPID {UNIT}); cut -d' ' -f3 /proc/$p/stat 2>/dev/null || echo X"
