@@ -65,7 +65,8 @@ pub(crate) struct Scrubber {
     index: Arc<dyn Index>,
     /// Segments with damage, as far as this pass has seen them.
     damaged: BTreeMap<u32, Regions>,
-    /// Where the log ended when its reading began: else a busy node is never done.
+    /// Where the log ended when its reading began: else a busy node is never done. Nothing: this life has not read
+    /// of it.
     until: Option<Place>,
 }
 
@@ -189,6 +190,11 @@ impl Scrubber {
 
     /// The records of some keys.
     fn key_page(&mut self, from: &Bytes, bytes: u64) -> Result<Scrubbed, Unread> {
+        if self.until.is_none() {
+            // An earlier life has read the log, and knew where it is damaged: what is whole in there a rebuild does
+            // not find.
+            return Ok(Scrubbed { next: Some(ScrubAt::default()), ..Scrubbed::default() });
+        }
         let mut page = Vec::new();
         let mut sum = 0;
         self.index.scan(from, &[0xff], &mut |key, located| {

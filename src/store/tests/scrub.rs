@@ -321,3 +321,23 @@ fn an_entry_is_set_right_only_to_what_is_newest_for_certain() {
         }
     }
 }
+
+#[test]
+fn another_life_reads_the_log_again_for_it_does_not_know_where_it_is_damaged() {
+    let mut t = filled();
+    let Place { segment, offset } = t.index.get(&key(50)).unwrap().expect("it is there").place;
+    // The end of the batch's header: the record itself is whole.
+    t.disk.rot(&segment_name(segment), offset as usize - 1);
+    let mut at = ScrubAt::default();
+    while !matches!(&at, ScrubAt::Keys(from) if !from.is_empty()) {
+        at = t.page(&at, 200).next.expect("there is more");
+    }
+    t.s = begin(&t.disk, &t.index);
+    t.s.front.durable();
+    let found = t.scrub_from(at, 700, |_| ());
+    assert_eq!((found.regions, found.copied, found.damaged), (1, 1, Vec::new()));
+    t.disk.machine_starts_bare();
+    t.s = begin(&t.disk, &ForgetfulIndex::default());
+    t.s.front.durable();
+    assert_shows(&t.s.front, &t.model, "rebuilt");
+}
