@@ -8,7 +8,7 @@
 use super::backup::{Backup, Point};
 use super::disk::DiskFile;
 use super::index::{Index, Located};
-use super::log::segment_name;
+use super::log::segment_file;
 use super::options::Stats;
 use super::overlay::{Known, Overlay};
 use super::reclaim::checked_put;
@@ -19,7 +19,6 @@ use super::{Batch, CommitNumber, Entry, ScrubAt, Scrubbed, Store, StoreError};
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -102,10 +101,11 @@ impl Front {
             open.last_read = view.reads;
             return Ok(Some(open.file.clone()));
         }
-        let file = match self.shared.disk.open(&segment_name(segment)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            file => file.map_err(|error| StoreError::Damaged(error.to_string()))?,
-        };
+        // What is called damaged may be written over, and this is no damage: the record is there.
+        let file = segment_file(&*self.shared.disk, segment).map_err(|error| {
+            StoreError::Busy(format!("segment {segment} of the log cannot be opened: {error}"))
+        })?;
+        let Some(file) = file else { return Ok(None) };
         if view.segments.len() >= OPEN_SEGMENTS {
             let oldest = view.segments.iter().min_by_key(|(_, open)| open.last_read);
             let oldest = oldest.map(|(segment, _)| *segment);

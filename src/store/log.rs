@@ -25,6 +25,15 @@ pub(crate) fn segment_number(name: &str) -> Option<u32> {
     name.strip_suffix(".log").filter(|digits| digits.len() == 10)?.parse().ok()
 }
 
+/// A segment's file. Nothing: there is no such segment. An error says nothing of what is in it: it may be that the
+/// process has no file descriptor left.
+pub(crate) fn segment_file(disk: &dyn Disk, segment: u32) -> io::Result<Option<Arc<dyn DiskFile>>> {
+    match disk.open(&segment_name(segment)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        file => file.map(Some),
+    }
+}
+
 /// The open end of the log.
 pub(crate) struct Log {
     pub(crate) disk: Arc<dyn Disk>,

@@ -45,6 +45,7 @@ struct Disk {
     auto_sync: bool,
     full: bool,
     sync_fails: bool,
+    no_reads: bool,
     failed: Option<StoreError>,
 }
 
@@ -121,6 +122,12 @@ impl MemoryStore {
         self.disk().rotten.insert(Bytes::copy_from_slice(key));
     }
 
+    /// Whether records cannot be read for now, whole as they are: no file descriptor is left.
+    #[cfg(test)]
+    pub(crate) fn refuse_reads(&self, refuse: bool) {
+        self.disk().no_reads = refuse;
+    }
+
     /// A panic in another holder of the lock is that holder's; the data behind it is whole, for every
     /// change of it below happens after the last thing that can panic.
     fn disk(&self) -> MutexGuard<'_, Disk> {
@@ -173,6 +180,9 @@ fn apply(synced: &mut BTreeMap<Bytes, Entry>, rotten: &mut BTreeSet<Bytes>, chan
 impl Store for MemoryStore {
     fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
         let disk = self.disk();
+        if disk.no_reads {
+            return Err(StoreError::Busy("the modelled log cannot be opened".into()));
+        }
         if disk.rotten.contains(key) && disk.synced.contains_key(key) {
             return Err(StoreError::Damaged("the body does not match its checksum".into()));
         }

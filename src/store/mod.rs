@@ -118,8 +118,9 @@ pub enum StoreError {
     /// A write or a sync failed. Nothing after the durable number can be trusted to exist.
     #[error("the disk failed: {0}")]
     Failed(String),
-    /// Too much waits for the disk already. Nothing of this batch was kept; wait and try again.
-    #[error("the disk is behind: {0}")]
+    /// Not now: too much waits for the disk already, and nothing of this batch was kept; or a file of it cannot be
+    /// opened at the moment, and what is in it is not known. Wait and try again.
+    #[error("the disk is busy: {0}")]
     Busy(String),
     /// A record does not match its checksum. It is never returned.
     #[error("damaged: {0}")]

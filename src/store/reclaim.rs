@@ -17,7 +17,7 @@
 //! A backup that copies the log holds the deletion, and so everything after it: see `hold`.
 
 use super::index::Index;
-use super::log::{segment_name, segment_number};
+use super::log::{segment_file, segment_name, segment_number};
 use super::record::{Place, batches, decode_put};
 use super::recovery::read_whatever;
 use super::shared::{Move, Request, Shared, lock};
@@ -27,12 +27,15 @@ use super::{Change, StoreError};
 use bytes::Bytes;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// About how many bytes of records are copied at once.
 const COPY_BYTES: usize = 1 << 20;
+/// How many entries of the index are looked at in one scan.
+const ENTRIES: usize = 4096;
 /// How often a waiting reclaimer looks again by itself.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -85,6 +88,7 @@ struct Pass {
     len: u64,
     /// What the index pointed to when the segment was read.
     live: VecDeque<Move>,
+    /// The index points to something in there that cannot be read.
     damaged: bool,
 }
 
@@ -148,6 +152,8 @@ impl Keeper {
                 self.stage = stage;
                 step
             }
+            // Nothing has begun yet; there may be a file descriptor at the next look.
+            Err(StoreError::Busy(_)) => Step::Idle,
             Err(error) => {
                 self.shared.fail(format!("reclaiming space: {error}"));
                 Step::Blocked
@@ -233,12 +239,10 @@ impl Keeper {
         let segment = self.shared.oldest_segment.load(Ordering::Acquire) as u32;
         let mut pass =
             Pass { segment: Some(segment), len: 0, live: VecDeque::new(), damaged: false };
-        let file = match self.shared.disk.open(&segment_name(segment)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                pass.damaged = true;
-                return Ok(pass);
-            }
-            file => file.map_err(failed)?,
+        let file = segment_file(&*self.shared.disk, segment);
+        let Some(file) = file.map_err(|error| StoreError::Busy(error.to_string()))? else {
+            pass.damaged = true;
+            return Ok(pass);
         };
         let bytes = Bytes::from(read_whatever(&*file).map_err(failed)?);
         pass.len = bytes.len() as u64;
@@ -255,7 +259,32 @@ impl Keeper {
             }
         }
         pass.damaged |= u64::from(end) != pass.len;
+        pass.damaged = pass.damaged && self.is_missed(segment, &pass.live)?;
         Ok(pass)
+    }
+
+    /// Whether the index points to anything in a segment but to what is carried out of it. What has rotted and was
+    /// written again since, or was dead, nobody misses.
+    fn is_missed(&self, segment: u32, live: &VecDeque<Move>) -> Result<bool, StoreError> {
+        let carried: BTreeSet<Place> = live.iter().map(|moved| moved.from).collect();
+        let mut from = Bytes::new();
+        loop {
+            let (mut count, mut is_missed, mut last) = (0, false, Vec::new());
+            let page = self.index.scan(&from, &[0xff], &mut |key, located| {
+                count += 1;
+                is_missed = located.place.segment == segment && !carried.contains(&located.place);
+                if is_missed || count == ENTRIES {
+                    last = [key, &[0]].concat();
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
+            });
+            page.map_err(|error| self.shared.fail_index(&error))?;
+            if is_missed || count < ENTRIES || self.shared.is_over() {
+                return Ok(is_missed || self.shared.is_over());
+            }
+            from = last.into();
+        }
     }
 
     /// Goes on with the next records to copy, or with waiting for the end.
@@ -309,6 +338,7 @@ impl Keeper {
         self.state.write(disk)?;
         let name = segment_name(segment);
         if pass.damaged {
+            let _alone = lock(&self.shared.damage);
             let mut told = state::read_damage(disk)?;
             told.push(format!("segment {segment} of the log is damaged; it was set aside"));
             state::write_damage(disk, &told)?;
@@ -323,9 +353,6 @@ impl Keeper {
         self.shared.oldest_segment.store(next.into(), Ordering::Release);
         self.shared.segments.fetch_sub(1, Ordering::Relaxed);
         self.shared.reclaimed.fetch_add(1, Ordering::Relaxed);
-        if pass.damaged {
-            self.shared.tell_damage();
-        }
         Ok(())
     }
 }

@@ -13,16 +13,19 @@
 //! - It runs on a thread of its own, a page at a time, and begins no page unasked: the node sets the pace.
 //! - It writes nothing. The index is mended by the applier, records are copied by the keeper; each only if the
 //!   index still has the entry that was seen.
+//! - What cannot be opened now says nothing: the page ends without a word and is read again. A segment that is gone
+//!   although the index points into it was set aside, and all that it held is lost here: that is told.
 //! - An entry that changed while it was looked at was read by nobody in vain: it is skipped.
 
 use super::disk::DiskFile;
-use super::index::{Index, IndexDamaged, IndexResult, Located};
-use super::log::{segment_name, segment_number};
-use super::record::{Found, Place, batch_at, batch_extent, decode_put, encode_change};
+use super::index::{Index, IndexDamaged, Located};
+use super::log::{segment_file, segment_number};
+use super::record::{Found, Kind, Place, batch_at, batch_extent, decode_put, encode_change};
 use super::shared::{Mend, Move, Shared, lock};
 use super::writer::Step;
 use super::{Change, ScrubAt, Scrubbed};
 use bytes::Bytes;
+use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::ControlFlow;
@@ -62,7 +65,8 @@ pub(crate) struct Scrubber {
     index: Arc<dyn Index>,
     /// Segments with damage, as far as this pass has seen them.
     damaged: BTreeMap<u32, Regions>,
-    /// Where the log ended when its reading began: else a busy node is never done.
+    /// Where the log ended when its reading began: else a busy node is never done. Nothing: this life has not read
+    /// of it.
     until: Option<Place>,
 }
 
@@ -75,6 +79,26 @@ enum Entry {
     Untrue(Bytes),
     /// Its record is not what it should be.
     Unreadable,
+}
+
+/// Why a page has no findings.
+enum Unread {
+    /// The index is beyond use.
+    Index(IndexDamaged),
+    /// Something could not be opened, or the store is being closed.
+    NotNow,
+}
+
+impl From<IndexDamaged> for Unread {
+    fn from(error: IndexDamaged) -> Unread {
+        Unread::Index(error)
+    }
+}
+
+impl From<io::Error> for Unread {
+    fn from(_: io::Error) -> Unread {
+        Unread::NotNow
+    }
 }
 
 impl Scrubber {
@@ -108,7 +132,8 @@ impl Scrubber {
         };
         let mut done = match done {
             Ok(done) => done,
-            Err(error) => {
+            Err(Unread::NotNow) => Scrubbed { next: Some(page.from), ..Scrubbed::default() },
+            Err(Unread::Index(error)) => {
                 self.shared.fail_index(&error);
                 return Step::Blocked;
             }
@@ -120,23 +145,26 @@ impl Scrubber {
         Step::Worked
     }
 
-    /// Some batches of a segment. One that cannot be opened has been reclaimed.
-    fn log_page(&mut self, segment: u32, offset: u32, bytes: u64) -> IndexResult<Scrubbed> {
+    /// Some batches of a segment. One that is gone has been reclaimed.
+    fn log_page(&mut self, segment: u32, offset: u32, bytes: u64) -> Result<Scrubbed, Unread> {
         if (segment, offset) == (0, 0) {
             self.damaged.clear();
             self.until = None;
         }
         let end = Place::unpack(self.shared.end.load(Ordering::Acquire));
         let until = *self.until.get_or_insert(end);
-        let found = self.segment_from(segment).filter(|found| *found <= until.segment);
-        let Some(found) = found else {
+        let range = segment..=until.segment;
+        let Some(found) = self.segments()?.into_iter().find(|found| range.contains(found)) else {
             return Ok(Scrubbed { next: Some(ScrubAt::Keys(Bytes::new())), ..Scrubbed::default() });
         };
         // The segment where it was to go on may have been reclaimed.
         let at = if found == segment { offset } else { 0 };
         let (segment, mut read) = (found, 0);
+        let after = ScrubAt::Log { segment: segment + 1, offset: 0 };
         let mut regions = Regions::new();
-        let mut walk = Walk::new(&self.shared, segment, at);
+        let Some(mut walk) = Walk::open(&self.shared, segment, at)? else {
+            return Ok(Scrubbed { next: Some(after), ..Scrubbed::default() });
+        };
         if segment == until.segment {
             walk.len = walk.len.min(until.offset.into());
         }
@@ -148,21 +176,25 @@ impl Scrubber {
             self.damaged.entry(segment).or_default().append(&mut regions);
         }
         let next = match walk.is_over() {
-            true => ScrubAt::Log { segment: segment + 1, offset: 0 },
+            true => after,
             false => ScrubAt::Log { segment, offset: walk.at },
         };
         Ok(Scrubbed { next: Some(next), bytes: read, regions: found, ..Scrubbed::default() })
     }
 
-    /// The oldest segment from this one on.
-    fn segment_from(&self, segment: u32) -> Option<u32> {
-        let names = self.shared.disk.list().unwrap_or_default();
-        let numbers = names.iter().filter_map(|name| segment_number(name));
-        numbers.filter(|number| *number >= segment).min()
+    /// All segments, oldest first.
+    fn segments(&self) -> io::Result<BTreeSet<u32>> {
+        let names = self.shared.disk.list()?;
+        Ok(names.iter().filter_map(|name| segment_number(name)).collect())
     }
 
     /// The records of some keys.
-    fn key_page(&mut self, from: &Bytes, bytes: u64) -> IndexResult<Scrubbed> {
+    fn key_page(&mut self, from: &Bytes, bytes: u64) -> Result<Scrubbed, Unread> {
+        if self.until.is_none() {
+            // An earlier life has read the log, and knew where it is damaged: what is whole in there a rebuild does
+            // not find.
+            return Ok(Scrubbed { next: Some(ScrubAt::default()), ..Scrubbed::default() });
+        }
         let mut page = Vec::new();
         let mut sum = 0;
         self.index.scan(from, &[0xff], &mut |key, located| {
@@ -184,7 +216,7 @@ impl Scrubber {
         for (key, located) in page {
             done.records += 1;
             done.bytes += u64::from(located.length);
-            match self.look(&key, &located, &mut files) {
+            match self.look(&key, &located, &mut files)? {
                 Entry::Fine => {}
                 _ if self.index.get(&key)?.as_ref() != Some(&located) => {}
                 Entry::Stranded(record) => {
@@ -196,7 +228,7 @@ impl Scrubber {
                     let put = Some(Located { head, ..located.clone() });
                     self.mend(Mend { key, seen: located, put });
                 }
-                Entry::Unreadable if self.is_rotten(located.place) => {
+                Entry::Unreadable if self.is_rotten(located.place)? => {
                     match without_body(&key, &located) {
                         Some(record) => {
                             done.copied += 1;
@@ -219,30 +251,30 @@ impl Scrubber {
         key: &Bytes,
         located: &Located,
         files: &mut BTreeMap<u32, Option<Arc<dyn DiskFile>>>,
-    ) -> Entry {
+    ) -> io::Result<Entry> {
         let Place { segment, offset } = located.place;
-        let file = files
-            .entry(segment)
-            .or_insert_with(|| self.shared.disk.open(&segment_name(segment)).ok());
-        let Some(file) = file else { return Entry::Unreadable };
+        let file = match files.entry(segment) {
+            Slot::Occupied(known) => known.into_mut(),
+            Slot::Vacant(slot) => slot.insert(segment_file(&*self.shared.disk, segment)?),
+        };
+        let Some(file) = file else { return Ok(Entry::Unreadable) };
         // An entry that is wrong may claim any length.
-        let fits = file.len().is_ok_and(|len| u64::from(offset) + u64::from(located.length) <= len);
-        if !fits {
-            return Entry::Unreadable;
+        if u64::from(offset) + u64::from(located.length) > file.len()? {
+            return Ok(Entry::Unreadable);
         }
         let mut record = vec![0; located.length as usize];
         if file.read_at(&mut record, offset.into()).is_err() {
-            return Entry::Unreadable;
+            return Ok(Entry::Unreadable);
         }
         let record = Bytes::from(record);
-        match decode_put(&record) {
+        Ok(match decode_put(&record) {
             Some((found, head, _)) if found == *key => match head == located.head {
                 false => Entry::Untrue(head),
                 true if self.is_known_damaged(located.place) => Entry::Stranded(record),
                 true => Entry::Fine,
             },
             _ => Entry::Unreadable,
-        }
+        })
     }
 
     fn is_known_damaged(&self, place: Place) -> bool {
@@ -251,12 +283,16 @@ impl Scrubber {
     }
 
     /// Whether the log is damaged where a record should be: its segment is read again, for it may have rotted since.
-    fn is_rotten(&mut self, place: Place) -> bool {
+    /// Or there was such a segment, and it is gone.
+    fn is_rotten(&mut self, place: Place) -> io::Result<bool> {
         if self.is_known_damaged(place) {
-            return true;
+            return Ok(true);
         }
         let mut regions = Regions::new();
-        let mut walk = Walk::new(&self.shared, place.segment, 0);
+        let Some(mut walk) = Walk::open(&self.shared, place.segment, 0)? else {
+            let end = Place::unpack(self.shared.end.load(Ordering::Acquire));
+            return Ok((1..=end.segment).contains(&place.segment));
+        };
         while !walk.is_over() && walk.at <= place.offset {
             walk.read_on(&mut |_| (), &mut regions);
         }
@@ -264,27 +300,37 @@ impl Scrubber {
         if is_rotten {
             self.damaged.insert(place.segment, regions);
         }
-        is_rotten
+        Ok(is_rotten)
     }
 
     /// Finds the newest record of keys whose entries point astray, in the whole log.
-    fn find(&mut self, astray: Vec<(Bytes, Located)>, done: &mut Scrubbed) -> IndexResult<()> {
+    fn find(&self, astray: Vec<(Bytes, Located)>, done: &mut Scrubbed) -> Result<(), Unread> {
         if astray.len() > ASTRAY {
             // To look for each of them would take as long as building it anew.
-            return Err(IndexDamaged(format!("{} entries of a page point astray", astray.len())));
+            let many = format!("{} entries of a page point astray", astray.len());
+            return Err(IndexDamaged(many).into());
         }
         // What is newer than this the node may not have seen yet.
         let applied = self.shared.applied.load(Ordering::Acquire);
         let keys: BTreeSet<&Bytes> = astray.iter().map(|(key, _)| key).collect();
         let mut newest: BTreeMap<Bytes, Located> = BTreeMap::new();
-        let mut is_whole = true;
-        let names = self.shared.disk.list().unwrap_or_default();
-        let mut segments: Vec<u32> = names.iter().filter_map(|name| segment_number(name)).collect();
-        segments.sort_unstable();
-        for segment in segments {
+        // Behind the last place where something is missing. What is newest before it may not be the newest.
+        let mut hole: Option<Place> = None;
+        let mut last: Option<u64> = None;
+        let segments = self.segments()?;
+        for &segment in &segments {
+            let Some(mut walk) = Walk::open(&self.shared, segment, 0)? else {
+                hole = Some(Place { segment, offset: u32::MAX });
+                continue;
+            };
             let mut regions = Regions::new();
-            let mut walk = Walk::new(&self.shared, segment, 0);
             let mut take = |found: Found| {
+                let is_opening = found.header.kind == Kind::Opening;
+                let before = found.header.sequence.saturating_sub(u64::from(!is_opening));
+                if last.is_some_and(|last| last < before) {
+                    hole = Some(found.place);
+                }
+                last = last.max(Some(found.header.sequence));
                 if found.header.sequence > applied {
                     return;
                 }
@@ -304,21 +350,25 @@ impl Scrubber {
             while !walk.is_over() && !self.shared.is_over() {
                 done.bytes += walk.read_on(&mut take, &mut regions);
             }
-            is_whole &= regions.is_empty();
+            let damaged = regions.last().map(|(_, to)| Place { segment, offset: *to });
+            hole = hole.max(damaged);
+        }
+        if self.shared.is_over() {
+            return Err(Unread::NotNow);
         }
         for (key, seen) in astray {
             match newest.remove(&key) {
-                Some(found) => {
+                Some(found) if hole.is_none_or(|hole| hole <= found.place) => {
                     done.mended += 1;
                     self.mend(Mend { key, seen, put: Some(found) });
                 }
                 // The log has no such key: nor should the index.
-                None if is_whole => {
+                None if hole.is_none() && segments.contains(&seen.place.segment) => {
                     done.mended += 1;
                     self.mend(Mend { key, seen, put: None });
                 }
                 // It may be what cannot be read.
-                None => done.damaged.push(key),
+                _ => done.damaged.push(key),
             }
         }
         Ok(())
@@ -352,16 +402,17 @@ fn without_body(key: &Bytes, located: &Located) -> Option<Bytes> {
 
 /// The batches of one segment, in order, a window at a time.
 struct Walk {
-    file: Option<Arc<dyn DiskFile>>,
+    file: Arc<dyn DiskFile>,
     segment: u32,
     len: u64,
     at: u32,
 }
 
 impl Walk {
-    fn new(shared: &Shared, segment: u32, at: u32) -> Walk {
-        let file = shared.disk.open(&segment_name(segment)).ok();
-        let len = file.as_ref().and_then(|file| file.len().ok()).unwrap_or(0);
+    /// Nothing: there is no such segment.
+    fn open(shared: &Shared, segment: u32, at: u32) -> io::Result<Option<Walk>> {
+        let Some(file) = segment_file(&*shared.disk, segment)? else { return Ok(None) };
+        let len = file.len()?;
         // What the writer is in the middle of is no damage.
         let end = Place::unpack(shared.end.load(Ordering::Acquire));
         let len = match segment.cmp(&end.segment) {
@@ -369,7 +420,7 @@ impl Walk {
             std::cmp::Ordering::Equal => len.min(end.offset.into()),
             std::cmp::Ordering::Greater => 0,
         };
-        Walk { file, segment, len, at }
+        Ok(Some(Walk { file, segment, len, at }))
     }
 
     fn is_over(&self) -> bool {
@@ -428,8 +479,7 @@ impl Walk {
     fn window(&self, length: u64) -> io::Result<Bytes> {
         let length = length.min(self.len - u64::from(self.at));
         let mut window = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-        let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        file.read_at(&mut window, self.at.into())?;
+        self.file.read_at(&mut window, self.at.into())?;
         Ok(window.into())
     }
 }

@@ -6,7 +6,8 @@
 //!     └──────────waker───────────┘               overlay evicts ◄──── applied ─────┘
 //! ```
 //!
-//! Locks are held to move a few words, never during a disk or an index call. The view of the node moves
+//! Locks are held to move a few words, never during a disk or an index call, but for the one of the note of damage,
+//! which is hardly ever written. The view of the node moves
 //! only when the node asks [`durable`](super::Store::durable): a group reaches the index *after* the
 //! node has seen it, so a reader cannot find the future in there.
 
@@ -137,8 +138,8 @@ pub(crate) struct Shared {
     pub(crate) oldest_segment: AtomicU64,
     pub(crate) current_segment: AtomicU64,
     pub(crate) full: AtomicBool,
-    /// The keeper has found damage, and noted it.
-    pub(crate) has_damage: AtomicBool,
+    /// Held while the note of damage is read and written anew.
+    pub(crate) damage: Mutex<()>,
     /// No thread shall begin anything more.
     pub(crate) stopping: AtomicBool,
     failed: Mutex<Option<StoreError>>,
@@ -183,7 +184,7 @@ impl Shared {
             oldest_segment: AtomicU64::new(0),
             current_segment: AtomicU64::new(0),
             full: AtomicBool::new(false),
-            has_damage: AtomicBool::new(false),
+            damage: Mutex::default(),
             stopping: AtomicBool::new(false),
             failed: Mutex::default(),
             has_failed: AtomicBool::new(false),
@@ -211,12 +212,6 @@ impl Shared {
         let _ = noted.and_then(|()| self.disk.sync_dir());
         self.fail(why.to_string());
         StoreError::Failed(why.to_string())
-    }
-
-    /// The keeper has noted damage.
-    pub(crate) fn tell_damage(&self) {
-        self.has_damage.store(true, Ordering::Release);
-        (self.options.waker)();
     }
 
     pub(crate) fn failed(&self) -> Option<StoreError> {

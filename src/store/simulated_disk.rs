@@ -38,6 +38,8 @@ struct Inner {
     /// While closed, syncs of segments wait.
     gate_closed: bool,
     fail_syncs: bool,
+    /// How many more files and directories can be opened; nothing: endless.
+    handles: Option<u64>,
     ignore_file_syncs: bool,
     ignore_dir_syncs: bool,
     room: Option<u64>,
@@ -90,6 +92,12 @@ impl SimulatedDisk {
     pub(crate) fn fail_syncs(&self, fail: bool) {
         self.inner().fail_syncs = fail;
         self.inner.1.notify_all();
+    }
+
+    /// How many more times a file is opened, or the directory read, before no file descriptor is left; nothing:
+    /// endless.
+    pub(crate) fn set_handles(&self, handles: Option<u64>) {
+        self.inner().handles = handles;
     }
 
     /// How many more bytes there are; nothing: endless.
@@ -236,6 +244,17 @@ impl Inner {
         if self.is_dead { Err(io::Error::other("the machine is off")) } else { Ok(()) }
     }
 
+    fn take_handle(&mut self) -> io::Result<()> {
+        match &mut self.handles {
+            Some(0) => Err(io::Error::other("too many open files")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     fn change_name(&mut self, change: NameChange) {
         apply_name_change(&mut self.names, &change);
         self.name_changes.push(change);
@@ -246,6 +265,7 @@ impl Disk for SimulatedDisk {
     fn list(&self) -> io::Result<Vec<String>> {
         let mut inner = self.inner();
         inner.tick()?;
+        inner.take_handle()?;
         Ok(inner.names.keys().cloned().collect())
     }
 
@@ -269,6 +289,7 @@ impl Disk for SimulatedDisk {
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut inner = self.inner();
         inner.tick()?;
+        inner.take_handle()?;
         let inode = *inner.names.get(name).ok_or(io::ErrorKind::NotFound)?;
         Ok(Arc::new(SimulatedFile { disk: self.clone(), inode }))
     }

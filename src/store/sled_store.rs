@@ -48,7 +48,8 @@ pub struct Opened {
     pub clean: bool,
     /// Whether the index was rebuilt from the whole log.
     pub rebuilt: bool,
-    /// Damage that nobody has acted on, in words; empty when all is well. The node begins a new lineage,
+    /// Damage that nobody has acted on, found by this start or while an earlier one ran, in words; empty when all
+    /// is well. The node begins a new lineage,
     /// rebuilds from the other replicas, and calls [`SledStore::forget_damage`] once that is durable.
     pub damaged: Vec<String>,
     /// Segments of a log beyond repair, under their new names.
@@ -105,6 +106,8 @@ pub struct SledStore {
     threads: Vec<JoinHandle<()>>,
     keeper: Option<JoinHandle<State>>,
     index_dir: PathBuf,
+    /// The damage that was told when it opened.
+    told: Vec<String>,
     /// Keeps other processes out until the threads have ended.
     _lock: File,
 }
@@ -155,7 +158,8 @@ impl SledStore {
             spawn("store-scrubber", &front.shared, move || scrubber.run()),
         ];
         let keeper = Some(spawn("store-keeper", &front.shared, move || keeper.run()));
-        (SledStore { front, threads, keeper, index_dir, _lock: lock }, opened)
+        let told = opened.damaged.clone();
+        (SledStore { front, threads, keeper, index_dir, told, _lock: lock }, opened)
     }
 
     /// The lineage that batches bear from now on. Batches that wait in the queue may bear it already.
@@ -163,23 +167,19 @@ impl SledStore {
         lock(&self.front.shared.queue).lineage = Some(lineage);
     }
 
-    /// Damage found while running that nobody has acted on: see [`Opened::damaged`]. Cheap when there
-    /// is none.
-    pub fn damage(&self) -> Vec<String> {
-        if !self.front.shared.has_damage.load(Ordering::Acquire) {
-            return Vec::new();
-        }
-        state::read_damage(&*self.front.shared.disk).unwrap_or_default()
-    }
-
-    /// The node has begun a new lineage because of the damage, and that is durable.
+    /// The node has begun a new lineage because of the damage that was told, and that is durable. What was found
+    /// since is told at the next start.
     ///
     /// # Errors
     /// The disk refused; the damage will be told again.
     pub fn forget_damage(&mut self) -> Result<(), StoreError> {
-        self.front.shared.has_damage.store(false, Ordering::Release);
-        let written = state::write_damage(&*self.front.shared.disk, &[]);
-        written.map_err(|error| StoreError::Failed(error.to_string()))
+        let shared = &self.front.shared;
+        let _alone = lock(&shared.damage);
+        let left = state::read_damage(&*shared.disk).and_then(|mut noted| {
+            noted.retain(|line| !self.told.contains(line));
+            state::write_damage(&*shared.disk, &noted)
+        });
+        left.map_err(|error| StoreError::Failed(error.to_string()))
     }
 
     /// A copy of everything that is durable and seen now, to be made on another thread. Nothing waits.

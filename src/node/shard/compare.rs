@@ -122,7 +122,12 @@ impl Shard {
                         request.round = self.round_of(&key);
                         Data::Replicate { key, record, hint_for: None }
                     }
-                    _ => continue,
+                    Ok(None) => continue,
+                    // What was to be given is there, and cannot be read now.
+                    Err(_) => {
+                        self.compare_over();
+                        return Goes::Away;
+                    }
                 },
             };
             self.ask(id, request, with, partition, &message, turn);

@@ -86,6 +86,46 @@ fn what_an_owner_doubts_is_offered_by_what_it_has() {
     assert_eq!(lone.disk.get(&left), Ok(None), "each has been seen to have it");
 }
 
+/// Else it counts as given, and goes.
+#[test]
+fn what_cannot_be_read_now_is_given_away_later() {
+    let mut lone = Lone::open(view(agreement(&[1, 2, 3, 4, 5], 3, BucketSettings::new(3))));
+    let (partition, owners) = foreign(&lone);
+    let left = item(partition.0, "left");
+    lone.turn(|shard, turn| assert!(shard.join_here(&left, &record(1), turn)));
+    let after = next_epoch((*lone.shard.view.agreement).clone());
+    lone.install(view(after));
+    let mut have = std::collections::BTreeSet::new();
+    for look in 0..600 {
+        lone.disk.refuse_reads(look < 200);
+        lone.run_for(50);
+        for (to, header, message) in std::mem::take(&mut lone.sent) {
+            let answer = match message {
+                Data::Roots { .. } => {
+                    let (differ, unknown, rebuilding) = Default::default();
+                    Data::RootsCompared { differ, unknown, rebuilding }
+                }
+                _ if header.partition != partition || !owners.contains(&to) => continue,
+                Data::Digests { .. } => {
+                    let has = have.contains(&to);
+                    let items = has.then(|| (left.clone(), record(1).siblings.digest()));
+                    let items = items.into_iter().collect();
+                    Data::DigestPage { items, next: None, rebuilding: false }
+                }
+                Data::Replicate { .. } => {
+                    have.insert(to);
+                    Data::Replicated
+                }
+                _ => continue,
+            };
+            lone.hear_of(to.0, header.request, header.partition.0, answer);
+        }
+        assert!(look >= 200 || lone.disk.head(&left).is_ok_and(|head| head.is_some()));
+    }
+    assert_eq!(have.len(), 3);
+    assert_eq!(lone.disk.get(&left), Ok(None));
+}
+
 /// A partition in which n1 has no place, and who has.
 fn foreign(lone: &Lone) -> (PartitionId, Vec<NodeId>) {
     let layout = &lone.shard.view.agreement.layout;

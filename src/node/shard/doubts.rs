@@ -214,9 +214,10 @@ fn note(item: &[u8]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Lone, agreement, item, next_epoch, view};
+    use super::super::testing::{Lone, agreement, item, next_epoch, record, view};
     use super::*;
     use crate::ring::BucketSettings;
+    use crate::version::Record;
 
     /// Else the record is written over once there is room, the process dies, and the next life takes what is
     /// there for all that it ever acknowledged.
@@ -235,6 +236,26 @@ mod tests {
         lone.run_for(2_000);
         assert_eq!(lone.shard.disk_error(), None);
         assert_eq!(on_disk(&lone), 2);
+    }
+
+    /// It is there, whole: what is written over it is lost everywhere when no owner has a file descriptor left.
+    #[test]
+    fn what_cannot_be_opened_now_is_neither_in_doubt_nor_written_over() {
+        let mut lone = Lone::open(view(agreement(&[1, 2, 3], 3, BucketSettings::new(3))));
+        let item = item(0, "k");
+        let join = |lone: &mut Lone, record: Record| {
+            let taken = lone.turn(|shard, turn| shard.join_here(&item, &record, turn));
+            lone.settle();
+            taken
+        };
+        assert!(join(&mut lone, record(1)));
+        lone.disk.refuse_reads(true);
+        assert!(!join(&mut lone, record(2)));
+        lone.disk.refuse_reads(false);
+        assert_eq!((lone.shard.doubts.len(), lone.shard.disk_error()), (0, None));
+        assert!(join(&mut lone, record(3)));
+        let here = lone.shard.pending.latest(&item, &lone.disk).expect("healthy").expect("there");
+        assert_eq!(here.siblings.len(), 2, "the first and the last");
     }
 
     /// Else nobody is asked again, and the item is in doubt for ever: seed 1038.

@@ -8,7 +8,7 @@ use super::{Topology, install, intent, join};
 use crate::id::{ClusterId, NodeId};
 use crate::node::{Config, Outbox};
 use crate::ring::{Agreement, Partitions, Secret};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::time::Now;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -130,13 +130,15 @@ impl Topology {
 }
 
 /// Reads a record of a store that may have lost some.
-fn read<T: serde::de::DeserializeOwned>(
+pub(super) fn read<T: serde::de::DeserializeOwned>(
     store: &dyn Store,
     name: &'static str,
     damaged: bool,
 ) -> Result<Option<T>, OpenError> {
     match get(store, name) {
-        Err(OpenError::Damaged(_)) if damaged => Ok(None),
+        Err(OpenError::Damaged(_) | OpenError::Store(StoreError::Damaged(_))) if damaged => {
+            Ok(None)
+        }
         other => other,
     }
 }

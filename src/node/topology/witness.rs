@@ -25,7 +25,8 @@
 //! - A lineage that was drawn in this very run passes at once: nobody can have seen more of it.
 
 use super::Topology;
-use super::identity::{OpenError, get, put};
+use super::identity::{OpenError, put};
+use super::open::read;
 use crate::guard::{self, Guard};
 use crate::id::{Lineage, NodeId};
 use crate::message::Header;
@@ -79,10 +80,7 @@ impl Witness {
         damaged: bool,
         now: Instant,
     ) -> Result<Witness, OpenError> {
-        let record: Option<Vec<(NodeId, Seen)>> = match get(store, "witnesses") {
-            Err(OpenError::Damaged(_)) if damaged => None,
-            other => other?,
-        };
+        let record: Option<Vec<(NodeId, Seen)>> = read(store, "witnesses", damaged)?;
         Ok(Witness {
             seen: record.unwrap_or_default().into_iter().collect(),
             changed: false,

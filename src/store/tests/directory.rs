@@ -1,9 +1,10 @@
 //! What a start makes of a real directory: left in order, damaged, taken, or of another time.
 
 use super::super::conformance::{Model, assert_shows, model_apply, random_batch};
+use super::super::disk::RealDisk;
 use super::super::options::Options;
 use super::super::sled_store::{OpenError, Opened, SledStore};
-use super::super::{CommitNumber, Store};
+use super::super::{CommitNumber, Store, state};
 use crate::id::Lineage;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -173,6 +174,25 @@ fn rot_in_the_middle_is_told_until_the_node_has_acted() {
     let (_store, opened, _) = open(&f.path());
     assert_eq!((opened.rebuilt, opened.damaged), (true, Vec::new()));
     assert_eq!(opened.lineage, Some(Lineage(8)));
+}
+
+#[test]
+fn only_damage_that_was_told_is_forgotten() {
+    let mut f = Fixture::new();
+    drop(f.write(200));
+    flip(&f.segments()[1], |len| len / 2);
+    fs::remove_dir_all(f.path().join("index")).unwrap();
+    let (mut store, opened, _) = open(&f.path());
+    assert_eq!(opened.damaged.len(), 1);
+    // The keeper meets more of it while the node is still dealing with the first.
+    let log = RealDisk::open(&f.path().join("log")).unwrap();
+    let mut noted = state::read_damage(&log).unwrap();
+    assert_eq!(noted, opened.damaged);
+    noted.push("segment 2 of the log is damaged; it was set aside".into());
+    state::write_damage(&log, &noted).unwrap();
+    store.forget_damage().unwrap();
+    drop(store);
+    assert_eq!(state::read_damage(&log).unwrap(), noted[1..]);
 }
 
 #[test]

@@ -189,6 +189,49 @@ fn a_damaged_segment_is_set_aside_and_told() {
     assert_eq!(damage.len(), 1, "{damage:?}");
     let lost = (0..10u32).filter(|i| t.s.front.get(&i.to_be_bytes()).is_err()).count();
     assert_eq!(lost, 1, "the other records were carried out");
+    // The next start hears of it, and a rebuild does not have it.
+    t.disk.machine_starts_bare();
+    t.s = begin(&t.disk, 1_000, 0);
+    assert_eq!(t.s.opened.damaged, damage);
+}
+
+#[test]
+fn what_has_rotted_and_was_written_again_goes_without_a_word() {
+    let mut t = Stepped::new(1_000);
+    let rng = &mut fastrand::Rng::with_seed(6);
+    for i in 0..10u32 {
+        t.write(put(&i.to_be_bytes(), b"h", &body(rng)));
+    }
+    let oldest = t.disk.names().into_iter().find(|name| name.ends_with(".log")).unwrap();
+    t.disk.rot(&oldest, 300);
+    let unread =
+        |t: &Stepped| (0..10u32).filter(|i| t.s.front.get(&i.to_be_bytes()).is_err()).collect();
+    let lost: Vec<u32> = unread(&t);
+    assert_eq!(lost.len(), 1);
+    t.write(put(&lost[0].to_be_bytes(), b"h", &body(rng)));
+    while t.disk.names().contains(&oldest) {
+        t.write(put(b"busy", b"h", &body(rng)));
+        t.keep();
+    }
+    assert!(!t.disk.names().contains(&format!("{oldest}.aside")), "{:?}", t.disk.names());
+    assert_eq!(super::super::state::read_damage(&t.disk).unwrap(), Vec::<String>::new());
+    t.rebuild();
+}
+
+#[test]
+fn a_segment_that_cannot_be_opened_now_is_reclaimed_later() {
+    let mut t = Stepped::new(1_000);
+    let rng = &mut fastrand::Rng::with_seed(6);
+    for _ in 0..60 {
+        t.write(put(b"busy", b"h", &body(rng)));
+    }
+    t.disk.set_handles(Some(0));
+    t.keep();
+    assert_eq!((t.s.front.failed(), t.s.front.stats().reclaimed_segments), (None, 0));
+    t.disk.set_handles(None);
+    t.keep();
+    assert!(t.s.front.stats().reclaimed_segments > 3);
+    t.rebuild();
 }
 
 #[test]

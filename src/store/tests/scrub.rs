@@ -1,7 +1,9 @@
 //! What a scrub finds, and what it sets right by itself.
 
 use super::super::conformance::{Model, assert_shows, model_apply, put, random_batch};
+use super::super::disk::Disk;
 use super::super::index::{Index, Located};
+use super::super::log::segment_name;
 use super::super::options::Options;
 use super::super::record::Place;
 use super::super::simulated_disk::{ForgetfulIndex, SimulatedDisk};
@@ -52,14 +54,27 @@ impl Stepped {
         }
     }
 
+    fn page(&mut self, from: &ScrubAt, bytes: u64) -> Scrubbed {
+        assert!(self.s.front.scrub(from, bytes));
+        assert!(!self.s.front.scrub(from, bytes), "one at a time");
+        assert_eq!(self.s.scrubber.step(), Step::Worked);
+        self.s.front.scrubbed().expect("it was read")
+    }
+
     /// A whole scrub, in pages of so many bytes, with the node going on in between.
-    fn scrub(&mut self, bytes: u64, mut meanwhile: impl FnMut(&mut Stepped)) -> Scrubbed {
-        let (mut sum, mut next) = (Scrubbed::default(), Some(ScrubAt::default()));
+    fn scrub(&mut self, bytes: u64, meanwhile: impl FnMut(&mut Stepped)) -> Scrubbed {
+        self.scrub_from(ScrubAt::default(), bytes, meanwhile)
+    }
+
+    fn scrub_from(
+        &mut self,
+        from: ScrubAt,
+        bytes: u64,
+        mut meanwhile: impl FnMut(&mut Stepped),
+    ) -> Scrubbed {
+        let (mut sum, mut next) = (Scrubbed::default(), Some(from));
         while let Some(from) = next {
-            assert!(self.s.front.scrub(&from, bytes));
-            assert!(!self.s.front.scrub(&from, bytes), "one at a time");
-            assert_eq!(self.s.scrubber.step(), Step::Worked);
-            let page = self.s.front.scrubbed().expect("it was read");
+            let page = self.page(&from, bytes);
             next = page.next;
             sum.bytes += page.bytes;
             sum.records += page.records;
@@ -201,4 +216,128 @@ fn a_scrub_beside_writes_and_reclaiming_finds_nothing_that_is_not_so() {
         reclaimed += t.s.front.stats().reclaimed_segments;
     }
     assert!(reclaimed > 40, "{reclaimed}");
+}
+
+#[test]
+fn what_cannot_be_opened_now_is_no_damage_and_what_is_gone_is() {
+    let mut t = filled();
+    t.s = begin(&t.disk, &t.index);
+    t.s.front.durable();
+    t.disk.set_handles(Some(0));
+    let read = t.s.front.get(&key(1));
+    assert!(matches!(read, Err(StoreError::Busy(_))), "{read:?}");
+    t.disk.set_handles(None);
+    assert_shows(&t.s.front, &t.model, "with handles");
+    let place = t.index.get(&key(1)).unwrap().expect("it is there").place;
+    t.s = begin(&t.disk, &t.index);
+    t.s.front.durable();
+    t.disk.remove(&segment_name(place.segment)).unwrap();
+    let read = t.s.front.get(&key(1));
+    assert!(matches!(read, Err(StoreError::Damaged(_))), "{read:?}");
+}
+
+/// Else the owner says "nothing" without a doubt, and that counts.
+#[test]
+fn what_was_set_aside_is_told_and_its_entries_stay() {
+    let mut t = filled();
+    let [body, head] = [key(3), key(1_003)];
+    for key in [&body, &head] {
+        let Place { segment, offset } = t.index.get(key).unwrap().expect("it is there").place;
+        assert_eq!(segment, 1);
+        t.disk.rot(&segment_name(1), offset as usize + 20);
+    }
+    while !t.disk.names().contains(&format!("{}.aside", segment_name(1))) {
+        t.write(put(b"busy", b"head", &[1; 90]));
+        t.keep();
+    }
+    assert_eq!(t.unreadable(), BTreeSet::from([body.clone(), head]));
+    for _ in 0..2 {
+        let found = t.scrub(1 << 20, |_| ());
+        assert_eq!((found.mended, found.damaged), (0, vec![body.clone()]));
+        assert_eq!(t.unreadable(), BTreeSet::from([body.clone()]), "the other has no body");
+    }
+    let entry = t.model[&body].clone();
+    t.write(put(&body, &entry.head, &entry.body));
+    assert_shows(&t.s.front, &t.model, "written again");
+}
+
+#[test]
+fn a_page_for_which_not_all_can_be_opened_finds_nothing_and_is_read_again() {
+    let mut ended_early = 0;
+    for handles in 0..40 {
+        let mut t = filled();
+        let mut astray = t.index.get(&key(20)).unwrap().expect("it is there");
+        astray.place = t.index.get(&key(40)).unwrap().expect("it is there").place;
+        t.index.put(&key(20), &astray).unwrap();
+        let mut next = Some(ScrubAt::default());
+        let mut mended = 0;
+        while let Some(from) = next {
+            t.disk.set_handles(Some(handles));
+            let page = t.page(&from, 1 << 20);
+            t.disk.set_handles(None);
+            if page.next.as_ref() == Some(&from) {
+                ended_early += 1;
+                let nothing =
+                    Scrubbed { next: page.next.clone(), total: page.total, ..Scrubbed::default() };
+                assert_eq!(page, nothing, "{handles} handles");
+            }
+            t.settle();
+            let is_there = |key: &Bytes| t.index.get(key).unwrap().is_some();
+            assert!(t.model.keys().all(is_there), "{handles} handles");
+            let page = match page.next.as_ref() == Some(&from) {
+                true => t.page(&from, 1 << 20),
+                false => page,
+            };
+            assert_eq!(page.damaged, Vec::<Bytes>::new());
+            mended += page.mended;
+            next = page.next;
+        }
+        t.settle();
+        assert_eq!(mended, 1, "{handles} handles");
+        assert_shows(&t.s.front, &t.model, &format!("{handles} handles"));
+    }
+    assert!(ended_early > 20, "{ended_early}");
+}
+
+#[test]
+fn an_entry_is_set_right_only_to_what_is_newest_for_certain() {
+    for rots_before in [true, false] {
+        let mut t = filled();
+        let older = t.index.get(&key(3)).unwrap().expect("it is there");
+        t.write(put(&key(3), b"head", &[200; 90]));
+        let newer = t.index.get(&key(3)).unwrap().expect("it is there");
+        // The index points to another's record.
+        let place = t.index.get(&key(20)).unwrap().expect("it is there").place;
+        t.index.put(&key(3), &Located { place, ..newer.clone() }).unwrap();
+        let Place { segment, offset } = if rots_before { older.place } else { newer.place };
+        t.disk.rot(&segment_name(segment), offset as usize + 20);
+        let found = t.scrub(1 << 20, |_| ());
+        if rots_before {
+            assert_eq!((found.mended, found.damaged), (1, Vec::new()));
+            assert_shows(&t.s.front, &t.model, "set right");
+        } else {
+            assert_eq!((found.mended, found.damaged), (0, vec![key(3)]));
+            assert_eq!(t.unreadable(), BTreeSet::from([key(3)]));
+        }
+    }
+}
+
+#[test]
+fn another_life_reads_the_log_again_for_it_does_not_know_where_it_is_damaged() {
+    let mut t = filled();
+    let Place { segment, offset } = t.index.get(&key(50)).unwrap().expect("it is there").place;
+    // The end of the batch's header: the record itself is whole.
+    t.disk.rot(&segment_name(segment), offset as usize - 1);
+    let mut at = ScrubAt::default();
+    while !matches!(&at, ScrubAt::Keys(from) if !from.is_empty()) {
+        at = t.page(&at, 200).next.expect("there is more");
+    }
+    t.s = begin(&t.disk, &t.index);
+    t.s.front.durable();
+    let found = t.scrub_from(at, 700, |_| ());
+    assert_eq!((found.regions, found.copied, found.damaged), (1, 1, Vec::new()));
+    t.disk.machine_starts_bare();
+    t.s = begin(&t.disk, &ForgetfulIndex::default());
+    t.s.front.durable();
+    assert_shows(&t.s.front, &t.model, "rebuilt");
 }

@@ -9,7 +9,7 @@ use crate::quorum::{Consistency, QuorumRequest};
 use crate::ring::{BucketSettings, Role};
 use crate::store::Store;
 use crate::time::Instant;
-use crate::version::{Content, Incarnations, OperationId, Record, Write};
+use crate::version::{Content, Head, Incarnations, OperationId, Record, Write};
 use bytes::Bytes;
 
 const ATTEMPT: u64 = 9;
@@ -189,6 +189,25 @@ fn only_what_is_held_durably_just_so_and_by_nobody_to_be_shown_is_verified_and_c
     // The last one has become durable meanwhile, and is just what everybody held.
     assert_eq!(left(&lone), [false, true, true, false, false]);
     assert_eq!(lone.shard.counters.tombstones_collected, 2);
+}
+
+/// Else its shard would never open again.
+#[test]
+fn a_node_begins_without_the_memory_that_has_rotted() {
+    let view = five();
+    let p = partition_where(&view, Role::Primary);
+    let mut lone = Lone::open(view.clone());
+    let key = item(p, "grave");
+    let heads = [(key, Head::decode(&grave().encode().0).expect("ours"))];
+    lone.turn(|shard, turn| shard.remember_gone(&heads, turn));
+    lone.settle();
+    let prefix = crate::store::key::meta("gone/");
+    let to = crate::store::key::after_prefix(&prefix);
+    let noted = lone.disk.scan(&prefix, &to, 9).expect("healthy");
+    assert_eq!(noted.len(), 1);
+    lone.disk.rot(&noted[0].0);
+    let lone = lone.again(view);
+    assert_eq!(lone.shard.disk_error(), None);
 }
 
 #[test]

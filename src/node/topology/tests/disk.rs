@@ -2,7 +2,7 @@
 
 use crate::store::{Batch, Change, CommitNumber, Entry, Store, StoreError};
 use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Cloning it is copying the directory: what is not synced is not in the copy.
 #[derive(Default)]
@@ -11,6 +11,8 @@ pub struct Disk {
     durable: u64,
     written: VecDeque<(u64, Batch)>,
     last: u64,
+    /// Keys whose records cannot be read.
+    rotten: BTreeSet<Bytes>,
 }
 
 impl Disk {
@@ -21,6 +23,7 @@ impl Disk {
             durable: self.durable,
             written: VecDeque::new(),
             last: self.durable,
+            rotten: self.rotten.clone(),
         }
     }
 
@@ -32,6 +35,7 @@ impl Disk {
             for change in batch.changes {
                 match change {
                     Change::Put { key, head, body } => {
+                        self.rotten.remove(&key);
                         self.synced.insert(key, Entry { head, body });
                     }
                     Change::Erase { key } => {
@@ -48,6 +52,9 @@ impl Disk {
 
 impl Store for Disk {
     fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
+        if self.rotten.contains(key) {
+            return Err(StoreError::Damaged("it does not match its checksum".into()));
+        }
         Ok(self.synced.get(key).cloned())
     }
 
@@ -75,6 +82,13 @@ impl Store for Disk {
 }
 
 impl Disk {
+    /// A record of the node's own rots.
+    pub fn rot(&mut self, name: &str) {
+        let key = crate::store::key::meta(name);
+        assert!(self.synced.contains_key(&key), "{name}");
+        self.rotten.insert(key);
+    }
+
     /// The machine is put back in time while it runs: its numbers go back.
     pub fn rewind(&mut self, commits: u64) {
         self.durable -= commits;

@@ -1,9 +1,10 @@
 //! Restarts, wipes, old copies: who may speak for a node?
 
+use super::super::OpenError;
 use super::network::Network;
 use crate::id::Lineage;
 use crate::message::peer::Control;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 #[test]
 fn all_nodes_killed_at_once_get_through_together() {
@@ -157,6 +158,24 @@ fn a_damaged_directory_keeps_its_id_and_is_admitted_in_a_new_life() {
     assert_eq!(net.life(1).0, id);
     assert_ne!(net.life(1).1, lineage);
     assert!(net.machines[1].asides.is_empty());
+}
+
+/// The damage may be just there.
+#[test]
+fn what_a_damaged_directory_cannot_read_of_its_own_it_does_without() {
+    for name in ["identity", "agreement", "addresses", "witnesses", "acceptor"] {
+        let mut net = Network::formed(31, 3);
+        net.secs(3);
+        let (id, lineage) = net.life(1);
+        net.kill(1);
+        net.machines[1].disk.rot(name);
+        let sound = net.start(1, false);
+        assert!(matches!(sound, Err(OpenError::Store(StoreError::Damaged(_)))), "{name}");
+        net.start(1, true).unwrap();
+        net.settle(3);
+        assert_eq!(net.life(1).0, id, "{name}: a newcomer adopts its namesake's");
+        assert_ne!(net.life(1).1, lineage, "{name}");
+    }
 }
 
 #[test]
