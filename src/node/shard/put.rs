@@ -223,7 +223,8 @@ impl Shard {
     /// Sets the tally up, under the epoch of now, and asks everybody.
     pub(super) fn restart_put(&mut self, id: u64, request: &mut Request, turn: &mut Turn) {
         let Work::Put(put) = &mut request.work else { return };
-        // What was read in another epoch may be older than what was collected in it.
+        // What was read in another epoch may be older than what was collected in it. What the disk has refused
+        // cannot be read again, and nobody takes it under no round: the outcome stays unknown.
         put.round = 0;
         self.read_again(put, turn);
         let Work::Put(put) = &mut request.work else { return };
