@@ -201,6 +201,58 @@ fn an_id_used_for_two_writes_never_leaves_nothing() {
     }
 }
 
+/// X has taken a late retry of what B knows to have been collected; B has dropped the value, and keeps the vector.
+#[test]
+fn what_was_dropped_by_somebody_who_has_nothing_else_comes_back_from_nobody() {
+    let mut x = Siblings::new();
+    put(&mut x, 1, &Seen::default(), 7);
+    let dropped = x.without(|sibling| sibling.operation == operation(7));
+    for (mut here, there) in [(x.clone(), &dropped), (dropped.clone(), &x)] {
+        assert!(here.join(there, Conflict::Siblings) != Applied::Equal);
+        assert!(here.is_empty() && here.is_same_version(&dropped), "{here:?}");
+        assert_eq!(here.join(&dropped, Conflict::Siblings), Applied::Equal);
+    }
+    // Who knows nothing of the key has dropped nothing.
+    let mut fresh = Siblings::new();
+    fresh.join(&x, Conflict::Siblings);
+    assert_eq!(operations(&fresh), [7]);
+    // And what was written meanwhile stays.
+    put(&mut x, 1, &Seen::default(), 8);
+    assert_eq!(operations(&joined(&x, &dropped, Conflict::Siblings)), [8]);
+    assert_eq!(operations(&joined(&dropped, &x, Conflict::Siblings)), [8]);
+}
+
+/// Some replicas have dropped some operations, or all.
+#[test]
+fn joins_with_records_of_which_something_was_dropped_commute_associate_and_repeat() {
+    let mut rng = Rng::with_seed(4);
+    let mut empty = 0;
+    for _ in 0..10_000 {
+        let retries = rng.bool();
+        let mut all = replicas(&mut rng, Conflict::Siblings, retries);
+        let some = rng.bool();
+        for replica in &mut all {
+            if rng.bool() {
+                let keep = rng.u64(..4);
+                *replica = replica.without(|s| !some || s.operation.sequence % 4 != keep);
+            }
+        }
+        let (a, b, c) = (&all[0], &all[1], &all[2]);
+        let conflict = Conflict::Siblings;
+        let ab = joined(a, b, conflict);
+        empty += usize::from(ab.is_empty());
+        assert_eq!(visible(&ab), visible(&joined(b, a, conflict)), "{a:?}\n{b:?}");
+        assert_eq!(visible(&joined(&ab, b, conflict)), visible(&ab), "{a:?}\n{b:?}");
+        // Of a retry under another dot only those know that it is gone who have met the first; in the end all have.
+        if !some && !retries {
+            let (left, bc) = (joined(&ab, c, conflict), joined(b, c, conflict));
+            let right = joined(a, &bc, conflict);
+            assert_eq!(visible(&left), visible(&right), "{a:?}\n{b:?}\n{c:?}");
+        }
+    }
+    assert!(empty > 500, "{empty}");
+}
+
 #[test]
 fn covered_operations_are_remembered_within_the_window_and_the_cap() {
     let mut replica = Siblings::new();
