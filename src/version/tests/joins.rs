@@ -352,7 +352,8 @@ fn an_expired_sibling_is_a_tombstone_with_the_same_dot() {
 fn a_coordinator_warns_at_ten_siblings_and_stops_at_a_hundred_but_merges_go_on() {
     let mut replica = Siblings::new();
     let blind = Seen::default();
-    let room = |replica: &Siblings, seen| replica.room(seen, operation(9_999), Conflict::Siblings);
+    let room =
+        |replica: &Siblings, seen: &Seen| replica.room(seen, operation(9_999), Conflict::Siblings);
     for sequence in 0..SIBLINGS_CAP as u64 {
         let count = sequence as usize + 1;
         let expected = if count < SIBLINGS_WARNING { Room::Enough } else { Room::Warning(count) };
@@ -361,12 +362,66 @@ fn a_coordinator_warns_at_ten_siblings_and_stops_at_a_hundred_but_merges_go_on()
     }
     assert_eq!(room(&replica, &blind), Room::Full(SIBLINGS_CAP));
     assert_eq!(room(&replica, &replica.context()), Room::Enough, "a resolving put is welcome");
+    let wide = replica.with_dead_seen(&blind, WallClock(0), HybridTime(u64::MAX));
+    assert_eq!(room(&replica, &wide), Room::Full(SIBLINGS_CAP), "all of them live");
     assert_eq!(replica.room(&blind, operation(3), Conflict::Siblings), Room::Enough, "a retry");
     assert_eq!(replica.room(&blind, operation(9_999), Conflict::Lww), Room::Enough);
     let mut other = Siblings::new();
     put(&mut other, 2, &blind, 5_000);
     replica.join(&other, Conflict::Siblings);
     assert_eq!(replica.len(), SIBLINGS_CAP + 1);
+}
+
+/// Two worlds with the same writes, retries and joins: in one each write takes with it all that is dead and old.
+/// Readers see the same in both, on each replica and at each moment.
+#[test]
+fn what_is_long_dead_may_go_with_any_write_and_no_reader_sees_a_difference() {
+    const DATE: WallClock = WallClock(100_000_000);
+    let live = |replica: &Siblings| -> Vec<u64> {
+        replica.values_at(DATE).map(|(sibling, _)| sibling.operation.sequence).collect()
+    };
+    let (mut rng, mut buried) = (Rng::with_seed(5), 0);
+    for _ in 0..5_000 {
+        let [mut kept, mut tidy] = [(); 2].map(|()| vec![Siblings::new(); 4]);
+        let mut sent: Vec<(u64, Seen, Seen, Write)> = Vec::new();
+        for step in 0..rng.u64(5..40) {
+            let (at, from) = (rng.usize(..4), rng.usize(..4));
+            // Two and a half minutes each; nobody retries for longer than ten.
+            let now = 1_000_000 + step * 150_000;
+            if rng.u8(..6) > 3 {
+                let others = (kept[from].clone(), tidy[from].clone());
+                kept[at].join(&others.0, Conflict::Siblings);
+                tidy[at].join(&others.1, Conflict::Siblings);
+            } else {
+                let fresh = || {
+                    let mut write = write_at(step, now);
+                    write.expires_at = [None, Some(WallClock(5_000))][usize::from(step % 3 == 0)];
+                    if step % 5 == 0 {
+                        write.content = Content::Tombstone;
+                    }
+                    match step % 2 {
+                        0 => (now, kept[from].context(), tidy[from].context(), write),
+                        _ => (now, Seen::default(), Seen::default(), write),
+                    }
+                };
+                let retried = rng.usize(..sent.len().max(1));
+                let (first, seen, seen_tidy, mut write) = match sent.get(retried) {
+                    Some(sent) if rng.u8(..4) == 0 && now < sent.0 + 600_000 => sent.clone(),
+                    _ => fresh(),
+                };
+                write.stamp = HybridTime::from_wall(WallClock(now));
+                sent.push((first, seen.clone(), seen_tidy.clone(), write.clone()));
+                let wide = tidy[at].with_dead_seen(&seen_tidy, DATE, write.stamp);
+                kept[at].write(&seen, actor(at as u64), write.clone(), Conflict::Siblings);
+                tidy[at].write(&wide, actor(at as u64), write, Conflict::Siblings);
+            }
+            for (kept, tidy) in kept.iter().zip(&tidy) {
+                assert_eq!(live(kept), live(tidy), "{kept:?}\n{tidy:?}");
+                buried += kept.len().saturating_sub(tidy.len());
+            }
+        }
+    }
+    assert!(buried > 1_000, "{buried}");
 }
 
 #[test]
