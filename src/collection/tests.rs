@@ -1,5 +1,5 @@
 use super::*;
-use proptest::prelude::*;
+use fastrand::Rng;
 
 const OWNERS: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 const ALL: [NodeId; 5] = [NodeId(1), NodeId(2), NodeId(3), NodeId(4), NodeId(5)];
@@ -51,36 +51,73 @@ fn nothing_is_opened_for_what_nobody_else_holds_or_under_a_number_that_was_used(
     assert_eq!(attempt.phase(), Phase::Failed);
 }
 
-proptest! {
-    /// Whatever comes, in whatever order: closed means that everybody said each of the words.
-    #[test]
-    fn closed_means_that_everybody_has_said_everything(
-        said in proptest::collection::vec((1u64..6, 0u8..5, 0u32..4), 0..120),
-    ) {
-        let mut attempt = begun(1);
-        let mut words: BTreeSet<(u64, u8)> = BTreeSet::new();
-        for (from, word, round) in said {
-            let (phase, number) = (attempt.phase(), attempt.round());
-            let fits = match (phase, word) {
-                (Phase::Verifying, 0) => true,
-                (Phase::Opening, 1) | (Phase::Draining, 2) | (Phase::Closing, 3) => round == number,
-                _ => false,
-            };
-            attempt.hear(NodeId(from), match word {
-                0 => held(&[], round),
-                1 => Heard::Opened(round),
-                2 => Heard::Drained(round),
-                3 => Heard::Closed(round),
-                _ => Heard::Closed(u32::MAX),
-            });
-            if fits {
-                words.insert((from, word));
-            }
-            if attempt.phase() == Phase::Closed {
-                let owners = OWNERS.iter().all(|n| words.contains(&(n.0, 0)) && words.contains(&(n.0, 3)));
-                let all = ALL.iter().all(|n| words.contains(&(n.0, 1)) && words.contains(&(n.0, 2)));
-                prop_assert!(owners && all);
-            }
-        }
+/// Each word by which a phase goes on, and who is to say it.
+fn words(phase: Phase) -> (u8, &'static [NodeId]) {
+    match phase {
+        Phase::Verifying => (0, &OWNERS),
+        Phase::Opening => (1, &ALL),
+        Phase::Draining => (2, &ALL),
+        Phase::Closing => (3, &OWNERS),
+        Phase::Closed | Phase::Failed => (4, &[]),
     }
+}
+
+fn say(word: u8, round: u32) -> Heard {
+    match word {
+        0 => held(&[], round),
+        1 => Heard::Opened(round),
+        2 => Heard::Drained(round),
+        3 => Heard::Closed(round),
+        _ => Heard::Refused,
+    }
+}
+
+/// Mostly the right word of somebody, who may have said it already; else any word of anybody. Whatever comes: a
+/// phase ends when everybody has said its word, about this round, since it began; and not before.
+#[test]
+fn a_phase_ends_when_everybody_has_said_its_word_and_closed_comes_after_all_of_them() {
+    let mut rng = Rng::with_seed(6);
+    let (mut closed, mut failed) = (0, 0);
+    for _ in 0..2_000 {
+        let mut attempt = begun(1);
+        let noise = rng.u8(1..8);
+        let (mut said, mut ended, mut highest) = (BTreeSet::new(), Vec::new(), 0);
+        for _ in 0..rng.u8(40..160) {
+            let (phase, number) = (attempt.phase(), attempt.round());
+            let (word, speakers) = words(phase);
+            let is_noise = rng.u8(..16) < noise || speakers.is_empty();
+            let (from, heard, round) = match is_noise {
+                // A word of this round may be said too early, too late, or by who is not asked.
+                true => (rng.u64(1..7), rng.u8(..5), number.max(1) + rng.u32(..3) - 1),
+                false => (speakers[rng.usize(..speakers.len())].0, word, number),
+            };
+            let goes_on = attempt.hear(NodeId(from), say(heard, round));
+            assert_eq!(goes_on, attempt.phase() != phase);
+            let asked = speakers.contains(&NodeId(from));
+            let fits = asked && (phase == Phase::Verifying || round == number);
+            if heard == word && fits && said.insert(from) {
+                highest = highest.max(round);
+            }
+            if !goes_on {
+                assert!(speakers.is_empty() || said.len() < speakers.len(), "all have said {word}");
+                continue;
+            }
+            if attempt.phase() == Phase::Failed {
+                assert!(heard == 4 && asked && ended.len() < 2, "who has opened cannot refuse");
+                continue;
+            }
+            assert!(speakers.iter().all(|node| said.contains(&node.0)), "{phase:?} {said:?}");
+            if phase == Phase::Verifying {
+                assert_eq!(attempt.round(), highest + 1, "above all that they named");
+            } else {
+                assert_eq!(attempt.round(), number);
+            }
+            ended.push(word);
+            said.clear();
+        }
+        closed += usize::from(attempt.phase() == Phase::Closed);
+        failed += usize::from(attempt.phase() == Phase::Failed);
+        assert_eq!(attempt.phase() == Phase::Closed, ended == [0, 1, 2, 3]);
+    }
+    assert!(closed > 400 && failed > 400, "{closed} closed, {failed} failed");
 }

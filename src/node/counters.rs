@@ -74,6 +74,8 @@ pub struct Counters {
     pub hints_left_to_trees: u64,
     /// Items that were not taken for others, because so many are kept already.
     pub hints_declined: u64,
+    /// Hinted items that could not be read here, and that nobody gets.
+    pub hints_unreadable: u64,
     /// Dirty ranges kept now.
     pub hint_ranges: u64,
     /// Hints kept now, and about how many items ranges stand for.
@@ -114,6 +116,8 @@ pub struct Counters {
     pub sync_items: u64,
     /// Tombstones, and items that expired, that were collected here: every owner had them, and nobody anything older.
     pub tombstones_collected: u64,
+    /// Operations of collected items that were forgotten before their time, for there were too many.
+    pub collected_forgotten: u64,
     /// Heads read here to find tombstones.
     pub collection_heads: u64,
     /// Replicas that did not answer within an attempt.

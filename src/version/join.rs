@@ -12,6 +12,10 @@
 //! when it is retried through another coordinator: equal operations become one sibling with both dots
 //! (`twins`), and an operation that was overwritten under one dot goes under all of them.
 //!
+//! A side may have a vector and no sibling: the last one was the late retry of a write whose value was deleted and
+//! collected, and was dropped there (`Siblings::without`). By the dot rule it goes everywhere. What is left shows
+//! nothing, and is collected like a tombstone.
+//!
 //! An `lww` bucket keeps the latest stamp instead, whatever the vectors say: a write's stamp lies above
 //! all that it saw, so that is what the dot rule would keep, and it cannot end with nothing.
 
@@ -97,7 +101,7 @@ impl Siblings {
         }
         // Only now, for a sibling of one side may have been replaced under a dot of the other.
         standing.retain(|sibling| !self.is_overwritten(sibling));
-        if standing.is_empty() {
+        if standing.is_empty() && !mine.has_dropped_all() && !theirs.has_dropped_all() {
             standing.extend(latest(mine.siblings.iter().chain(&theirs.siblings)));
         }
         for sibling in standing {
@@ -107,6 +111,11 @@ impl Siblings {
             }
         }
         self.sort();
+    }
+
+    /// Whether something was known here, and the last of it was dropped: that is no circle.
+    fn has_dropped_all(&self) -> bool {
+        self.is_empty() && !self.vector.is_empty()
     }
 
     /// Leaves the sibling with the latest stamp, and remembers the others. An operation counts with the

@@ -7,7 +7,7 @@
 
 use super::seen::Seen;
 use super::sibling::{
-    Cause, Content, Covered, OperationId, SIBLINGS_CAP, SIBLINGS_WARNING, Sibling,
+    Cause, Content, Covered, OperationId, SIBLINGS_CAP, SIBLINGS_WARNING, Sibling, window_ms,
 };
 use super::siblings::Siblings;
 use super::vector::{Actor, Dot};
@@ -63,6 +63,23 @@ impl Siblings {
             count if count >= SIBLINGS_WARNING => Room::Warning(count),
             _ => Room::Enough,
         }
+    }
+
+    /// What a client has seen, and with it all that has shown nothing to any reader at `date` and was written longer
+    /// ago than a retry may take: tombstones, and values whose time is over. For a put at `stamp` for which there is
+    /// no room otherwise.
+    ///
+    /// It does what a client would that had read the key here: what goes is remembered, as with its context. What a
+    /// tombstone had replaced the vector covers, with and without it. Something younger may have seen the first try
+    /// of this very put, and then each would have replaced the other.
+    #[must_use]
+    pub fn with_dead_seen(&self, seen: &Seen, date: WallClock, stamp: HybridTime) -> Seen {
+        let mut wide = seen.clone();
+        let is_old = |s: &Sibling| s.stamp.wall().0.saturating_add(window_ms()) <= stamp.wall().0;
+        let dead = self.iter().filter(|s| s.value_at(date).is_none() && is_old(s));
+        // Not for any client, so that these may be more than a context names.
+        wide.shown.extend(dead.map(|sibling| (sibling.operation, sibling.dot)));
+        wide
     }
 
     /// What became of an earlier try of the operation, if one is known here.

@@ -1,6 +1,6 @@
 //! What the shard does when its disk says no, and when it says yes again.
 
-use super::request::{Request, Work};
+use super::request::Work;
 use super::trees::Before;
 use super::{Life, Shard, Turn};
 use crate::error::Error;
@@ -123,18 +123,6 @@ impl Shard {
         self.pending.stage(key, record);
     }
 
-    /// What the disk has refused is brought to it once more, before this node counts itself again.
-    pub(super) fn store_again(&mut self, request: &mut Request, turn: &mut Turn) {
-        let Work::Put(put) = &mut request.work else { return };
-        if put.here || !self.has_place(put.partition) {
-            return;
-        }
-        let peer::Record { head, body } = &put.record;
-        if let Ok(record) = Record::decode(head, body.clone()) {
-            put.here = self.join_here(&put.key, &record, turn);
-        }
-    }
-
     /// The disk has refused a batch: no put of this node can count on its own copy any more.
     pub(super) fn fail_local(&mut self, turn: &mut Turn) {
         let me = self.view.me;
@@ -163,5 +151,67 @@ pub(super) fn disk_error(error: StoreError) -> Error {
         StoreError::Full(why) => Error::DiskFull(why),
         StoreError::Busy(why) => Error::Overloaded(why),
         StoreError::Failed(why) | StoreError::Damaged(why) => Error::Internal(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Lone, agreement, next_epoch, view};
+    use super::*;
+    use crate::id::NodeId;
+    use crate::message::client::{Item, Reply, Request};
+    use crate::message::peer::{Data, Refusal};
+    use crate::node::ConnectionId;
+    use crate::quorum::{Consistency, QuorumRequest};
+    use crate::ring::BucketSettings;
+    use crate::store::Store;
+    use crate::version::OperationId;
+
+    /// What was collected in the old epoch would come back with it.
+    #[test]
+    fn what_the_disk_has_refused_is_stored_nowhere_under_another_epoch() {
+        let agreed = agreement(&[1, 2, 3], 3, BucketSettings::new(3));
+        let mut lone = Lone::open(view(agreed.clone()));
+        let item = Item { bucket: "b".into(), key: Bytes::from_static(b"k"), sort: Bytes::new() };
+        let (_, _, key) = lone.shard.place(&item).expect("it exists");
+        lone.run_for(100);
+        lone.disk.set_full(true);
+        let consistency = Some(Consistency::Quorum);
+        let put = Request::Put {
+            item,
+            quorum: QuorumRequest { consistency, count: None, strict: false },
+            value: Some(Bytes::from_static(b"v")),
+            context: String::new(),
+            operation: OperationId { session: 3, sequence: 1 },
+            expires_at: None,
+        };
+        lone.turn(|shard, turn| shard.serve_client(ConnectionId(1), 1, 0, put, turn));
+        assert!(lone.shard.disk_error().is_some());
+        lone.disk.set_full(false);
+        for _ in 0..200 {
+            if lone.shard.disk_error().is_none() {
+                break;
+            }
+            lone.run_for(10);
+        }
+        assert!(lone.shard.disk_error().is_none() && lone.replies.is_empty());
+        lone.sent.clear();
+        lone.install(view(next_epoch(agreed)));
+        lone.settle();
+        assert_eq!(lone.disk.head(&key), Ok(None));
+        let is_put = |message: &Data| matches!(message, Data::Replicate { .. });
+        let asked: Vec<(NodeId, u64, u32)> = lone
+            .sent
+            .iter()
+            .filter(|(.., message)| is_put(message))
+            .map(|(to, header, _)| (*to, header.request, header.round))
+            .collect();
+        assert_eq!(asked.len(), 2);
+        for (to, request, round) in asked {
+            assert_eq!(round, 0, "nobody takes it");
+            lone.hear(to.0, request, Data::Refused(Refusal::StaleRound));
+        }
+        let unknown = |reply: &Reply| matches!(reply, Reply::Failed(Error::OutcomeUnknown { .. }));
+        assert!(lone.replies.len() == 1 && unknown(&lone.replies[0]), "{:?}", lone.replies);
     }
 }

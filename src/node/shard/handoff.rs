@@ -16,6 +16,7 @@ use super::ranges::Ranges;
 use super::request::{Goes, Origin, Request, Work};
 use super::retarget::Review;
 use super::timers::Timer;
+use super::trees::Before;
 use super::unflushed::Unflushed;
 use super::{Shard, Turn};
 use crate::coordinator::Reach;
@@ -61,7 +62,8 @@ pub(in crate::node) struct Handoff {
     cursor: BTreeMap<NodeId, Bytes>,
     pub(super) review: Review,
     on_the_way: BTreeMap<NodeId, BTreeSet<Bytes>>,
-    /// Hints whose item cannot be read here: they are kept, and nobody has to wait for them.
+    /// Hints whose item cannot be read here: nobody has to wait for them. Those of items that this node owns are
+    /// kept, for they are merged again.
     pub(super) unreadable: BTreeSet<Bytes>,
     paces: BTreeMap<NodeId, Pace>,
 }
@@ -298,6 +300,9 @@ impl Shard {
             }
             Err(StoreError::Damaged(_)) => {
                 self.cannot_read(&item, turn);
+                if self.is_remnant(&item) && !self.pending.contains(&item) {
+                    return self.give_up(owner, &item, turn);
+                }
                 if range.is_some() {
                     // The range must not wait for it.
                     self.keep_hint(owner, &item, turn);
@@ -333,6 +338,15 @@ impl Shard {
         if !guard::holds(Guard::HintStays) {
             self.forget_hint(owner, &item, turn);
         }
+    }
+
+    /// What nobody can read here, and others own, is given to nobody. Were it kept, no round of its partition could
+    /// ever end, and its owner would wait for nothing.
+    fn give_up(&mut self, owner: NodeId, item: &Bytes, turn: &mut Turn) {
+        self.counters.hints_unreadable += 1;
+        self.stage(item.clone(), Before::Unknown, None, None, turn);
+        // Those for other owners outlive their item, and are found.
+        self.forget_hint(owner, item, turn);
     }
 
     /// The owner has the item durably.

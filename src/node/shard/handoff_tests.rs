@@ -146,7 +146,7 @@ fn owners_of(view: &View, item: &Bytes) -> Vec<NodeId> {
 }
 
 #[test]
-fn an_owner_does_not_wait_for_a_hinted_item_that_cannot_be_read() {
+fn a_hinted_item_that_cannot_be_read_is_given_to_nobody_and_what_is_newer_is() {
     let (mut lone, _, owner, item) = story_27();
     lone.turn(|shard, turn| {
         assert!(shard.join_here(&item, &record(1), turn));
@@ -158,12 +158,9 @@ fn an_owner_does_not_wait_for_a_hinted_item_that_cannot_be_read() {
     // The owner is back, and asks whether something is kept for it.
     lone.install(view(five()));
     lone.run_for(200);
-    assert_eq!(lone.shard.handoff.pending_for(owner), 0);
-    assert_eq!(
-        (lone.shard.handoff.total(), on_disk(&lone)),
-        (1, vec![owner]),
-        "and yet it is kept"
-    );
+    assert_eq!((lone.shard.handoff.total(), on_disk(&lone)), (0, vec![]));
+    assert_eq!(lone.disk.head(&item), Ok(None), "it would keep every round of its partition open");
+    assert_eq!(lone.shard.counters.hints_unreadable, 1);
     // A newer version comes: that one is for the owner again.
     lone.turn(|shard, turn| {
         assert!(shard.join_here(&item, &record(1), turn));
@@ -172,4 +169,27 @@ fn an_owner_does_not_wait_for_a_hinted_item_that_cannot_be_read() {
     lone.run_for(200);
     assert_eq!(lone.shard.handoff.pending_for(owner), 1);
     assert!(lone.sent.iter().any(|(to, _, m)| *to == owner && matches!(m, Data::Replicate { .. })));
+}
+
+/// What this node owns it merges again from the others, and then it has something to give.
+#[test]
+fn an_owner_keeps_the_hint_for_an_item_of_its_own_that_cannot_be_read_and_nobody_waits_for_it() {
+    let view = view(five());
+    let layout = &view.agreement.layout;
+    let list = |p: u16| layout.preference_list(PartitionId(p), 3).owners().collect::<Vec<_>>();
+    let partition = (0..8).find(|p| list(*p).contains(&ME)).expect("one of eight");
+    let other = list(partition).into_iter().find(|owner| *owner != ME).expect("two others");
+    let item = item(partition, "k");
+    let mut lone = Lone::open(without(view.clone(), other.0));
+    lone.turn(|shard, turn| {
+        assert!(shard.join_here(&item, &record(1), turn));
+        shard.keep_hint(other, &item, turn);
+    });
+    lone.settle();
+    lone.disk.rot(&item);
+    lone.install(view);
+    lone.run_for(200);
+    assert_eq!(lone.shard.handoff.pending_for(other), 0);
+    assert_eq!((lone.shard.handoff.total(), on_disk(&lone)), (1, vec![other]));
+    assert!(lone.shard.doubts.contains(&item));
 }

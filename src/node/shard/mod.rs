@@ -55,7 +55,7 @@ use crate::coordinator::{List, Replicas};
 use crate::id::{Epoch, NodeId, PartitionId};
 use crate::merkle::{Shape, Terms};
 use crate::message::peer::{Data, Refusal};
-use crate::ring::{Bucket, PreferenceList, Role};
+use crate::ring::{Bucket, PreferenceList};
 use crate::store::key::{self, Space};
 use crate::store::{Change, CommitNumber, Store, StoreError};
 use crate::time::{HybridClock, Instant, Now};
@@ -415,14 +415,6 @@ impl Shard {
     fn replicas_of(&self, key: &[u8]) -> Option<u8> {
         let bucket = key::bucket_of_item(key)?;
         Some(self.buckets_by_id.get(&bucket.0)?.settings.n)
-    }
-
-    /// Whether this node is in the list of the partition, or in one of its lists.
-    fn has_place(&self, partition: PartitionId) -> bool {
-        let (layout, me) = (&self.view.agreement.layout, self.view.me);
-        let other = layout.other_list(partition, layout.replicas);
-        let lists = [Some(layout.preference_list(partition, layout.replicas)), other];
-        lists.iter().flatten().any(|list| list.role(me) != Role::Stranger)
     }
 
     /// Whether what is written to the partition is written here, for itself.

@@ -40,6 +40,12 @@ impl Pending {
         self.records.between(from, to)
     }
 
+    /// The records that are on their way between these keys, the last one excluded.
+    pub fn records_between(&self, from: &[u8], to: &[u8]) -> impl Iterator<Item = &Record> {
+        let keys = self.records.between(from, to);
+        keys.filter_map(|key| self.records.get(key)?.as_ref())
+    }
+
     /// Whether nothing is on its way.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()

@@ -19,7 +19,7 @@ use crate::node::outbox::Release;
 use crate::quorum::{Quorum, QuorumRequest};
 use crate::ring::Bucket;
 use crate::store::key;
-use crate::time::{Duration, WallClock};
+use crate::time::{Duration, HybridTime, WallClock};
 use crate::version::{
     Content, Context, ContextError, Kind, OperationId, Record, Room, SIBLINGS_CAP, Seen, Write,
     Written,
@@ -132,11 +132,18 @@ impl Shard {
             None => self.round_of_new(partition),
         };
         let mut record = latest.unwrap_or_else(|| Record::new(Kind::from(conflict)));
-        if let Room::Full(count) = record.siblings.room(&seen, put.operation, conflict) {
+        let seen = if guard::holds(Guard::ClientContext) { seen } else { record.context() };
+        let room = |seen: &Seen| record.siblings.room(seen, put.operation, conflict);
+        // Room is made of what nobody is shown any more; but not where others get the put alone.
+        let wide = (round > 0 && matches!(room(&seen), Room::Full(_))).then(|| {
+            let stamp = self.clock.last().max(HybridTime::from_wall(turn.now.wall));
+            record.siblings.with_dead_seen(&seen, self.date_shown(turn), stamp)
+        });
+        let replaced = wide.as_ref().unwrap_or(&seen);
+        if let Room::Full(count) = room(replaced) {
             assert!(count >= SIBLINGS_CAP, "only a key at its cap is full");
             return Err(Error::TooManySiblings { count });
         }
-        let seen = if guard::holds(Guard::ClientContext) { seen } else { record.context() };
         let write = Write {
             operation: put.operation,
             stamp: self.clock.tick(turn.now.wall, record.stamp_after(&seen)),
@@ -145,7 +152,7 @@ impl Shard {
         };
         let witnessed = self.view.witnessed;
         let written = record
-            .write(&seen, write, &mut self.incarnations, witnessed)
+            .write(replaced, write, &mut self.incarnations, witnessed)
             .map_err(|e| Error::Internal(e.to_string()))?;
         let context = scope.seal(&record.context_after(&seen, put.operation)).as_str().to_owned();
         let (head, body) = record.encode();
@@ -223,7 +230,8 @@ impl Shard {
     /// Sets the tally up, under the epoch of now, and asks everybody.
     pub(super) fn restart_put(&mut self, id: u64, request: &mut Request, turn: &mut Turn) {
         let Work::Put(put) = &mut request.work else { return };
-        // What was read in another epoch may be older than what was collected in it.
+        // What was read in another epoch may be older than what was collected in it. What the disk has refused
+        // cannot be read again, and nobody takes it under no round: the outcome stays unknown.
         put.round = 0;
         self.read_again(put, turn);
         let Work::Put(put) = &mut request.work else { return };

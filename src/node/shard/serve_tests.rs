@@ -48,3 +48,30 @@ fn values_under_way_have_a_budget_of_bytes_however_few_the_requests() {
     ask(&mut lone, fit + 1);
     assert!(lone.replies.is_empty());
 }
+
+/// Every five minutes, blindly, for a quarter of an hour: three of them are shown, and the others are in nobody's way.
+#[test]
+fn what_has_expired_takes_no_room_from_the_next_put() {
+    let mut lone = Lone::open(view(agreement(&[1], 1, BucketSettings::new(1))));
+    lone.run_for(100);
+    let mut ask = |number: u64, ttl: Option<u64>| {
+        let mut put = put(number, 1);
+        if let Request::Put { item, expires_at, .. } = &mut put {
+            item.key = Bytes::from_static(b"k");
+            *expires_at = ttl.map(Expiry::After);
+        }
+        lone.turn(|shard, turn| shard.serve_client(ConnectionId(1), number, 0, put, turn));
+        lone.settle();
+        lone.pass(300_000);
+        lone.settle();
+        lone.replies.pop().expect("an answer")
+    };
+    for number in 0..150 {
+        let reply = ask(number, Some(900_000));
+        assert!(matches!(reply, Reply::Written { .. }), "{number}: {reply:?}");
+    }
+    // What never expires does take room.
+    let refused = |reply: &Reply| matches!(reply, Reply::Failed(Error::TooManySiblings { .. }));
+    let first = (150..300).find(|number| refused(&ask(*number, None)));
+    assert_eq!(first, Some(250));
+}

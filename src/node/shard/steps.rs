@@ -246,7 +246,6 @@ impl Shard {
             request.sent.clear();
             match &request.work {
                 Work::Put(_) => {
-                    self.store_again(&mut request, turn);
                     self.restart_put(id, &mut request, turn);
                 }
                 Work::Get(_) => self.restart_get(&mut request),

@@ -64,7 +64,7 @@ fn repairs_completed(node: &Counters) -> u64 {
 }
 
 /// What only grows: name, meaning, number.
-fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 38] {
+fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 40] {
     let (node, driver) = (&snapshot.node, &snapshot.driver);
     [
         ("turns", "Turns of the node thread", driver.turns),
@@ -87,6 +87,7 @@ fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 38] {
         ("hints_collapsed", "Hints that became part of a range", node.hints_collapsed),
         ("hints_left_to_trees", "Hints dropped between owners", node.hints_left_to_trees),
         ("hints_declined", "Items not taken for others for want of room", node.hints_declined),
+        ("hints_unreadable", "Hinted items that had rotted", node.hints_unreadable),
         ("antientropy_rounds", "Comparisons with another owner completed", node.sync_rounds),
         ("antientropy_bytes", "Bytes sent to find what differs and fetch it", node.sync_bytes),
         ("antientropy_roots", "Partitions whose roots were compared", node.sync_roots),
@@ -95,6 +96,11 @@ fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 38] {
         ("antientropy_items", "Items that comparisons mended", node.sync_items),
         ("repairs_completed", "Replicas mended", repairs_completed(node)),
         ("tombstones_collected", "Tombstones that were collected", node.tombstones_collected),
+        (
+            "collected_forgotten",
+            "Operations of what was collected, forgotten before their time",
+            node.collected_forgotten,
+        ),
         ("collection_heads", "Index entries read to find tombstones", node.collection_heads),
         ("scrub_passes", "Times that everything was read once more", node.scrubs),
         ("scrub_bytes", "Bytes read for that", node.scrub_bytes),

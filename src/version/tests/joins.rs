@@ -201,6 +201,58 @@ fn an_id_used_for_two_writes_never_leaves_nothing() {
     }
 }
 
+/// X has taken a late retry of what B knows to have been collected; B has dropped the value, and keeps the vector.
+#[test]
+fn what_was_dropped_by_somebody_who_has_nothing_else_comes_back_from_nobody() {
+    let mut x = Siblings::new();
+    put(&mut x, 1, &Seen::default(), 7);
+    let dropped = x.without(|sibling| sibling.operation == operation(7));
+    for (mut here, there) in [(x.clone(), &dropped), (dropped.clone(), &x)] {
+        assert!(here.join(there, Conflict::Siblings) != Applied::Equal);
+        assert!(here.is_empty() && here.is_same_version(&dropped), "{here:?}");
+        assert_eq!(here.join(&dropped, Conflict::Siblings), Applied::Equal);
+    }
+    // Who knows nothing of the key has dropped nothing.
+    let mut fresh = Siblings::new();
+    fresh.join(&x, Conflict::Siblings);
+    assert_eq!(operations(&fresh), [7]);
+    // And what was written meanwhile stays.
+    put(&mut x, 1, &Seen::default(), 8);
+    assert_eq!(operations(&joined(&x, &dropped, Conflict::Siblings)), [8]);
+    assert_eq!(operations(&joined(&dropped, &x, Conflict::Siblings)), [8]);
+}
+
+/// Some replicas have dropped some operations, or all.
+#[test]
+fn joins_with_records_of_which_something_was_dropped_commute_associate_and_repeat() {
+    let mut rng = Rng::with_seed(4);
+    let mut empty = 0;
+    for _ in 0..10_000 {
+        let retries = rng.bool();
+        let mut all = replicas(&mut rng, Conflict::Siblings, retries);
+        let some = rng.bool();
+        for replica in &mut all {
+            if rng.bool() {
+                let keep = rng.u64(..4);
+                *replica = replica.without(|s| !some || s.operation.sequence % 4 != keep);
+            }
+        }
+        let (a, b, c) = (&all[0], &all[1], &all[2]);
+        let conflict = Conflict::Siblings;
+        let ab = joined(a, b, conflict);
+        empty += usize::from(ab.is_empty());
+        assert_eq!(visible(&ab), visible(&joined(b, a, conflict)), "{a:?}\n{b:?}");
+        assert_eq!(visible(&joined(&ab, b, conflict)), visible(&ab), "{a:?}\n{b:?}");
+        // Of a retry under another dot only those know that it is gone who have met the first; in the end all have.
+        if !some && !retries {
+            let (left, bc) = (joined(&ab, c, conflict), joined(b, c, conflict));
+            let right = joined(a, &bc, conflict);
+            assert_eq!(visible(&left), visible(&right), "{a:?}\n{b:?}\n{c:?}");
+        }
+    }
+    assert!(empty > 500, "{empty}");
+}
+
 #[test]
 fn covered_operations_are_remembered_within_the_window_and_the_cap() {
     let mut replica = Siblings::new();
@@ -300,7 +352,8 @@ fn an_expired_sibling_is_a_tombstone_with_the_same_dot() {
 fn a_coordinator_warns_at_ten_siblings_and_stops_at_a_hundred_but_merges_go_on() {
     let mut replica = Siblings::new();
     let blind = Seen::default();
-    let room = |replica: &Siblings, seen| replica.room(seen, operation(9_999), Conflict::Siblings);
+    let room =
+        |replica: &Siblings, seen: &Seen| replica.room(seen, operation(9_999), Conflict::Siblings);
     for sequence in 0..SIBLINGS_CAP as u64 {
         let count = sequence as usize + 1;
         let expected = if count < SIBLINGS_WARNING { Room::Enough } else { Room::Warning(count) };
@@ -309,12 +362,66 @@ fn a_coordinator_warns_at_ten_siblings_and_stops_at_a_hundred_but_merges_go_on()
     }
     assert_eq!(room(&replica, &blind), Room::Full(SIBLINGS_CAP));
     assert_eq!(room(&replica, &replica.context()), Room::Enough, "a resolving put is welcome");
+    let wide = replica.with_dead_seen(&blind, WallClock(0), HybridTime(u64::MAX));
+    assert_eq!(room(&replica, &wide), Room::Full(SIBLINGS_CAP), "all of them live");
     assert_eq!(replica.room(&blind, operation(3), Conflict::Siblings), Room::Enough, "a retry");
     assert_eq!(replica.room(&blind, operation(9_999), Conflict::Lww), Room::Enough);
     let mut other = Siblings::new();
     put(&mut other, 2, &blind, 5_000);
     replica.join(&other, Conflict::Siblings);
     assert_eq!(replica.len(), SIBLINGS_CAP + 1);
+}
+
+/// Two worlds with the same writes, retries and joins: in one each write takes with it all that is dead and old.
+/// Readers see the same in both, on each replica and at each moment.
+#[test]
+fn what_is_long_dead_may_go_with_any_write_and_no_reader_sees_a_difference() {
+    const DATE: WallClock = WallClock(100_000_000);
+    let live = |replica: &Siblings| -> Vec<u64> {
+        replica.values_at(DATE).map(|(sibling, _)| sibling.operation.sequence).collect()
+    };
+    let (mut rng, mut buried) = (Rng::with_seed(5), 0);
+    for _ in 0..5_000 {
+        let [mut kept, mut tidy] = [(); 2].map(|()| vec![Siblings::new(); 4]);
+        let mut sent: Vec<(u64, Seen, Seen, Write)> = Vec::new();
+        for step in 0..rng.u64(5..40) {
+            let (at, from) = (rng.usize(..4), rng.usize(..4));
+            // Two and a half minutes each; nobody retries for longer than ten.
+            let now = 1_000_000 + step * 150_000;
+            if rng.u8(..6) > 3 {
+                let others = (kept[from].clone(), tidy[from].clone());
+                kept[at].join(&others.0, Conflict::Siblings);
+                tidy[at].join(&others.1, Conflict::Siblings);
+            } else {
+                let fresh = || {
+                    let mut write = write_at(step, now);
+                    write.expires_at = [None, Some(WallClock(5_000))][usize::from(step % 3 == 0)];
+                    if step % 5 == 0 {
+                        write.content = Content::Tombstone;
+                    }
+                    match step % 2 {
+                        0 => (now, kept[from].context(), tidy[from].context(), write),
+                        _ => (now, Seen::default(), Seen::default(), write),
+                    }
+                };
+                let retried = rng.usize(..sent.len().max(1));
+                let (first, seen, seen_tidy, mut write) = match sent.get(retried) {
+                    Some(sent) if rng.u8(..4) == 0 && now < sent.0 + 600_000 => sent.clone(),
+                    _ => fresh(),
+                };
+                write.stamp = HybridTime::from_wall(WallClock(now));
+                sent.push((first, seen.clone(), seen_tidy.clone(), write.clone()));
+                let wide = tidy[at].with_dead_seen(&seen_tidy, DATE, write.stamp);
+                kept[at].write(&seen, actor(at as u64), write.clone(), Conflict::Siblings);
+                tidy[at].write(&wide, actor(at as u64), write, Conflict::Siblings);
+            }
+            for (kept, tidy) in kept.iter().zip(&tidy) {
+                assert_eq!(live(kept), live(tidy), "{kept:?}\n{tidy:?}");
+                buried += kept.len().saturating_sub(tidy.len());
+            }
+        }
+    }
+    assert!(buried > 1_000, "{buried}");
 }
 
 #[test]

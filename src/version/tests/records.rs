@@ -39,7 +39,14 @@ fn full() -> Record {
 }
 
 fn records() -> Vec<Record> {
-    vec![Record::new(Kind::Siblings), Record::new(Kind::Lww), full()]
+    let full = full();
+    let siblings = full.siblings.without(|_| true);
+    vec![
+        Record::new(Kind::Siblings),
+        Record::new(Kind::Lww),
+        Record { siblings, ..full.clone() },
+        full,
+    ]
 }
 
 #[test]

@@ -10,6 +10,8 @@
 
 use super::super::scan::after;
 use super::super::{Shard, Turn};
+use super::Collection;
+use super::graves::last_of;
 use crate::collection::{Attempt, Heard, Phase};
 use crate::coordinator::Reach;
 use crate::id::{NodeId, PartitionId};
@@ -92,31 +94,29 @@ impl Shard {
             self.end_attempt(partition, now);
         }
         let mut left = HEADS;
-        let due: Vec<(PartitionId, Bytes)> = self.collection.graves.due(now).collect();
-        let mut waits = false;
-        for (partition, from) in due {
-            if self.collection.drive.led.contains_key(&partition) || !self.leads(partition) {
-                continue;
-            }
-            waits = true;
+        let Collection { graves, drive, .. } = &self.collection;
+        let is_free = |p: &PartitionId| !drive.led.contains_key(p) && self.leads(*p);
+        let due: Vec<PartitionId> = graves.due(now).filter(is_free).collect();
+        let waits = !due.is_empty();
+        for partition in due {
             if left == 0 || self.collection.drive.led.len() >= ATTEMPTS {
                 break;
             }
+            self.collection.graves.passed(partition);
             if self.collection.graves.has_some(partition)
                 && let Some(why) = self.keeps_because(partition)
             {
                 self.collection.drive.kept_because = Some(why);
                 continue;
             }
+            let from = self.collection.graves.from(partition);
             let Ok(page) = self.page_of_graves(partition, &from, left, turn) else { continue };
             left = left.saturating_sub(page.read.max(8));
             if let Some(at) = page.expires {
                 self.collection.graves.expires(partition, at);
             }
-            // What the disk does not show yet may be what there is to see.
-            let (first, to) = key::partition_range(partition);
-            if page.next.is_none() && self.pending.between(&first, &to).next().is_some() {
-                self.collection.graves.mark(partition);
+            if page.next.is_none() {
+                self.look_at_pending(partition, turn);
             }
             if page.items.is_empty() {
                 self.collection.graves.read(partition, page.next, now);
@@ -130,8 +130,23 @@ impl Shard {
             self.collection.graves.read(partition, page.next, now);
             self.begin_attempt(partition, page.items, page.n, turn);
         }
+        if self.collection.drive.kept_because.is_none() {
+            self.collection.drive.kept_because = self.slow_to_drain(now);
+        }
         self.ask_positions(turn);
         waits || !self.collection.drive.led.is_empty()
+    }
+
+    /// What the disk does not show yet may be what there is to see: it is read again, now or when its time is over.
+    fn look_at_pending(&mut self, partition: PartitionId, turn: &Turn) {
+        let date = self.date(turn);
+        let (from, to) = key::partition_range(partition);
+        for record in self.pending.records_between(&from, &to) {
+            match record.siblings.is_deleted(date) {
+                true => self.collection.graves.mark(partition),
+                false => self.collection.graves.note_expiry(partition, record),
+            }
+        }
     }
 
     /// Whether this node is to lead rounds of this partition.
@@ -159,6 +174,15 @@ impl Shard {
         None
     }
 
+    /// Who keeps something for others, and keeps it.
+    fn slow_to_drain(&self, now: Instant) -> Option<String> {
+        let is_slow = |led: &&Led| {
+            led.tally.phase() == Phase::Draining && now.since(led.begun) >= PATIENCE / 2
+        };
+        let node = self.collection.drive.led.values().find(is_slow)?.tally.waits_for().next()?;
+        Some(format!("{} still keeps something for others", self.name_of(node)))
+    }
+
     /// What of a partition can go, from a store key on.
     fn page_of_graves(
         &mut self,
@@ -178,14 +202,10 @@ impl Shard {
         for (key, head) in heads {
             let Some(n) = self.replicas_of(&key) else { continue };
             let Ok(head) = Head::decode(&head) else { continue };
-            if head.siblings.iter().any(|sibling| sibling.is_live(date)) {
-                let live = head.siblings.iter().filter(|sibling| sibling.is_live(date));
-                let last = live.map(|sibling| sibling.expires_at.map_or(u64::MAX, |at| at.0)).max();
-                let last = last.filter(|at| *at != u64::MAX).map(WallClock);
-                page.expires = match (page.expires, last) {
-                    (Some(a), Some(b)) => Some(a.min(b)),
-                    (a, b) => a.or(b),
-                };
+            let live = head.siblings.iter().filter(|sibling| sibling.is_live(date));
+            let mut live = live.map(|sibling| sibling.expires_at).peekable();
+            if live.peek().is_some() {
+                page.expires = page.expires.into_iter().chain(last_of(live)).min();
                 page.next = Some(after(&key));
                 continue;
             }

@@ -19,14 +19,17 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Under which of the node's own keys they are: the date when they can go, and something random.
 const PREFIX: &str = "gone/";
 
+/// The most operations. What goes first is what was to go first: a late retry of it is a new write.
+const OPERATIONS: usize = 1 << 19;
+
 /// An operation on one key, by the key's hash.
 type Name = (u64, OperationId);
 
 /// See the module's picture.
 #[derive(Debug, Default)]
 pub(super) struct Gone {
-    /// When each was covered.
-    known: BTreeMap<Name, HybridTime>,
+    /// When each was covered, and until when it is remembered.
+    known: BTreeMap<Name, (HybridTime, u64)>,
     /// Which of them can be forgotten when, in milliseconds.
     until: BTreeMap<u64, Vec<Name>>,
 }
@@ -51,6 +54,7 @@ impl Gone {
                 for (hash, operation, stamp) in list.into_iter().flatten() {
                     gone.remember((hash, operation), stamp, until);
                 }
+                gone.limit(OPERATIONS);
             }
             match page.last() {
                 Some((last, _)) if page.len() == 1024 => from = super::super::scan::after(last),
@@ -60,23 +64,44 @@ impl Gone {
     }
 
     fn remember(&mut self, name: Name, stamp: HybridTime, until: u64) {
-        let known = self.known.entry(name).or_default();
+        let (known, last) = self.known.entry(name).or_default();
         *known = stamp.max(*known);
+        *last = until.max(*last);
         self.until.entry(until).or_default().push(name);
+    }
+
+    /// Forgets the oldest, if there are more than this. How many those were, and until when they were to be known.
+    fn limit(&mut self, most: usize) -> Option<(usize, u64)> {
+        let (before, mut last) = (self.known.len(), None);
+        while self.known.len() > most
+            && let Some((until, names)) = self.until.pop_first()
+        {
+            self.drop_names(&names, until);
+            last = Some(until);
+        }
+        last.map(|until| (before - self.known.len(), until))
+    }
+
+    /// Forgets these, but not what was remembered again, for longer.
+    fn drop_names(&mut self, names: &[Name], until: u64) {
+        for name in names {
+            if self.known.get(name).is_some_and(|(_, last)| *last <= until) {
+                self.known.remove(name);
+            }
+        }
     }
 
     /// Forgets what is not needed any more at this date. True: there was something.
     fn forget(&mut self, date: WallClock) -> bool {
         let left = self.until.split_off(&date.0);
         let over = std::mem::replace(&mut self.until, left);
-        for name in over.values().flatten() {
-            self.known.remove(name);
-        }
+        over.iter().for_each(|(until, names)| self.drop_names(names, *until));
         !over.is_empty()
     }
 
     fn holds(&self, name: Name, stamp: HybridTime) -> bool {
-        let covered = |at: &HybridTime| stamp.wall().0 < at.wall().0.saturating_add(window());
+        let covered =
+            |(at, _): &(HybridTime, u64)| stamp.wall().0 < at.wall().0.saturating_add(window());
         self.known.get(&name).is_some_and(covered)
     }
 }
@@ -109,6 +134,10 @@ impl Shard {
         for (hash, operation, stamp) in &list {
             self.collection.gone.remember((*hash, *operation), *stamp, until);
         }
+        if let Some((count, until)) = self.collection.gone.limit(OPERATIONS) {
+            self.counters.collected_forgotten += count as u64;
+            self.erase_gone(until.saturating_add(1), turn);
+        }
         let mut body = Vec::new();
         encode_into(&mut body, &list);
         let tail = [until.to_be_bytes(), self.rng.u64(..).to_be_bytes()].concat();
@@ -120,10 +149,15 @@ impl Shard {
     pub(super) fn forget_gone(&mut self, turn: &mut Turn) {
         let date = self.date(turn);
         if self.collection.gone.forget(date) {
-            let from = key::meta(PREFIX);
-            let to = [&from[..], &date.0.to_be_bytes()].concat().into();
-            turn.outbox.persist(Change::EraseRange { from, to });
+            self.erase_gone(date.0, turn);
         }
+    }
+
+    /// Erases what was to be known until before this date.
+    fn erase_gone(&self, date: u64, turn: &mut Turn) {
+        let from = key::meta(PREFIX);
+        let to = [&from[..], &date.to_be_bytes()].concat().into();
+        turn.outbox.persist(Change::EraseRange { from, to });
     }
 
     /// Whether a write that comes now is a late retry of one whose value was deleted, and collected.
@@ -138,7 +172,8 @@ impl Shard {
     }
 
     /// A record from elsewhere, without the values of such retries. Its vector stays as it was, so that whoever has
-    /// taken one, not having heard of the collection, drops it at the next join. In an `lww` bucket the vector
+    /// taken one, not having heard of the collection, drops it at the next join, also where nothing else is left of
+    /// the record: a vector without siblings, which every owner comes to have, and which is collected in its turn. In an `lww` bucket the vector
     /// decides nothing and owners would never agree: there only who coordinates such a retry knows it.
     pub(in super::super) fn without_collected<'a>(
         &self,
@@ -169,4 +204,70 @@ fn window() -> u64 {
 fn date_of(key: &[u8]) -> Option<u64> {
     let tail = key.strip_prefix(&key::meta(PREFIX)[..])?;
     tail.first_chunk().map(|date| u64::from_be_bytes(*date))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing::{Lone, agreement, item, record, view};
+    use super::*;
+    use crate::id::{NodeId, PartitionId};
+    use crate::message::peer::{self, Data, RoundAsk, RoundStep};
+    use crate::ring::BucketSettings;
+
+    /// X has become an owner since, and took the retry; this node remembers.
+    #[test]
+    fn of_a_late_retry_that_another_owner_has_taken_the_vector_is_kept_and_collected_in_its_turn() {
+        let mut lone = Lone::open(view(agreement(&[1, 2, 3], 3, BucketSettings::new(3))));
+        let key = item(0, "k");
+        let retried = record(3);
+        let [(operation, stamp)] =
+            retried.siblings.iter().map(|s| (s.operation, s.stamp)).collect::<Vec<_>>()[..]
+        else {
+            panic!("one value")
+        };
+        lone.shard.collection.gone.remember((xxh3_64(&key), operation), stamp, u64::MAX);
+        let (head, body) = retried.encode();
+        let record = peer::Record { head, body };
+        let message = Data::Replicate { key: key.clone(), record, hint_for: None };
+        lone.hear(3, 7, message);
+        lone.settle();
+        let here = lone.shard.pending.latest(&key, &lone.disk).expect("readable").expect("there");
+        assert!(here.siblings.is_empty() && here.siblings.vector() == retried.siblings.vector());
+        // So X drops it when they meet, and is what everybody is.
+        let mut x = retried.clone();
+        assert!(x.join(&here).changed() && x.siblings.is_same_version(&here.siblings));
+        let items = vec![(key.clone(), x.siblings.digest())];
+        let all = [
+            RoundAsk::Open(2),
+            RoundAsk::Drain(2),
+            RoundAsk::Close(2),
+            RoundAsk::Collect { round: 2, items },
+        ];
+        for ask in all {
+            let step = RoundStep { partition: PartitionId(0), attempt: 1, ask };
+            lone.hear(NodeId(2).0, 0, Data::Rounds(vec![step]));
+            lone.settle();
+        }
+        assert_eq!(lone.disk.head(&key), Ok(None));
+    }
+
+    fn name(n: u64) -> Name {
+        (n, OperationId { session: 1, sequence: n })
+    }
+
+    #[test]
+    fn beyond_the_most_the_oldest_go_and_what_was_remembered_again_stays() {
+        let mut gone = Gone::default();
+        let stamp = HybridTime::from_wall(WallClock(1_000));
+        (0..10).for_each(|n| gone.remember(name(n), stamp, 100 + n / 2));
+        gone.remember(name(0), stamp, 900);
+        assert_eq!(gone.limit(10), None);
+        assert_eq!(gone.limit(8), Some((3, 101)), "0 is known for longer, and dates go as a whole");
+        let left: Vec<u64> = gone.known.keys().map(|(n, _)| *n).collect();
+        assert_eq!(left, [0, 4, 5, 6, 7, 8, 9]);
+        assert!(gone.forget(WallClock(200)));
+        assert!(gone.holds(name(0), stamp) && !gone.holds(name(9), stamp));
+        assert!(gone.forget(WallClock(901)));
+        assert!(gone.known.is_empty() && gone.until.is_empty());
+    }
 }

@@ -40,6 +40,8 @@ pub(super) struct Graves {
     plots: BTreeMap<PartitionId, Plot>,
     /// How many are marked.
     marked: usize,
+    /// Where the next pass begins, so that everybody's turn comes.
+    next: PartitionId,
 }
 
 impl Graves {
@@ -62,15 +64,15 @@ impl Graves {
     /// This record is written. Somebody will look, if there is anything to see in it.
     pub fn note(&mut self, key: &[u8], record: &Record) {
         let Some(partition) = key::partition_of_item(key) else { return };
-        let mut left = record.siblings.values().peekable();
-        if left.peek().is_none() {
-            return self.mark(partition);
+        match record.siblings.values().next() {
+            Some(_) => self.note_expiry(partition, record),
+            None => self.mark(partition),
         }
-        // It can go when the last of them has expired.
-        let last = left
-            .map(|(sibling, _)| sibling.expires_at)
-            .max_by_key(|at| at.map_or(u64::MAX, |at| at.0));
-        if let Some(Some(last)) = last {
+    }
+
+    /// This record is to be looked at when the last of its values has expired.
+    pub fn note_expiry(&mut self, partition: PartitionId, record: &Record) {
+        if let Some(last) = last_of(record.siblings.values().map(|(s, _)| s.expires_at)) {
             self.expires(partition, last);
         }
     }
@@ -110,14 +112,23 @@ impl Graves {
         }
     }
 
-    /// The marked partitions that may be read now, and from where on.
-    pub fn due(&self, now: Instant) -> impl Iterator<Item = (PartitionId, Bytes)> + '_ {
+    /// The marked partitions that may be read now, beginning where the last pass has ended.
+    pub fn due(&self, now: Instant) -> impl Iterator<Item = PartitionId> + '_ {
         let is_due = move |plot: &Plot| plot.marked && plot.at <= now;
-        let plots = (self.marked > 0).then_some(&self.plots).into_iter().flatten();
-        plots.filter(move |(_, plot)| is_due(plot)).map(|(partition, plot)| {
-            let first = || key::partition_range(*partition).0;
-            (*partition, plot.from.clone().unwrap_or_else(first))
-        })
+        let all = self.plots.range(self.next..).chain(self.plots.range(..self.next));
+        let plots = (self.marked > 0).then_some(all).into_iter().flatten();
+        plots.filter(move |(_, plot)| is_due(plot)).map(|(partition, _)| *partition)
+    }
+
+    /// From which store key on a partition is read.
+    pub fn from(&self, partition: PartitionId) -> Bytes {
+        let from = self.plots.get(&partition).and_then(|plot| plot.from.clone());
+        from.unwrap_or_else(|| key::partition_range(partition).0)
+    }
+
+    /// The next pass begins with the partition after this one.
+    pub fn passed(&mut self, partition: PartitionId) {
+        self.next = PartitionId(partition.0.wrapping_add(1));
     }
 
     /// A partition was read up to here; `None`: to its end.
@@ -156,4 +167,9 @@ impl Graves {
             plot.at = now + AGAIN;
         }
     }
+}
+
+/// When an item with these values can go: with the last of them, unless one never expires.
+pub(super) fn last_of(expiries: impl Iterator<Item = Option<WallClock>>) -> Option<WallClock> {
+    expiries.max_by_key(|at| at.map_or(u64::MAX, |at| at.0)).flatten()
 }

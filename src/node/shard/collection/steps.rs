@@ -85,6 +85,7 @@ impl Shard {
         steps: Vec<RoundStep>,
         turn: &mut Turn,
     ) -> (Vec<RoundTold>, Vec<RoundTold>) {
+        use RoundAsk::{Close, Collect, Drain, Open, Verify};
         let (mut now, mut durable) = (Vec::new(), Vec::new());
         for RoundStep { partition, attempt, ask } in steps {
             let told = match ask {
@@ -97,7 +98,6 @@ impl Shard {
                     continue;
                 }
             };
-            use RoundAsk::{Close, Collect, Drain, Open, Verify};
             let waits = matches!(told, Told::Opened(_) | Told::Drained(_) | Told::Closed(_));
             let told = RoundTold { partition, attempt, told };
             if waits { &mut durable } else { &mut now }.push(told);
@@ -183,6 +183,11 @@ impl Shard {
         let round = self.collection.rounds.get(partition);
         if !self.takes_part(partition) || round.drained < number {
             return Told::No;
+        }
+        // A tombstone that was verified may have rotted since, and something older have come in its place: until it
+        // is merged again, this owner needs what the others hold.
+        if self.doubts.count(partition) > 0 {
+            return Told::NotYet(number);
         }
         self.note_round(partition, Round { closed: round.closed.max(number), ..round }, turn);
         Told::Closed(number)

@@ -292,5 +292,107 @@ fn after_a_refused_batch_every_partition_is_read_again() {
     partitions.into_iter().for_each(|partition| collection.graves.read(partition, None, now));
     assert_eq!(collection.graves.due(now).count(), 0);
     collection.forget_staged();
-    assert!(collection.graves.due(now).map(|(partition, _)| partition).eq(partitions));
+    assert!(collection.graves.due(now).eq(partitions));
+}
+
+#[test]
+fn every_partition_has_its_turn_though_others_are_marked_again_and_again() {
+    let mut graves = super::Graves::default();
+    graves.keep((0..8).map(PartitionId));
+    let mut read = Vec::new();
+    for pass in 0..16 {
+        let now = Instant(pass * 10_000_000_000);
+        // There is time for one.
+        let first = graves.due(now).next().expect("all are marked");
+        graves.passed(first);
+        graves.read(first, None, now);
+        graves.mark(first);
+        read.push(first.0);
+    }
+    let twice: Vec<u16> = (0..8).chain(0..8).collect();
+    assert_eq!(read, twice);
+}
+
+#[test]
+fn what_is_on_its_way_to_the_disk_is_looked_for_again_when_there_is_something_to_see_in_it() {
+    let mut lone = Lone::open(view(agreement(&[1], 1, BucketSettings::new(1))));
+    let p = PartitionId(5);
+    lone.run_for(3_000);
+    let marked = |lone: &Lone| lone.shard.collection.graves.due(Instant(u64::MAX)).count();
+    assert_eq!(marked(&lone), 0);
+    let stage = |lone: &mut Lone, name: &str, record: &Record| {
+        let key = item(p.0, name);
+        lone.turn(|shard, turn| assert!(shard.join_here(&key, record, turn)));
+    };
+    stage(&mut lone, "alive", &record(1));
+    lone.shard.collection.graves.mark(p);
+    lone.pass(1_100);
+    assert_eq!(marked(&lone), 0, "there is nothing in it");
+    let write = Write {
+        operation: OperationId { session: 5, sequence: 1 },
+        stamp: crate::time::HybridTime(1 << 16),
+        expires_at: Some(crate::time::WallClock(1_790_000_100_000)),
+        content: Content::Value(Bytes::from_static(b"v")),
+    };
+    let mut expires = Record::default();
+    let mut incarnations = Incarnations::new();
+    incarnations.begin(5);
+    expires.write(&Default::default(), write, &mut incarnations, true).expect("a fresh actor");
+    stage(&mut lone, "expires", &expires);
+    // Something else there has expired meanwhile.
+    lone.shard.collection.graves.expires(p, crate::time::WallClock(1_790_000_001_000));
+    lone.pass(1_100);
+    assert_eq!(marked(&lone), 0, "not yet");
+    lone.pass(100_000);
+    assert_eq!(marked(&lone), 1, "now it has, and is read again until the disk shows it");
+    lone.run_for(8_000);
+    assert_eq!((marked(&lone), lone.disk.head(&item(p.0, "expires"))), (0, Ok(None)));
+    stage(&mut lone, "grave", &grave());
+    lone.pass(1_100);
+    assert_eq!(marked(&lone), 1);
+    lone.run_for(8_000);
+    assert_eq!((marked(&lone), lone.disk.head(&item(p.0, "grave"))), (0, Ok(None)));
+}
+
+/// Else it takes something older in place of the tombstone that the others are about to erase.
+#[test]
+fn a_round_is_not_closed_here_while_what_was_verified_has_rotted() {
+    let view = five();
+    let p = partition_where(&view, Role::Primary);
+    let owners: Vec<NodeId> =
+        view.agreement.layout.preference_list(PartitionId(p), 3).owners().collect();
+    let mut lone = Lone::open(view);
+    let key = item(p, "k");
+    let dead = grave();
+    assert!(takes(&mut lone, p, 1, replicate(&key, &dead, None)));
+    let items = vec![(key.clone(), dead.siblings.digest())];
+    let held = Told::Held { lacking: vec![], round: 1 };
+    assert_eq!(ask(&mut lone, p, RoundAsk::Verify { items }), [held]);
+    ask(&mut lone, p, RoundAsk::Open(2));
+    assert_eq!(ask(&mut lone, p, RoundAsk::Drain(2)), [Told::Drained(2)]);
+    lone.disk.rot(&key);
+    lone.turn(|shard, turn| assert!(shard.cannot_read(&key, turn)));
+    assert_eq!(ask(&mut lone, p, RoundAsk::Close(2)), [Told::NotYet(2)]);
+    assert!(takes(&mut lone, p, 1, replicate(&key, &record(1), None)), "older, and taken");
+    assert!(takes(&mut lone, p, 2, replicate(&key, &dead, None)));
+    for other in owners.into_iter().filter(|owner| *owner != ME) {
+        lone.turn(|shard, turn| shard.doubts_merged(&[(key.clone(), true)], other, turn));
+    }
+    assert_eq!(ask(&mut lone, p, RoundAsk::Close(2)), [Told::Closed(2)]);
+}
+
+#[test]
+fn a_stand_in_drains_though_what_it_keeps_for_somebody_has_rotted() {
+    let view = five();
+    let p = partition_where(&view, Role::Fallback);
+    let absent = view.agreement.layout.preference_list(PartitionId(p), 3).owners().next();
+    let absent = absent.expect("three owners");
+    let mut lone = Lone::open(super::super::testing::without(view.clone(), absent.0));
+    let key = item(p, "k");
+    assert!(takes(&mut lone, p, 1, replicate(&key, &record(1), Some(absent))));
+    lone.disk.rot(&key);
+    lone.install(view);
+    lone.run_for(300);
+    ask(&mut lone, p, RoundAsk::Open(2));
+    assert_eq!(ask(&mut lone, p, RoundAsk::Drain(2)), [Told::Drained(2)]);
 }
