@@ -12,6 +12,7 @@ use super::CommitNumber;
 use super::disk::{Disk, DiskFile};
 use super::record::{Header, Kind, Place, encode_batch};
 use crate::id::Lineage;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -23,6 +24,11 @@ pub(crate) fn segment_name(segment: u32) -> String {
 /// The segment that a file's name means, if any.
 pub(crate) fn segment_number(name: &str) -> Option<u32> {
     name.strip_suffix(".log").filter(|digits| digits.len() == 10)?.parse().ok()
+}
+
+/// All segments, oldest first.
+pub(crate) fn segment_numbers(disk: &dyn Disk) -> io::Result<BTreeSet<u32>> {
+    Ok(disk.list()?.iter().filter_map(|name| segment_number(name)).collect())
 }
 
 /// A segment's file. Nothing: there is no such segment. An error says nothing of what is in it: it may be that the

@@ -30,6 +30,7 @@ mod record;
 mod recovery;
 mod restore;
 mod scrub;
+mod search;
 mod shared;
 #[cfg(test)]
 mod simulated_disk;
@@ -37,6 +38,7 @@ mod sled_store;
 mod state;
 #[cfg(test)]
 mod tests;
+mod walk;
 #[allow(clippy::disallowed_methods)] // it has a thread and a clock of its own
 mod writer;
 

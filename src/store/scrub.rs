@@ -19,21 +19,21 @@
 
 use super::disk::DiskFile;
 use super::index::{Index, IndexDamaged, Located};
-use super::log::{segment_file, segment_number};
-use super::record::{Found, Kind, Place, batch_at, batch_extent, decode_put, encode_change};
+use super::log::{segment_file, segment_numbers};
+use super::record::{Place, decode_put, encode_change};
+use super::search::{Search, Verdict};
 use super::shared::{Mend, Move, Shared, lock};
+use super::walk::{Regions, Walk, is_within};
 use super::writer::Step;
 use super::{Change, ScrubAt, Scrubbed};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// How much of a segment is read at a time, unless one batch is longer.
-const WINDOW: u64 = 1 << 20;
 /// The most entries on a page.
 const ENTRIES: usize = 4096;
 /// With more entries astray on one page the index is beyond use.
@@ -55,9 +55,6 @@ pub(crate) struct Desk {
     pub(crate) asked: Option<ScrubPage>,
     pub(crate) done: Option<Scrubbed>,
 }
-
-/// Where batches should be and are not: from byte, to byte.
-type Regions = Vec<(u32, u32)>;
 
 /// The thread.
 pub(crate) struct Scrubber {
@@ -154,7 +151,8 @@ impl Scrubber {
         let end = Place::unpack(self.shared.end.load(Ordering::Acquire));
         let until = *self.until.get_or_insert(end);
         let range = segment..=until.segment;
-        let Some(found) = self.segments()?.into_iter().find(|found| range.contains(found)) else {
+        let segments = segment_numbers(&*self.shared.disk)?;
+        let Some(found) = segments.into_iter().find(|found| range.contains(found)) else {
             return Ok(Scrubbed { next: Some(ScrubAt::Keys(Bytes::new())), ..Scrubbed::default() });
         };
         // The segment where it was to go on may have been reclaimed.
@@ -180,12 +178,6 @@ impl Scrubber {
             false => ScrubAt::Log { segment, offset: walk.at },
         };
         Ok(Scrubbed { next: Some(next), bytes: read, regions: found, ..Scrubbed::default() })
-    }
-
-    /// All segments, oldest first.
-    fn segments(&self) -> io::Result<BTreeSet<u32>> {
-        let names = self.shared.disk.list()?;
-        Ok(names.iter().filter_map(|name| segment_number(name)).collect())
     }
 
     /// The records of some keys.
@@ -310,66 +302,19 @@ impl Scrubber {
             let many = format!("{} entries of a page point astray", astray.len());
             return Err(IndexDamaged(many).into());
         }
-        // What is newer than this the node may not have seen yet.
-        let applied = self.shared.applied.load(Ordering::Acquire);
-        let keys: BTreeSet<&Bytes> = astray.iter().map(|(key, _)| key).collect();
-        let mut newest: BTreeMap<Bytes, Located> = BTreeMap::new();
-        // Behind the last place where something is missing. What is newest before it may not be the newest.
-        let mut hole: Option<Place> = None;
-        let mut last: Option<u64> = None;
-        let segments = self.segments()?;
-        for &segment in &segments {
-            let Some(mut walk) = Walk::open(&self.shared, segment, 0)? else {
-                hole = Some(Place { segment, offset: u32::MAX });
-                continue;
-            };
-            let mut regions = Regions::new();
-            let mut take = |found: Found| {
-                let is_opening = found.header.kind == Kind::Opening;
-                let before = found.header.sequence.saturating_sub(u64::from(!is_opening));
-                if last.is_some_and(|last| last < before) {
-                    hole = Some(found.place);
-                }
-                last = last.max(Some(found.header.sequence));
-                if found.header.sequence > applied {
-                    return;
-                }
-                for (change, place, length) in found.changes() {
-                    match change {
-                        Change::Put { key, head, .. } if keys.contains(&key) => {
-                            newest.insert(key, Located { place, length, head });
-                        }
-                        Change::Put { .. } => {}
-                        Change::Erase { key } => drop(newest.remove(&key)),
-                        Change::EraseRange { from, to } => {
-                            newest.retain(|key, _| *key < from || *key >= to);
-                        }
-                    }
-                }
-            };
-            while !walk.is_over() && !self.shared.is_over() {
-                done.bytes += walk.read_on(&mut take, &mut regions);
-            }
-            let damaged = regions.last().map(|(_, to)| Place { segment, offset: *to });
-            hole = hole.max(damaged);
-        }
-        if self.shared.is_over() {
-            return Err(Unread::NotNow);
-        }
+        let mut search = Search::of(&self.shared, astray.iter().map(|(key, _)| key).collect())?;
+        done.bytes += search.bytes;
         for (key, seen) in astray {
-            match newest.remove(&key) {
-                Some(found) if hole.is_none_or(|hole| hole <= found.place) => {
-                    done.mended += 1;
-                    self.mend(Mend { key, seen, put: Some(found) });
+            let put = match search.verdict(&key, &seen) {
+                Verdict::At(found) => Some(found),
+                Verdict::Nowhere => None,
+                Verdict::Unknown => {
+                    done.damaged.push(key);
+                    continue;
                 }
-                // The log has no such key: nor should the index.
-                None if hole.is_none() && segments.contains(&seen.place.segment) => {
-                    done.mended += 1;
-                    self.mend(Mend { key, seen, put: None });
-                }
-                // It may be what cannot be read.
-                _ => done.damaged.push(key),
-            }
+            };
+            done.mended += 1;
+            self.mend(Mend { key, seen, put });
         }
         Ok(())
     }
@@ -388,111 +333,10 @@ impl Scrubber {
     }
 }
 
-fn is_within(regions: &Regions, offset: u32) -> bool {
-    regions.iter().any(|(from, to)| *from <= offset && offset < *to)
-}
-
 /// The record that the index alone tells, if it has no body.
 fn without_body(key: &Bytes, located: &Located) -> Option<Bytes> {
     let change = Change::Put { key: key.clone(), head: located.head.clone(), body: Bytes::new() };
     let mut record = Vec::new();
     encode_change(&mut record, &change);
     (record.len() == located.length as usize).then(|| record.into())
-}
-
-/// The batches of one segment, in order, a window at a time.
-struct Walk {
-    file: Arc<dyn DiskFile>,
-    segment: u32,
-    len: u64,
-    at: u32,
-}
-
-impl Walk {
-    /// Nothing: there is no such segment.
-    fn open(shared: &Shared, segment: u32, at: u32) -> io::Result<Option<Walk>> {
-        let Some(file) = segment_file(&*shared.disk, segment)? else { return Ok(None) };
-        let len = file.len()?;
-        // What the writer is in the middle of is no damage.
-        let end = Place::unpack(shared.end.load(Ordering::Acquire));
-        let len = match segment.cmp(&end.segment) {
-            std::cmp::Ordering::Less => len,
-            std::cmp::Ordering::Equal => len.min(end.offset.into()),
-            std::cmp::Ordering::Greater => 0,
-        };
-        Ok(Some(Walk { file, segment, len, at }))
-    }
-
-    fn is_over(&self) -> bool {
-        u64::from(self.at) >= self.len
-    }
-
-    /// Reads a window; whole batches are taken, and where there is none is noted. Returns how many bytes were read.
-    fn read_on(&mut self, take: &mut dyn FnMut(Found), regions: &mut Regions) -> u64 {
-        let mut length = WINDOW;
-        let mut read = 0;
-        loop {
-            let Ok(window) = self.window(length) else {
-                // A disk that cannot read a sector: all of the window is as good as lost.
-                let to = u64::from(self.at) + length.min(self.len - u64::from(self.at));
-                add(regions, self.at, to as u32);
-                self.at = to as u32;
-                return read;
-            };
-            read += window.len() as u64;
-            let is_rest = u64::from(self.at) + window.len() as u64 >= self.len;
-            let mut at = 0;
-            while at < window.len() {
-                if let Some(found) = batch_at(self.segment, self.at, &window, at) {
-                    at += found.len();
-                    take(found);
-                    continue;
-                }
-                // A batch that goes on behind the window is no damage.
-                let cut = !is_rest && is_cut(&window[at..]);
-                if cut && at > 0 {
-                    break;
-                }
-                let left = self.len - u64::from(self.at);
-                if cut && length < left {
-                    let extent = batch_extent(&window).unwrap_or(length * 2);
-                    if extent <= left {
-                        length = extent.max(length * 2);
-                        break;
-                    }
-                }
-                let from = at;
-                let begins = |at: &usize| {
-                    batch_at(self.segment, self.at, &window, *at).is_some()
-                        || (!is_rest && is_cut(&window[*at..]))
-                };
-                at = (from + 1..window.len()).find(begins).unwrap_or(window.len());
-                add(regions, self.at + from as u32, self.at + at as u32);
-            }
-            if at > 0 {
-                self.at += at as u32;
-                return read;
-            }
-        }
-    }
-
-    fn window(&self, length: u64) -> io::Result<Bytes> {
-        let length = length.min(self.len - u64::from(self.at));
-        let mut window = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-        self.file.read_at(&mut window, self.at.into())?;
-        Ok(window.into())
-    }
-}
-
-/// Whether the batch that begins these bytes, if one does, goes on behind them.
-fn is_cut(bytes: &[u8]) -> bool {
-    batch_extent(bytes).is_none_or(|extent| extent > bytes.len() as u64)
-}
-
-/// Adds a region, to the one before it if they touch.
-fn add(regions: &mut Regions, from: u32, to: u32) {
-    match regions.last_mut() {
-        Some(last) if last.1 == from => last.1 = to,
-        _ => regions.push((from, to)),
-    }
 }

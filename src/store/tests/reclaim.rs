@@ -39,21 +39,7 @@ impl Stepped {
 
     fn write(&mut self, batch: Batch) {
         self.commit(batch);
-        self.settle();
-    }
-
-    /// Writer, node and applier do all there is to do; the keeper does not.
-    fn settle(&mut self) {
-        while self.s.writer.step() == Step::Worked {}
-        self.s.front.durable();
-        while self.s.applier.step() == Step::Worked {}
-        self.s.front.durable();
-    }
-
-    fn keep(&mut self) {
-        while self.s.keeper.step() == Step::Worked {
-            self.settle();
-        }
+        self.s.settle();
     }
 
     fn rebuild(&mut self) {
@@ -77,14 +63,14 @@ fn the_log_stays_within_twice_the_live_data_under_overwrites() {
         let key = if i < KEYS { i } else { rng.u32(..KEYS) };
         t.commit(put(&key.to_be_bytes(), b"head", &[rng.u8(..); 1_000]));
         if i % 8 == 0 {
-            t.settle();
-            t.keep();
+            t.s.settle();
+            t.s.keep();
             let stats = t.s.front.stats();
             let in_use = stats.log_bytes as f64 / stats.live_bytes as f64;
             assert!(i < 2 * KEYS || in_use <= 2.0, "{in_use} times the live data after {i} puts");
         }
     }
-    t.settle();
+    t.s.settle();
     let stats = t.s.front.stats();
     let copies = stats.copies as f64 / 12_000.0;
     assert!(copies < 0.56, "{copies} copies a put");
@@ -110,7 +96,7 @@ fn a_deleted_store_shrinks_to_nearly_nothing() {
     t.write(Batch { changes: vec![Change::EraseRange { from, to }] });
     for _ in 0..10 {
         t.write(put(b"one", b"h", &body(rng)));
-        t.keep();
+        t.s.keep();
     }
     assert!(t.s.front.stats().log_bytes < 3_000, "{:?}", t.s.front.stats());
     t.rebuild();
@@ -131,12 +117,12 @@ fn an_erase_outlives_everything_that_it_erased() {
         t.write(put(b"busy", b"h", &body(rng)));
         // Only a step at a time, and a rebuild after each.
         t.s.keeper.step();
-        t.settle();
+        t.s.settle();
         t.rebuild();
     }
     for _ in 0..150 {
         t.write(put(b"busy", b"h", &body(rng)));
-        t.keep();
+        t.s.keep();
     }
     assert!(t.s.front.stats().reclaimed_segments > 3);
     t.rebuild();
@@ -155,7 +141,7 @@ fn a_record_written_while_it_is_copied_is_not_copied() {
         }
         for _ in 0..delay {
             t.s.keeper.step();
-            t.settle();
+            t.s.settle();
         }
         t.commit(put(b"contended", b"h", b"new"));
         let (from, to) = ("era".into(), "erb".into());
@@ -163,8 +149,8 @@ fn a_record_written_while_it_is_copied_is_not_copied() {
         // In the log, but not in the index when the keeper looks there for what is live.
         t.s.writer.step();
         t.s.keeper.step();
-        t.settle();
-        t.keep();
+        t.s.settle();
+        t.s.keep();
         assert!(t.s.front.stats().reclaimed_segments > 0);
         assert_shows(&t.s.front, &t.model, "while it runs");
         t.rebuild();
@@ -182,7 +168,7 @@ fn a_damaged_segment_is_set_aside_and_told() {
     t.disk.rot(&oldest, 300);
     for _ in 0..60 {
         t.write(put(b"busy", b"h", &body(rng)));
-        t.keep();
+        t.s.keep();
     }
     assert!(t.disk.names().contains(&format!("{oldest}.aside")), "{:?}", t.disk.names());
     let damage = super::super::state::read_damage(&t.disk).unwrap();
@@ -211,7 +197,7 @@ fn what_has_rotted_and_was_written_again_goes_without_a_word() {
     t.write(put(&lost[0].to_be_bytes(), b"h", &body(rng)));
     while t.disk.names().contains(&oldest) {
         t.write(put(b"busy", b"h", &body(rng)));
-        t.keep();
+        t.s.keep();
     }
     assert!(!t.disk.names().contains(&format!("{oldest}.aside")), "{:?}", t.disk.names());
     assert_eq!(super::super::state::read_damage(&t.disk).unwrap(), Vec::<String>::new());
@@ -226,10 +212,10 @@ fn a_segment_that_cannot_be_opened_now_is_reclaimed_later() {
         t.write(put(b"busy", b"h", &body(rng)));
     }
     t.disk.set_handles(Some(0));
-    t.keep();
+    t.s.keep();
     assert_eq!((t.s.front.failed(), t.s.front.stats().reclaimed_segments), (None, 0));
     t.disk.set_handles(None);
-    t.keep();
+    t.s.keep();
     assert!(t.s.front.stats().reclaimed_segments > 3);
     t.rebuild();
 }
@@ -264,7 +250,7 @@ fn a_full_disk_refuses_batches_keeps_reads_and_goes_on_when_there_is_room() {
     assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
     assert_eq!(t.s.front.get(b"k").unwrap().unwrap().body, "kept");
     t.disk.set_room(None);
-    t.settle();
+    t.s.settle();
     assert_eq!(t.s.front.durable(), CommitNumber(2));
     t.write(put(b"l", b"h", b""));
     t.rebuild();
@@ -287,7 +273,7 @@ fn everything_that_waits_goes_out_in_one_write_and_one_sync() {
     for i in 0..500u32 {
         t.commit(put(&i.to_be_bytes(), b"h", b"b"));
     }
-    t.settle();
+    t.s.settle();
     let stats = t.s.front.stats();
     assert_eq!((stats.batches, stats.writes, stats.syncs), (500, 1, 1));
 }

@@ -37,21 +37,8 @@ impl Stepped {
     fn write(&mut self, batch: Batch) -> CommitNumber {
         model_apply(&mut self.model, &batch);
         let number = self.s.front.commit(batch).unwrap();
-        self.settle();
+        self.s.settle();
         number
-    }
-
-    fn settle(&mut self) {
-        while self.s.writer.step() == Step::Worked {}
-        self.s.front.durable();
-        while self.s.applier.step() == Step::Worked {}
-        self.s.front.durable();
-    }
-
-    fn keep(&mut self) {
-        while self.s.keeper.step() == Step::Worked {
-            self.settle();
-        }
     }
 
     fn page(&mut self, from: &ScrubAt, bytes: u64) -> Scrubbed {
@@ -84,8 +71,8 @@ impl Stepped {
             sum.damaged.extend(page.damaged);
             meanwhile(self);
         }
-        self.settle();
-        self.keep();
+        self.s.settle();
+        self.s.keep();
         sum
     }
 
@@ -248,7 +235,7 @@ fn what_was_set_aside_is_told_and_its_entries_stay() {
     }
     while !t.disk.names().contains(&format!("{}.aside", segment_name(1))) {
         t.write(put(b"busy", b"head", &[1; 90]));
-        t.keep();
+        t.s.keep();
     }
     assert_eq!(t.unreadable(), BTreeSet::from([body.clone(), head]));
     for _ in 0..2 {
@@ -281,7 +268,7 @@ fn a_page_for_which_not_all_can_be_opened_finds_nothing_and_is_read_again() {
                     Scrubbed { next: page.next.clone(), total: page.total, ..Scrubbed::default() };
                 assert_eq!(page, nothing, "{handles} handles");
             }
-            t.settle();
+            t.s.settle();
             let is_there = |key: &Bytes| t.index.get(key).unwrap().is_some();
             assert!(t.model.keys().all(is_there), "{handles} handles");
             let page = match page.next.as_ref() == Some(&from) {
@@ -292,7 +279,7 @@ fn a_page_for_which_not_all_can_be_opened_finds_nothing_and_is_read_again() {
             mended += page.mended;
             next = page.next;
         }
-        t.settle();
+        t.s.settle();
         assert_eq!(mended, 1, "{handles} handles");
         assert_shows(&t.s.front, &t.model, &format!("{handles} handles"));
     }
