@@ -178,8 +178,9 @@ def _lives(cluster: Cluster, number: int, for_whom: int) -> str | None:
         members = web.get(cluster.http(for_whom), "/v1/members")["members"]
     except (OSError, HTTPException) as error:
         return str(error)
-    states = [member["state"] for member in members if member["name"] == f"n{number}"]
-    return f"it is {states[0]}" if states and states[0] != "dead" else None
+    # Its earlier lives may still be told of.
+    states = {member["state"] for member in members if member["name"] == f"n{number}"}
+    return f"it is {', '.join(sorted(states))}" if states - {"dead", "left"} else None
 
 
 def _be_let_go(cluster: Cluster, number: int) -> None:
