@@ -215,6 +215,9 @@ impl<S: Store> Node<S> {
         if let Some(shard) = &mut self.shard {
             let outbox = &mut self.outbox;
             shard.handle_timeout(&mut Turn { now, store: &self.store, outbox });
+            if let Some(why) = shard.is_old_copy() {
+                self.topology.is_old_copy(why, &mut self.outbox);
+            }
         }
         self.adopt_view(now);
         self.see_to_wants(now);

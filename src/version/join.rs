@@ -17,7 +17,8 @@
 //! nothing, and is collected like a tombstone.
 //!
 //! An `lww` bucket keeps the latest stamp instead, whatever the vectors say: a write's stamp lies above
-//! all that it saw, so that is what the dot rule would keep, and it cannot end with nothing.
+//! all that it saw, so that is what the dot rule would keep, and it cannot end with nothing. There such a late retry
+//! becomes a tombstone (`Siblings::buried`), which wins over the value that it was, and over nothing else.
 
 use super::sibling::{Cause, Covered, Sibling};
 use super::siblings::Siblings;
@@ -132,8 +133,10 @@ impl Siblings {
             let attempts = all.clone().filter(|other| other.operation == sibling.operation);
             attempts.map(|other| dot_order(&other.dot)).min()
         };
+        // And a tombstone among them: somebody knows that the value was collected (`Siblings::buried`).
         let rank = |sibling: &&Sibling| {
-            (first(sibling), smallest(sibling), Reverse(dot_order(&sibling.dot)))
+            let attempt = (sibling.value().is_none(), Reverse(dot_order(&sibling.dot)));
+            (first(sibling), smallest(sibling), attempt)
         };
         let standing = all.clone().filter(|sibling| !self.is_overwritten(sibling));
         let winner = standing.max_by_key(rank).or_else(|| all.clone().max_by_key(rank));

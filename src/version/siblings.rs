@@ -10,7 +10,7 @@
 //! lets two replicas merge without ever asking who wrote last.
 
 use super::seen::Seen;
-use super::sibling::{COVERED_CAP, Cause, Covered, OperationId, Sibling, window_ms};
+use super::sibling::{COVERED_CAP, Cause, Content, Covered, OperationId, Sibling, window_ms};
 use super::vector::{Dot, VersionVector, dot_order};
 use crate::guard::{self, Guard};
 use crate::time::{HybridTime, WallClock};
@@ -21,8 +21,9 @@ use xxhash_rust::xxh3::Xxh3;
 ///
 /// - The vector covers every dot of every sibling.
 /// - Siblings ascend by dot; no two have the same operation.
-/// - `covered` ascends by operation, holds none that is a sibling within the window, and at most
-///   [`COVERED_CAP`]. Replicas may differ in it: it is no part of [`digest`](Siblings::digest).
+/// - `covered` ascends by operation, holds none that is a sibling within the window (but for what is
+///   [`buried`](Siblings::buried)), and at most [`COVERED_CAP`]. Replicas may differ in it: it is no part of
+///   [`digest`](Siblings::digest).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Siblings {
     pub(super) vector: VersionVector,
@@ -127,11 +128,10 @@ impl Siblings {
     pub fn is_same_version(&self, other: &Siblings) -> bool {
         self.siblings.len() == other.siblings.len()
             && self.vector == other.vector
-            && self
-                .siblings
-                .iter()
-                .zip(&other.siblings)
-                .all(|(a, b)| a.dot == b.dot && a.twins == b.twins && a.stamp == b.stamp)
+            && self.siblings.iter().zip(&other.siblings).all(|(a, b)| {
+                let same_write = a.dot == b.dot && a.twins == b.twins && a.stamp == b.stamp;
+                same_write && a.value().is_none() == b.value().is_none()
+            })
     }
 
     /// A fingerprint of the state: equal on replicas that are in sync, whatever they remember of covered
@@ -159,6 +159,23 @@ impl Siblings {
     pub fn without(&self, gone: impl Fn(&Sibling) -> bool) -> Siblings {
         let mut rest = self.clone();
         rest.siblings.retain(|sibling| !gone(sibling));
+        rest
+    }
+
+    /// The same, with tombstones in place of values that were overwritten at these stamps: for an `lww` bucket, where
+    /// something has to stand. They are overwritten too, so that any other value wins over them.
+    #[must_use]
+    pub fn buried(&self, gone: impl Fn(&Sibling) -> Option<HybridTime>) -> Siblings {
+        let mut rest = self.clone();
+        let mut covered = Vec::new();
+        for sibling in &mut rest.siblings {
+            let Some(stamp) = gone(sibling) else { continue };
+            let (operation, dot) = (sibling.operation, sibling.dot);
+            covered.push(Covered { operation, dot, stamp, cause: Cause::Overwritten });
+            (sibling.content, sibling.expires_at) = (Content::Tombstone, None);
+        }
+        covered.into_iter().for_each(|covered| rest.remember(covered));
+        rest.limit_covered();
         rest
     }
 

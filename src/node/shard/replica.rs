@@ -106,6 +106,7 @@ impl Shard {
     ) -> Result<(), Refusal> {
         let n = self.role(&key, header.partition, hint_for)?;
         if self.is_stale(&key, header.round) {
+            self.tell_closed(header, &key, turn);
             return Err(Refusal::StaleRound);
         }
         if self.disk.is_some() {

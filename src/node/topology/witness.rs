@@ -258,6 +258,13 @@ impl Topology {
         }
     }
 
+    /// The shard says why this directory is behind.
+    pub fn is_old_copy(&mut self, why: String, outbox: &mut Outbox) {
+        if self.aside.is_none() && guard::holds(Guard::Witness) {
+            self.set_aside(why, outbox);
+        }
+    }
+
     /// The members may have changed: do the answers suffice?
     pub(super) fn judge_witness(&mut self, now: Now, outbox: &mut Outbox) {
         if self.is_admitted() && self.witness.judge(&self.others) {

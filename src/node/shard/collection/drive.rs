@@ -273,7 +273,7 @@ impl Shard {
         }
     }
 
-    fn send_steps(&mut self, node: NodeId, steps: Vec<RoundStep>, turn: &mut Turn) {
+    pub(super) fn send_steps(&mut self, node: NodeId, steps: Vec<RoundStep>, turn: &mut Turn) {
         if node == self.view.me {
             let header = Header { sender: node, ..Header::new(Kind::Data) };
             return self.rounds_here(&header, steps, turn);

@@ -10,7 +10,7 @@ use crate::id::Conflict;
 use crate::message::{decode, encode_into};
 use crate::store::{Change, Store, StoreError, key};
 use crate::time::{HybridTime, WallClock};
-use crate::version::{COVERED_WINDOW, Content, Head, OperationId, Record};
+use crate::version::{COVERED_WINDOW, Content, Head, OperationId, Record, Sibling};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -100,9 +100,13 @@ impl Gone {
     }
 
     fn holds(&self, name: Name, stamp: HybridTime) -> bool {
-        let covered =
-            |(at, _): &(HybridTime, u64)| stamp.wall().0 < at.wall().0.saturating_add(window());
-        self.known.get(&name).is_some_and(covered)
+        self.covered(name, stamp).is_some()
+    }
+
+    /// When an operation was covered of which a write with this stamp is a retry.
+    fn covered(&self, name: Name, stamp: HybridTime) -> Option<HybridTime> {
+        let (at, _) = self.known.get(&name)?;
+        (stamp.wall().0 < at.wall().0.saturating_add(window())).then_some(*at)
     }
 }
 
@@ -173,26 +177,29 @@ impl Shard {
 
     /// A record from elsewhere, without the values of such retries. Its vector stays as it was, so that whoever has
     /// taken one, not having heard of the collection, drops it at the next join, also where nothing else is left of
-    /// the record: a vector without siblings, which every owner comes to have, and which is collected in its turn. In an `lww` bucket the vector
-    /// decides nothing and owners would never agree: there only who coordinates such a retry knows it.
+    /// the record: a vector without siblings, which every owner comes to have, and which is collected in its turn. In
+    /// an `lww` bucket the vector decides nothing, and something has to stand: there a tombstone does the same.
     pub(in super::super) fn without_collected<'a>(
         &self,
         key: &[u8],
         record: &'a Record,
     ) -> Cow<'a, Record> {
         let gone = &self.collection.gone;
-        if gone.known.is_empty() || record.kind.conflict() == Conflict::Lww {
+        if gone.known.is_empty() {
             return Cow::Borrowed(record);
         }
         let hash = xxh3_64(key);
-        let is_gone = |sibling: &crate::version::Sibling| {
-            matches!(sibling.content, Content::Value(_))
-                && gone.holds((hash, sibling.operation), sibling.stamp)
+        let gone_at = |sibling: &Sibling| match sibling.content {
+            Content::Value(_) => gone.covered((hash, sibling.operation), sibling.stamp),
+            Content::Tombstone => None,
         };
-        if !record.siblings.iter().any(is_gone) {
+        if record.siblings.iter().all(|sibling| gone_at(sibling).is_none()) {
             return Cow::Borrowed(record);
         }
-        let siblings = record.siblings.without(is_gone);
+        let siblings = match record.kind.conflict() {
+            Conflict::Siblings => record.siblings.without(|sibling| gone_at(sibling).is_some()),
+            Conflict::Lww => record.siblings.buried(gone_at),
+        };
         Cow::Owned(Record { siblings, ..record.clone() })
     }
 }
@@ -213,6 +220,7 @@ mod tests {
     use crate::id::{NodeId, PartitionId};
     use crate::message::peer::{self, Data, RoundAsk, RoundStep};
     use crate::ring::BucketSettings;
+    use crate::version::{Actor, Kind, Seen, Write};
 
     /// X has become an owner since, and took the retry; this node remembers.
     #[test]
@@ -249,6 +257,54 @@ mod tests {
             lone.settle();
         }
         assert_eq!(lone.disk.head(&key), Ok(None));
+    }
+
+    /// X has come back with an empty disk since, and took the retry, over a write of which it has not heard; this
+    /// node remembers.
+    #[test]
+    fn of_such_a_retry_in_an_lww_bucket_a_tombstone_is_kept_which_wins_over_nothing_else() {
+        let settings = BucketSettings { conflict: Conflict::Lww, ..BucketSettings::new(3) };
+        for later in [false, true] {
+            let mut lone = Lone::open(view(agreement(&[1, 2, 3], 3, settings.clone())));
+            let key = item(0, "k");
+            let written = |sequence, millis, value: &'static [u8]| {
+                let mut record = Record::new(Kind::Lww);
+                let write = Write {
+                    operation: OperationId { session: 7, sequence },
+                    stamp: HybridTime::from_wall(WallClock(millis)),
+                    expires_at: None,
+                    content: Content::Value(Bytes::from_static(value)),
+                };
+                let actor = Actor { incarnation: sequence, mint: 0 };
+                record.siblings.write(&Seen::default(), actor, write, Conflict::Lww);
+                record
+            };
+            let hear = |lone: &mut Lone, record: &Record| {
+                let (head, body) = record.encode();
+                let record = peer::Record { head, body };
+                let message = Data::Replicate { key: key.clone(), record, hint_for: None };
+                lone.hear(3, 7, message);
+                lone.settle();
+            };
+            let (retried, other) = (written(1, 9_000, b"back"), written(2, 5_000, b"other"));
+            let name = (xxh3_64(&key), OperationId { session: 7, sequence: 1 });
+            lone.shard.collection.gone.remember(name, HybridTime(6_000 << 16), u64::MAX);
+            let mut x = retried.clone();
+            if later {
+                hear(&mut lone, &other);
+                x.join(&other);
+            }
+            hear(&mut lone, &x);
+            let here = lone.shard.pending.latest(&key, &lone.disk).expect("readable");
+            let mut here = here.expect("there");
+            // When they meet, both hold the same: the other write, if there was one.
+            assert!(x.join(&here).changed());
+            here.join(&x);
+            let values: Vec<&[u8]> = x.siblings.values().map(|(_, value)| &value[..]).collect();
+            assert_eq!(values, if later { vec![&b"other"[..]] } else { vec![] });
+            assert!(x.siblings.is_same_version(&here.siblings));
+            assert_eq!(x.siblings.digest(), here.siblings.digest());
+        }
     }
 
     fn name(n: u64) -> Name {

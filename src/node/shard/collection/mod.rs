@@ -28,6 +28,11 @@
 //! and nobody has to learn a number from anybody. A member that is away has said so before, or has not: then
 //! tombstones are kept until it is back, or removed.
 //!
+//! **Who has forgotten a number** is an old copy of itself. A round is drained and closed only after every position
+//! has opened it, durably. So whoever is asked to do either under a number that it has not opened has lost what it
+//! did since, though nobody had noted how far it was (`topology::witness`): its directory is set aside. Else nobody
+//! would take anything from it for the rest of the epoch.
+//!
 //! **Round 0** is what nobody vouches for: a store that may be an old copy of itself. It is never taken.
 
 mod drive;
@@ -41,6 +46,7 @@ mod tests;
 
 use super::timers::Timer;
 use super::{Life, Shard, Turn};
+use crate::id::PartitionId;
 use crate::store::{Store, StoreError};
 use crate::time::Duration;
 use crate::version::Record;
@@ -65,6 +71,8 @@ pub(super) struct Collection {
     drive: Drive,
     settled: Settled,
     gone: Gone,
+    /// A number that everybody has opened, and that this node knows nothing of; and the one that it knows.
+    forgotten: Option<(PartitionId, u32, u32)>,
 }
 
 impl Collection {
@@ -119,6 +127,15 @@ impl Shard {
         self.collection.graves.keep(owned.into_iter());
         self.timers.set(turn.now.instant + TICK, Timer::Collect);
         Ok(())
+    }
+
+    /// Why this directory is an old copy of itself, if it is.
+    pub fn is_old_copy(&self) -> Option<String> {
+        let (partition, theirs, mine) = self.collection.forgotten?;
+        Some(format!(
+            "this directory is behind: of partition {} it has opened round {theirs}, and it holds {mine}",
+            partition.0
+        ))
     }
 
     /// A while has passed.

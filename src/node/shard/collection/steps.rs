@@ -88,6 +88,9 @@ impl Shard {
         use RoundAsk::{Close, Collect, Drain, Open, Verify};
         let (mut now, mut durable) = (Vec::new(), Vec::new());
         for RoundStep { partition, attempt, ask } in steps {
+            if let Drain(number) | Close(number) | Collect { round: number, .. } = &ask {
+                self.was_opened(partition, *number);
+            }
             let told = match ask {
                 Verify { items } => self.verify(partition, &items, turn),
                 Open(number) => self.open_round(partition, number, (from, attempt), turn),
@@ -103,6 +106,28 @@ impl Shard {
             if waits { &mut durable } else { &mut now }.push(told);
         }
         (now, durable)
+    }
+
+    /// Every position has opened this round, durably: also this node, if it has a place.
+    fn was_opened(&mut self, partition: PartitionId, number: u32) {
+        let layout = &self.view.agreement.layout;
+        let list = layout.preference_list(partition, layout.replicas);
+        let opened = self.collection.rounds.get(partition).opened;
+        let is_asked = layout.transition.is_none() && list.role(self.view.me) != Role::Stranger;
+        if is_asked && opened < number {
+            self.collection.forgotten = Some((partition, number, opened));
+        }
+    }
+
+    /// Somebody sends what it has read before a round that this owner has closed. It may have been on its way; or the
+    /// sender does not know the round, and would send it again for ever.
+    pub(in super::super) fn tell_closed(&mut self, header: &Header, key: &[u8], turn: &mut Turn) {
+        let Some(partition) = key::partition_of_item(key) else { return };
+        let Round { closed, .. } = self.collection.rounds.get(partition);
+        if (1..closed).contains(&header.round) && header.sender != self.view.me {
+            let step = RoundStep { partition, attempt: 0, ask: RoundAsk::Close(closed) };
+            self.send_steps(header.sender, vec![step], turn);
+        }
     }
 
     /// Whether this node takes part in rounds of a partition now.

@@ -101,6 +101,45 @@ fn an_owner_that_has_closed_a_round_takes_nothing_older_also_in_another_life() {
     assert!(!takes(&mut lone, p, 0, replicate(&key, &record(5), None)), "nobody vouches for it");
 }
 
+/// An old copy was put back before anybody had noted how far its disk was.
+#[test]
+fn who_is_asked_to_drain_or_close_what_it_has_not_opened_is_an_old_copy() {
+    for role in [Role::Primary, Role::Fallback] {
+        let view = five();
+        let p = partition_where(&view, role);
+        for (number, forgotten) in [(2, false), (3, true)] {
+            for asked in [RoundAsk::Drain(number), RoundAsk::Close(number)] {
+                let mut lone = Lone::open(view.clone());
+                assert_eq!(ask(&mut lone, p, RoundAsk::Open(2)), [Told::Opened(2)]);
+                let mut lone = lone.again(view.clone());
+                ask(&mut lone, p, asked);
+                assert_eq!(lone.shard.is_old_copy().is_some(), forgotten, "{number}");
+            }
+        }
+    }
+}
+
+#[test]
+fn who_sends_what_is_older_than_a_closed_round_is_told_of_that_round() {
+    let view = five();
+    let p = partition_where(&view, Role::Primary);
+    let mut lone = Lone::open(view);
+    for round in [RoundAsk::Open(2), RoundAsk::Drain(2), RoundAsk::Close(2)] {
+        ask(&mut lone, p, round);
+    }
+    for (under, tells) in [(0, false), (1, true), (2, false)] {
+        lone.sent.clear();
+        let message = replicate(&item(p, "k"), &record(3), None);
+        lone.hear_under(3, 77, PartitionId(p), under, message);
+        lone.settle();
+        let step = RoundStep { partition: PartitionId(p), attempt: 0, ask: RoundAsk::Close(2) };
+        let told = |(to, _, message): &(NodeId, _, Data)| {
+            *to == NodeId(3) && *message == Data::Rounds(vec![step.clone()])
+        };
+        assert_eq!(lone.sent.iter().any(told), tells, "{under}");
+    }
+}
+
 #[test]
 fn what_was_opened_is_told_and_stamped_with_when_it_is_durable() {
     let view = five();
