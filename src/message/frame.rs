@@ -19,7 +19,7 @@
 //! | 48 | 8 | request id |
 //! | 56 | 8 | sender's newest durable commit |
 //! | 64 | 4 | collection round |
-//! | 68 | 4 | reserved, zero |
+//! | 68 | 4 | under which trial the commit is told; 0: none |
 //! | 72 | 8 | xxh3-64 of everything before it and of the body |
 //!
 //! Deadlines travel as what remains, since clocks differ.
@@ -99,6 +99,8 @@ pub struct Header {
     pub commit: u64,
     /// The collection round under which the record in it was read from a store; 0: nobody knows.
     pub round: u32,
+    /// The trial under which the commit is told, by a sender that nobody has confirmed to be no old copy; 0: none.
+    pub trial: u32,
 }
 
 impl Header {
@@ -118,6 +120,7 @@ impl Header {
             request: 0,
             commit: 0,
             round: 0,
+            trial: 0,
         }
     }
 
@@ -144,6 +147,7 @@ impl Header {
         head[48..56].copy_from_slice(&self.request.to_le_bytes());
         head[56..64].copy_from_slice(&self.commit.to_le_bytes());
         head[64..68].copy_from_slice(&self.round.to_le_bytes());
+        head[68..72].copy_from_slice(&self.trial.to_le_bytes());
         let sum = checksum(&out[start..start + CHECKSUM_AT], &out[start + HEADER_BYTES..]);
         out[start + CHECKSUM_AT..start + HEADER_BYTES].copy_from_slice(&sum.to_le_bytes());
     }
@@ -255,6 +259,7 @@ pub fn split(buffer: &mut BytesMut, max_body: usize) -> Result<Split, FrameError
         request: u64_at(head, 48),
         commit: u64_at(head, 56),
         round: u32_at(head, 64),
+        trial: u32_at(head, 68),
     };
     let body = buffer.split_to(whole).freeze().slice(HEADER_BYTES..);
     Ok(Split::Frame(Frame { header, body }))
@@ -322,6 +327,7 @@ mod tests {
             request: 5,
             commit: 6,
             round: 7,
+            trial: 8,
             class: Class::Background,
             ..Header::new(Kind::Data)
         };

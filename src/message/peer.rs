@@ -331,6 +331,8 @@ pub enum Control {
         seen: Option<(Lineage, u64)>,
         /// The newest agreement that the sender has installed.
         index: u64,
+        /// How far it came under trials that nobody had confirmed, by their numbers.
+        trials: Vec<(u32, u64)>,
     },
 }
 

@@ -34,6 +34,8 @@ pub struct Stamp {
     pub lineage: Lineage,
     /// Its newest durable commit.
     pub commit: u64,
+    /// Under which trial that is told; 0: none.
+    pub trial: u32,
 }
 
 /// What the header of one data frame says of it; see [`Header`].
@@ -149,6 +151,7 @@ impl Outbox {
             sender: self.stamp.sender,
             lineage: self.stamp.lineage,
             commit: self.stamp.commit,
+            trial: self.stamp.trial,
             ..Header::new(kind)
         }
     }

@@ -224,8 +224,6 @@ impl Cluster {
     /// Kills a node and puts this disk in place of its own.
     pub fn restore(&mut self, number: usize, disk: MemoryStore) {
         self.kill(number);
-        // That the disk was full when it was copied says nothing of where the copy lies.
-        disk.set_full(false);
         self.members[number - 1].store = disk;
     }
 

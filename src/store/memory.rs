@@ -71,9 +71,12 @@ impl MemoryStore {
         }
     }
 
-    /// A new disk with the same content and the same cache: a backup, to be "restored" later.
+    /// A new disk with the same content and the same cache: a backup, to be "restored" later. It is whole and has
+    /// room, whatever the old one lacks.
     pub fn copy(&self) -> MemoryStore {
-        MemoryStore { disk: Arc::new(Mutex::new(self.disk().clone())) }
+        let disk = self.disk().clone();
+        let disk = Disk { full: false, sync_fails: false, no_reads: false, failed: None, ..disk };
+        MemoryStore { disk: Arc::new(Mutex::new(disk)) }
     }
 
     /// How many committed batches wait for a sync.
@@ -327,6 +330,18 @@ mod tests {
         assert!(same.head(b"k").unwrap().is_some());
         store.wipe();
         assert_eq!((same.head(b"k").unwrap(), same.durable()), (None, CommitNumber(0)));
+    }
+
+    #[test]
+    fn a_copy_has_room_and_works_whatever_became_of_the_disk() {
+        let mut store = MemoryStore::new();
+        store.commit(put(b"k", b"h", b"b")).unwrap();
+        store.fail_sync();
+        store.sync(1);
+        store.set_full(true);
+        let mut copy = store.copy();
+        assert_eq!(copy.commit(put(b"l", b"h", b"b")), Ok(CommitNumber(2)));
+        assert_eq!(copy.sync(9), 2);
     }
 
     #[test]

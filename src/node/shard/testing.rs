@@ -231,6 +231,7 @@ fn stamp(outbox: &mut Outbox, view: &View) {
         sender: view.me,
         lineage: view.lineage,
         commit: 0,
+        trial: 0,
     });
 }
 

@@ -1,6 +1,7 @@
 //! A control frame arrives: whose is it, may it speak, who deals with it?
 
 use super::Topology;
+use super::witness::Seen;
 use crate::message::Header;
 use crate::message::peer::Control;
 use crate::node::Outbox;
@@ -48,7 +49,12 @@ impl Topology {
                 self.handle_push_pull(now, from, &state, outbox);
             }
             Control::AskWitness => self.handle_ask_witness(from, outbox),
-            Control::Witness { seen, index } => {
+            Control::Witness { seen, index, trials } => {
+                let seen = seen.map(|(lineage, commit)| Seen {
+                    lineage,
+                    commit,
+                    trials: trials.into_iter().collect(),
+                });
                 self.handle_witness(now, header, seen, index, outbox);
             }
             Control::Prepare { .. }

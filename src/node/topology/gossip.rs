@@ -128,7 +128,7 @@ impl Topology {
     }
 
     pub(super) fn swim_timeout(&mut self, now: Now, outbox: &mut Outbox) {
-        let facts = self.own_facts(outbox.stamp().commit);
+        let facts = self.own_facts(self.claims.sure(outbox.stamp().commit));
         if let Some(swim) = &mut self.swim {
             swim.set_facts(now.instant, facts);
             if swim.poll_timeout().is_some_and(|at| at <= now.instant) {

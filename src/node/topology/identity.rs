@@ -5,6 +5,7 @@
 //!   meta/agreement   the newest value of the chain             replaced by a higher one
 //!   meta/acceptor    what this node promised and accepted      before any promise leaves
 //!   meta/witnesses   how far it saw the others                 about once a second
+//!   meta/trial       how it speaks of itself until it is confirmed, see `claims`
 //!   meta/addresses   where it last met the others              so that it finds them without its config
 //! ```
 //!

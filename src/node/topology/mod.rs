@@ -9,6 +9,7 @@
 //!              ├ survivors  a majority is gone for ever: an operator founds the cluster anew
 //!              ├ install    chosen → durable → lived by ──────────────► View
 //!              ├ witness    how far was everybody seen? am I behind?
+//!              ├ claims     what this node says of how far it has come
 //!              └ gossip     SWIM's datagrams and states (swim/), in their envelope
 //! ```
 //!
@@ -19,6 +20,7 @@
 
 mod acceptor;
 mod chain;
+mod claims;
 mod conduct;
 mod control;
 mod envelope;
@@ -67,6 +69,10 @@ pub struct Ticket(pub u64);
 enum Pending {
     /// A value of the chain.
     Install,
+    /// The trial that this node speaks under.
+    Trial,
+    /// That it is over.
+    Confirmed,
     /// Our own acceptor's promise to our own proposal.
     Promised(Ballot),
     /// Our own acceptor's acceptance of it.
@@ -78,8 +84,7 @@ pub struct Topology {
     config: Config,
     rng: fastrand::Rng,
     identity: identity::Identity,
-    /// What was durable when this run began.
-    opened_at: CommitNumber,
+    claims: claims::Claims,
     installed: Option<Arc<Agreement>>,
     /// The other members that it names and that have a say.
     others: BTreeSet<NodeId>,
@@ -111,16 +116,16 @@ pub struct Topology {
 }
 
 impl Topology {
-    /// What every frame of this node says of its sender, given what is durable now. Until the witness
-    /// check is passed it claims no more than what was durable when it opened: see `witness`.
+    /// What every frame of this node says of its sender, given what is durable now: see `claims`.
     pub fn stamp(&self, durable: CommitNumber) -> Stamp {
-        let commit = if self.witness.passed() { durable } else { durable.min(self.opened_at) };
+        let (commit, trial) = self.claims.told(durable.0);
         Stamp {
             cluster: self.installed.as_ref().map(|a| a.layout.cluster).unwrap_or_default(),
             epoch: self.installed.as_ref().map(|a| a.layout.epoch).unwrap_or_default(),
             sender: self.identity.id,
             lineage: self.identity.lineage,
-            commit: commit.0,
+            commit,
+            trial,
         }
     }
 
@@ -135,7 +140,7 @@ impl Topology {
             self.fetch.want(header.sender);
         }
         if self.lineage_of(header.sender) == Some(header.lineage) {
-            self.witness.observe(header.sender, header.lineage, header.commit);
+            self.witness.observe(header.sender, header.lineage, header.commit, header.trial);
         }
     }
 
@@ -186,6 +191,8 @@ impl Topology {
         }
         match pending {
             Pending::Install => self.install(now, ticket, outbox),
+            Pending::Trial => self.claims.kept(),
+            Pending::Confirmed => self.claims.confirmed(),
             Pending::Promised(ballot) => self.self_promised(now, ballot, outbox),
             Pending::Accepted(ballot) => self.self_accepted(now, ballot, outbox),
         }

@@ -2,13 +2,14 @@
 
 use super::acceptor::Seat;
 use super::chain::Chain;
+use super::claims::Claims;
 use super::identity::{Identity, OpenError, get};
 use super::witness::Witness;
-use super::{Topology, install, intent, join};
+use super::{Pending, Topology, install, intent, join};
 use crate::id::{ClusterId, NodeId};
-use crate::node::{Config, Outbox};
+use crate::node::{Config, Outbox, Release};
 use crate::ring::{Agreement, Partitions, Secret};
-use crate::store::{Store, StoreError};
+use crate::store::{CommitNumber, Store, StoreError};
 use crate::time::Now;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -58,7 +59,7 @@ impl Topology {
         let mut topology = Topology {
             chain: Chain::new(Seat::open(acceptor, identity.lineage, index), now.instant),
             witness: Witness::open(store, fresh, damaged, now.instant)?,
-            opened_at: store.durable(),
+            claims: Claims::open(store, identity.lineage, fresh, &mut rng)?,
             config: config.clone(),
             rng,
             identity,
@@ -90,12 +91,22 @@ impl Topology {
             )));
         }
         topology.note_others();
-        topology.begin(now, outbox)?;
+        topology.begin(store.durable(), now, outbox)?;
         Ok(topology)
     }
 
-    fn begin(&mut self, now: Now, outbox: &mut Outbox) -> Result<(), OpenError> {
-        outbox.set_stamp(self.stamp(self.opened_at));
+    fn begin(
+        &mut self,
+        opened_at: CommitNumber,
+        now: Now,
+        outbox: &mut Outbox,
+    ) -> Result<(), OpenError> {
+        outbox.set_stamp(self.stamp(opened_at));
+        if let Some(trial) = self.claims.keep() {
+            outbox.persist(trial);
+            let ticket = self.ticket(Pending::Trial);
+            outbox.when_durable(Release::Installed { ticket });
+        }
         if self.installed.is_some() {
             outbox.persist(self.identity.put());
             self.book.remove(&self.identity.id);

@@ -9,8 +9,8 @@
 //!
 //! - A number is believed only with the lineage that the agreement names: an old life's numbers say
 //!   nothing about the new one.
-//! - A node that has not passed claims no more than what was durable when it opened, so that what others
-//!   hear of this run never covers up what they saw of an earlier one. It judges by the same number.
+//! - A node that has not passed speaks under a trial (`claims`), which is noted beside what was seen: what others
+//!   hear of this run never covers up what they saw of an earlier one, and is seen all the same.
 //! - **How many must answer:** ⌈n/2⌉ of the n−1 *others*. What an earlier run of this node did as an
 //!   acceptor was part of a majority, so at least ⌊n/2⌋ others took part as well, or saw the outcome; of
 //!   the n−1 others any ⌈n/2⌉ must hold one of them. That is a majority of all members, where the node's
@@ -24,14 +24,14 @@
 //!   is fetched first.
 //! - A lineage that was drawn in this very run passes at once: nobody can have seen more of it.
 
-use super::Topology;
 use super::identity::{OpenError, put};
 use super::open::read;
+use super::{Pending, Topology};
 use crate::guard::{self, Guard};
 use crate::id::{Lineage, NodeId};
 use crate::message::Header;
 use crate::message::peer::Control;
-use crate::node::Outbox;
+use crate::node::{Outbox, Release};
 use crate::store::{Change, Store};
 use crate::time::{Duration, Instant, Now};
 use serde::{Deserialize, Serialize};
@@ -43,18 +43,30 @@ const PERSIST_INTERVAL: Duration = Duration::from_secs(1);
 const ASK_INTERVAL: Duration = Duration::from_millis(500);
 /// How often those are asked who did not answer before the check was passed.
 const ASK_LATER_INTERVAL: Duration = Duration::from_secs(10);
+/// How many trials are noted of a member. A trial goes on until it is passed, so there are more only where disks are
+/// put back again and again.
+const TRIALS: usize = 8;
 /// How long a node that starts waits for more answers than a majority with itself makes.
 const GRACE: Duration = Duration::from_secs(5);
 /// How often one node is told that it was seen further ahead.
 const TELL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How far one member was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Seen {
     /// In which life.
     pub lineage: Lineage,
     /// Its highest durable commit.
     pub commit: u64,
+    /// How far it came under trials, where that is further.
+    #[serde(default)]
+    pub trials: BTreeMap<u32, u64>,
+}
+
+impl Seen {
+    fn of(lineage: Lineage) -> Seen {
+        Seen { lineage, commit: 0, trials: BTreeMap::new() }
+    }
 }
 
 /// The table of the others, and this node's own check.
@@ -97,8 +109,11 @@ impl Witness {
 
     /// Notes what a frame says of its sender, a member in the lineage that the agreement names. Cheap: it
     /// is called for every frame.
-    pub fn observe(&mut self, node: NodeId, lineage: Lineage, commit: u64) {
-        self.raise(node, lineage, commit);
+    pub fn observe(&mut self, node: NodeId, lineage: Lineage, commit: u64, trial: u32) {
+        match trial {
+            0 => self.raise(node, lineage, commit),
+            trial => self.raise_trial(node, lineage, commit, trial),
+        }
         if self.seen.get(&node).is_some_and(|seen| commit < seen.commit) {
             self.regressed.insert(node);
         }
@@ -106,23 +121,42 @@ impl Witness {
 
     /// Notes what somebody gossips about a member: old news, so a lower number means nothing.
     pub fn raise(&mut self, node: NodeId, lineage: Lineage, commit: u64) {
-        match self.seen.get_mut(&node) {
-            Some(seen) if seen.lineage == lineage => {
-                if commit > seen.commit {
-                    seen.commit = commit;
-                    self.changed = true;
-                }
-            }
-            _ => {
-                self.seen.insert(node, Seen { lineage, commit });
-                self.changed = true;
-            }
+        let seen = self.seen_in(node, lineage);
+        if commit > seen.commit {
+            seen.commit = commit;
+            seen.trials.retain(|_, came_to| *came_to > commit);
+            self.changed = true;
         }
     }
 
+    fn raise_trial(&mut self, node: NodeId, lineage: Lineage, commit: u64, trial: u32) {
+        let seen = self.seen_in(node, lineage);
+        if commit <= seen.commit
+            || seen.trials.get(&trial).is_some_and(|came_to| commit <= *came_to)
+        {
+            return;
+        }
+        seen.trials.insert(trial, commit);
+        if seen.trials.len() > TRIALS {
+            let least = seen.trials.iter().min_by_key(|(_, came_to)| **came_to);
+            if let Some(trial) = least.map(|(trial, _)| *trial) {
+                seen.trials.remove(&trial);
+            }
+        }
+        self.changed = true;
+    }
+
+    fn seen_in(&mut self, node: NodeId, lineage: Lineage) -> &mut Seen {
+        let seen = self.seen.entry(node).or_insert_with(|| Seen::of(lineage));
+        if seen.lineage != lineage {
+            *seen = Seen::of(lineage);
+        }
+        seen
+    }
+
     /// How far a member was seen.
-    pub fn seen(&self, node: NodeId) -> Option<Seen> {
-        self.seen.get(&node).copied()
+    pub fn seen(&self, node: NodeId) -> Option<&Seen> {
+        self.seen.get(&node)
     }
 
     /// Whether the check is passed.
@@ -165,7 +199,11 @@ impl Witness {
             return Vec::new();
         }
         self.ask_at = now + if self.passed { ASK_LATER_INTERVAL } else { ASK_INTERVAL };
-        others.difference(&self.answered).copied().collect()
+        if self.passed {
+            return others.difference(&self.answered).copied().collect();
+        }
+        // Also those who have answered: they hear by it how far this trial has come.
+        others.iter().copied().collect()
     }
 
     /// Whom to tell now that it was seen further ahead. Frames may overtake one another on their way, so
@@ -175,7 +213,7 @@ impl Witness {
         for node in std::mem::take(&mut self.regressed) {
             if self.told.get(&node).is_none_or(|told| now.since(*told) >= TELL_INTERVAL) {
                 self.told.insert(node, now);
-                tell.extend(self.seen.get(&node).map(|seen| (node, *seen)));
+                tell.extend(self.seen.get(&node).map(|seen| (node, seen.clone())));
             }
         }
         tell
@@ -212,13 +250,19 @@ fn needed(members: usize) -> usize {
     if members <= 1 { 0 } else { members.div_ceil(2) }
 }
 
+fn told(seen: Option<Seen>, index: u64) -> Control {
+    let trials = seen.iter().flat_map(|seen| &seen.trials);
+    let trials = trials.map(|(trial, commit)| (*trial, *commit)).collect();
+    Control::Witness { seen: seen.map(|seen| (seen.lineage, seen.commit)), index, trials }
+}
+
 impl Topology {
     /// Somebody asks how far it was seen. We answer from the table, also while our own check is open: else
     /// a cluster whose nodes all died at once would wait for itself.
     pub(super) fn handle_ask_witness(&mut self, from: NodeId, outbox: &mut Outbox) {
         if let Some(to) = self.address(from) {
-            let seen = self.witness.seen(from).map(|seen| (seen.lineage, seen.commit));
-            outbox.send_control(to, 0, &Control::Witness { seen, index: self.index() });
+            let seen = self.witness.seen(from).cloned();
+            outbox.send_control(to, 0, &told(seen, self.index()));
         }
     }
 
@@ -227,21 +271,22 @@ impl Topology {
         &mut self,
         now: Now,
         header: &Header,
-        seen: Option<(Lineage, u64)>,
+        seen: Option<Seen>,
         index: u64,
         outbox: &mut Outbox,
     ) {
         if self.lineage_of(header.sender) != Some(header.lineage) {
             return self.reject("fenced");
         }
-        if let Some((lineage, commit)) = seen
-            && lineage == self.identity.lineage
-            && commit > outbox.stamp().commit
+        let held = outbox.stamp().commit;
+        if let Some(seen) = seen
+            && seen.lineage == self.identity.lineage
+            && let Some(commit) = self.claims.is_behind(&seen, held)
             && guard::holds(Guard::Witness)
         {
             let why = format!(
-                "this directory is behind: another member has seen commit {commit} of it, it holds {}",
-                outbox.stamp().commit
+                "this directory is behind: another member has seen commit {commit} of it, it held {}",
+                self.claims.sure(held)
             );
             return self.set_aside(why, outbox);
         }
@@ -274,6 +319,11 @@ impl Topology {
 
     pub(super) fn passed_witness(&mut self, now: Now, outbox: &mut Outbox) {
         self.view_changed = true;
+        if let Some(change) = self.claims.confirm() {
+            outbox.persist(change);
+            let ticket = self.ticket(Pending::Confirmed);
+            outbox.when_durable(Release::Installed { ticket });
+        }
         self.advance_chain(now, outbox);
     }
 
@@ -290,8 +340,7 @@ impl Topology {
         }
         for (node, seen) in self.witness.poll_tell(now.instant) {
             if let Some(to) = self.address(node) {
-                let seen = Some((seen.lineage, seen.commit));
-                outbox.send_control(to, 0, &Control::Witness { seen, index: self.index() });
+                outbox.send_control(to, 0, &told(Some(seen), self.index()));
             }
         }
         if let Some(change) = self.witness.poll_persist(now.instant) {

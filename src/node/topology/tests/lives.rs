@@ -103,6 +103,74 @@ fn a_restored_directory_cannot_hide_by_being_busy() {
     net.until("it notices", |net| net.machines[1].asides.len() == 1);
 }
 
+/// n2 and n3 are cut off, n2 starts, and does something. Nobody can tell whether it is an old copy.
+fn unconfirmed(seed: u64) -> Network {
+    let mut net = Network::formed(seed, 5);
+    net.secs(3);
+    net.kill(1);
+    net.partition(&[1, 2], &[0, 3, 4]);
+    net.start(1, false).unwrap();
+    net.busy(1, 20);
+    net.secs(1);
+    assert!(net.machines[1].view.as_ref().is_some_and(|view| !view.witnessed));
+    net
+}
+
+#[test]
+fn what_a_run_began_with_is_an_old_copy_though_nobody_had_confirmed_that_run() {
+    let mut net = Network::formed(36, 5);
+    net.secs(3);
+    net.kill(1);
+    let copy = net.machines[1].disk.copy();
+    net.partition(&[1, 2], &[0, 3, 4]);
+    net.start(1, false).unwrap();
+    // What it stores now counts, and n3 has heard of it.
+    net.busy(1, 20);
+    net.secs(1);
+    net.kill(1);
+    net.machines[1].disk = copy;
+    net.heal();
+    net.start(1, false).unwrap();
+    net.until("it notices", |net| net.machines[1].asides.len() == 1);
+    assert!(net.machines[1].asides[0].contains("behind"), "{:?}", net.machines[1].asides);
+}
+
+#[test]
+fn a_copy_from_the_midst_of_a_run_that_nobody_had_confirmed_is_an_old_one_too() {
+    let mut net = unconfirmed(37);
+    let copy = net.machines[1].disk.copy();
+    net.busy(1, 20);
+    net.secs(1);
+    net.kill(1);
+    net.machines[1].disk = copy;
+    net.heal();
+    net.start(1, false).unwrap();
+    net.until("it notices", |net| net.machines[1].asides.len() == 1);
+}
+
+/// However often it starts, and wherever it is cut off while it is being confirmed.
+#[test]
+fn who_has_lost_nothing_is_not_behind_itself() {
+    let mut net = unconfirmed(38);
+    for _ in 0..3 {
+        net.restart(1);
+        net.busy(1, 20);
+        net.secs(1);
+    }
+    net.heal();
+    for micros in (0..40).map(|step| step * 250) {
+        net.restart(1);
+        net.run(crate::time::Duration::from_micros(micros));
+        net.busy(1, 1);
+    }
+    net.settle(5);
+    net.busy(1, 20);
+    net.secs(3);
+    net.restart(1);
+    net.settle(5);
+    assert!(net.machines.iter().all(|machine| machine.asides.is_empty()));
+}
+
 #[test]
 fn everybody_restarts_and_one_of_them_from_an_old_copy() {
     let mut net = Network::formed(29, 5);
@@ -216,11 +284,11 @@ fn a_witness_that_knows_a_newer_agreement_is_heard_only_after_that_is_known() {
     net.start(2, false).unwrap();
     let index = net.index(2);
     for life in lives {
-        net.forge(2, life, Control::Witness { seen: None, index: index + 1 });
+        net.forge(2, life, Control::Witness { seen: None, index: index + 1, trials: vec![] });
     }
     assert!(net.topology(2).readiness().is_err());
     for life in lives {
-        net.forge(2, life, Control::Witness { seen: None, index });
+        net.forge(2, life, Control::Witness { seen: None, index, trials: vec![] });
     }
     assert_eq!(net.topology(2).readiness(), Ok(()));
 }
