@@ -81,7 +81,7 @@ impl Owners {
                 faults.bury(node, c);
                 let spare = c.grow_spare();
                 self.replacing.insert(node, spare);
-                ("replace", format!("n{node} is gone for good, and n{spare} stands by"))
+                ("replace", format!("n{spare} stands by, for n{node} is gone for good"))
             }
             _ => return None,
         };
@@ -111,6 +111,10 @@ impl Owners {
         let replaced = |(old, _): &(&usize, &usize)| members.contains(*old);
         if let Some((old, new)) = self.replacing.iter().find(replaced) {
             if !members.contains(new) {
+                // It may have been asked to leave.
+                if !faults.there(c).contains(new) || c.node(*new).is_some_and(Node::is_dismissed) {
+                    self.removing.insert(*old);
+                }
                 return Err(format!("n{new} is not in"));
             }
             let change = RingChange::Replace { old: name(*old), new: name(*new) };
