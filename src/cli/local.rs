@@ -177,10 +177,8 @@ impl LocalNode {
         for (name, _) in std::env::vars_os() {
             // What the environment says of *a* node's name and places would make all of them one.
             let ours = |prefix| name.as_encoded_bytes().starts_with(prefix);
-            if name == "QUORATE_CLUSTER__SPARE" {
-                continue;
-            }
-            if ours(b"QUORATE_NODE") || ours(b"QUORATE_LISTEN__") || ours(b"QUORATE_CLUSTER__") {
+            let places = ours(b"QUORATE_LISTEN__") || ours(b"QUORATE_CLUSTER__");
+            if (ours(b"QUORATE_NODE") || places) && name != "QUORATE_CLUSTER__SPARE" {
                 command.env_remove(name);
             }
         }

@@ -225,5 +225,7 @@ async fn wait(client: &Client, gone: Option<&str>) -> Result<()> {
 async fn is_dead(client: &Client, name: &str) -> Result<bool> {
     let members = inspect(client, Inspect::Members).await?;
     let mut all = members["members"].as_array().into_iter().flatten();
-    Ok(all.any(|member| member["name"] == name && member["state"] == "dead"))
+    // Earlier lives under its name, which are members no more, are still told of for a while.
+    let is_it = |member: &Value| member["name"] == name && member["agreed"] == true;
+    Ok(all.any(|member| is_it(member) && member["state"] == "dead"))
 }

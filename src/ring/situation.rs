@@ -42,8 +42,9 @@ impl Situation {
     }
 }
 
-/// Whether too few owners are there, and complete: n−w+1, so that they have whatever was acknowledged, but for what may lie on one
-/// that is away alone; and n−r+1 where reads meet writes, or the others could still be read as if nothing had moved.
+/// Whether too few owners are there, and complete: n−w+1, so that they have whatever was acknowledged, but for what may
+/// lie on one that is away alone; and n−r+1 where reads meet writes, or the others could still be read as if nothing had
+/// moved.
 fn too_few(
     layout: &Layout,
     partition: PartitionId,
