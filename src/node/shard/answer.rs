@@ -123,11 +123,6 @@ impl Shard {
                 }
                 _ => self.was_refused(id, &mut request, from, turn),
             },
-            // It takes so much at a time in the background.
-            Refusal::Overloaded if matches!(&request.work, Work::Compare(compare) if compare.pushes()) =>
-            {
-                Shard::ask_later(&mut request, from, turn.now.instant);
-            }
             Refusal::StaleEpoch | Refusal::Behind | Refusal::UnknownBucket => {
                 Shard::ask_later(&mut request, from, turn.now.instant);
             }

@@ -81,11 +81,6 @@ impl CompareWork {
         }
     }
 
-    /// Whether an item is on its way to the other one.
-    pub fn pushes(&self) -> bool {
-        self.pushed && self.fetching.is_none()
-    }
-
     /// The other node keeps so many hints for this one.
     pub fn counted(&mut self, hints: u64) {
         self.hints = Some(hints);
