@@ -8,6 +8,7 @@
 //! - A node that nobody answers waits. It never founds a cluster of its own.
 //! - A name that is not known joins. A member's name with another lineage takes over that member's id: its
 //!   disk was wiped, or its data are set aside. But not while the member's present life is alive elsewhere.
+//! - Who is in already, and has not heard of it, is told by any member: nothing has to be agreed on for that.
 //! - That it asked is on disk before anybody hears it: a directory that may be part of a cluster by now
 //!   never founds another.
 
@@ -166,22 +167,23 @@ impl Topology {
 
     /// May it come in?
     fn admission(&self, header: &Header, joiner: &Joiner) -> Admission {
-        let Some(agreement) = self.installed.as_ref().filter(|_| self.may_vote()) else {
-            return Admission::Refused(format!(
-                "{} cannot let anybody in yet: {}",
-                self.identity.name,
-                self.readiness().err().unwrap_or_default()
-            ));
+        let Some(agreement) = self.installed.as_ref().filter(|_| self.is_admitted()) else {
+            return self.cannot_admit();
         };
         if header.cluster.0 != 0 && header.cluster != agreement.layout.cluster {
             return Admission::Refused("its directory belongs to another cluster".into());
         }
-        let Some(member) = agreement.layout.member_named(&joiner.name) else {
-            return Admission::Wanted(Intent::Admit { joiner: joiner.clone(), replaces: None });
-        };
-        if member.lineage == joiner.lineage {
+        let member = agreement.layout.member_named(&joiner.name);
+        // Before our own check is passed, too: it may be this one's answer that the check waits for.
+        if member.is_some_and(|member| member.lineage == joiner.lineage) {
             return Admission::In;
         }
+        if !self.may_vote() {
+            return self.cannot_admit();
+        }
+        let Some(member) = member else {
+            return Admission::Wanted(Intent::Admit { joiner: joiner.clone(), replaces: None });
+        };
         match self.lives_elsewhere(member.id, member.lineage, joiner) {
             Some(address) => Admission::Refused(format!(
                 "name {} is in use by a live node at {address}: stop that one or choose another name",
@@ -192,6 +194,12 @@ impl Topology {
                 replaces: Some(member.lineage),
             }),
         }
+    }
+
+    fn cannot_admit(&self) -> Admission {
+        let open = "waiting for more members to say how far they have seen it";
+        let why = self.readiness().err().unwrap_or_else(|| open.into());
+        Admission::Refused(format!("{} cannot let anybody in yet: {why}", self.identity.name))
     }
 
     /// Why somebody may not be let in after all: the present life of its name may have come alive.

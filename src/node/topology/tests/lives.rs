@@ -211,6 +211,31 @@ fn a_machine_reverted_while_it_runs_is_told() {
     net.until("it notices", |net| net.machines[1].asides.len() == 1);
 }
 
+/// With n4 gone for good, each of n1, n2 and n3 needs the answers of three others: the newcomer's, too.
+#[test]
+fn who_is_in_and_has_not_heard_of_it_hears_so_from_members_that_wait_for_its_answer() {
+    let mut net = Network::formed(39, 4);
+    net.secs(3);
+    net.kill(3);
+    let (index, votes) = (net.index(0), net.votes(1));
+    // So slow that there is a moment between the vote and its outcome.
+    net.sync_us = 50_000;
+    net.add(&[0, 1, 2]);
+    net.until("it is voted on", |net| net.votes(1) > votes);
+    net.partition(&[4], &[0, 1, 2]);
+    net.until("it is in", |net| (0..3).all(|node| net.index(node) == index + 1));
+    let there = [0, 1, 2, 4];
+    there.into_iter().for_each(|node| net.kill(node));
+    net.heal();
+    there.into_iter().for_each(|node| net.start(node, false).unwrap());
+    assert_eq!(net.agreement(4), None);
+    net.until("all may vote", |net| {
+        let views = there.iter().map(|node| net.machines[*node].view.as_ref());
+        views.flatten().filter(|view| view.admitted && view.witnessed).count() == there.len()
+    });
+    assert_eq!(net.index(0), index + 1, "nothing was agreed on anew");
+}
+
 #[test]
 fn a_damaged_directory_keeps_its_id_and_is_admitted_in_a_new_life() {
     let mut net = Network::formed(31, 3);
