@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -97,13 +97,31 @@ struct Cluster {
     folder: PathBuf,
 }
 
-/// What was counted so far, over all nodes.
-#[derive(Clone, Copy, Default)]
+/// What one node's process has counted so far.
+#[derive(Clone, Default)]
 struct Counted {
+    /// Which process.
+    pid: String,
     bytes: u64,
     heads: u64,
     items: u64,
     cpu: f64,
+}
+
+impl Counted {
+    /// What came since; a process that was not there before has counted from zero.
+    fn since(&self, before: &Counted) -> Counted {
+        if self.pid != before.pid {
+            return self.clone();
+        }
+        Counted {
+            pid: self.pid.clone(),
+            bytes: self.bytes - before.bytes,
+            heads: self.heads - before.heads,
+            items: self.items - before.items,
+            cpu: self.cpu - before.cpu,
+        }
+    }
 }
 
 impl Cluster {
@@ -160,7 +178,7 @@ impl Cluster {
     /// Kills the third node, and erases so many items, anywhere, of its store: behind everybody's back.
     fn take_out(&self, count: usize) -> Result<()> {
         self.quorate(&["cluster", "kill", "3"])?;
-        let dir = self.folder.join("n3/data/store");
+        let dir = self.folder.join("n3/data");
         let (mut store, _) = SledStore::open(&dir, Options::default(), &mut |_| ())?;
         let (from, to) = key::data_range();
         let every: Vec<_> = store.scan(&from, &to, usize::MAX)?;
@@ -172,9 +190,12 @@ impl Cluster {
             changes.push(Change::Erase { key: item.clone() });
         }
         let trees = key::meta("tree/");
-        for partition in partitions {
+        for partition in &partitions {
             let key = [&trees[..], &partition.0.to_be_bytes()].concat().into();
             changes.push(Change::Erase { key });
+        }
+        if changes.len() != count + partitions.len() {
+            return Err(format!("{} items lie in {}", every.len(), dir.display()).into());
         }
         let number = store.commit(Batch { changes })?;
         let began = Instant::now();
@@ -188,33 +209,37 @@ impl Cluster {
         Ok(())
     }
 
-    fn counted(&self) -> Result<Counted> {
-        let mut all = Counted::default();
-        for number in 1..=3 {
+    fn counted(&self) -> [Counted; 3] {
+        [1, 2, 3].map(|number| {
             let text = http(number, "/metrics").unwrap_or_default();
             let metric = |name: &str| -> u64 {
                 let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
                 line.and_then(|number| number.parse().ok()).unwrap_or(0)
             };
-            all.bytes += metric("quorate_antientropy_bytes_total");
-            all.heads += metric("quorate_antientropy_heads_total");
-            all.items += metric("quorate_antientropy_items_total");
-            all.cpu += cpu(&self.folder.join(format!("n{number}"))).unwrap_or(0.0);
-        }
-        Ok(all)
+            let pid = std::fs::read_to_string(self.folder.join(format!("n{number}/pid")));
+            let pid = pid.unwrap_or_default().trim().to_owned();
+            Counted {
+                bytes: metric("quorate_antientropy_bytes_total"),
+                heads: metric("quorate_antientropy_heads_total"),
+                items: metric("quorate_antientropy_items_total"),
+                cpu: cpu(&pid).unwrap_or(0.0),
+                pid,
+            }
+        })
     }
 
     fn measure(&self, what: &str, act: impl FnOnce() -> Result<()>) -> Result<()> {
-        let (before, began) = (self.counted()?, Instant::now());
+        let (before, began) = (self.counted(), Instant::now());
         act()?;
-        let (after, took) = (self.counted()?, began.elapsed());
+        let (after, took) = (self.counted(), began.elapsed());
+        let each: Vec<Counted> = after.iter().zip(&before).map(|(a, b)| a.since(b)).collect();
         println!(
             "| {what} | {:.1} s | {} | {} | {} | {:.2} s |",
             took.as_secs_f64(),
-            after.bytes.saturating_sub(before.bytes),
-            after.heads.saturating_sub(before.heads),
-            after.items.saturating_sub(before.items),
-            after.cpu - before.cpu
+            each.iter().map(|node| node.bytes).sum::<u64>(),
+            each.iter().map(|node| node.heads).sum::<u64>(),
+            each.iter().map(|node| node.items).sum::<u64>(),
+            each.iter().map(|node| node.cpu).sum::<f64>(),
         );
         Ok(())
     }
@@ -227,10 +252,9 @@ impl Drop for Cluster {
     }
 }
 
-/// Seconds of processor time that the node's process has taken.
-fn cpu(node: &Path) -> Option<f64> {
-    let pid = std::fs::read_to_string(node.join("pid")).ok()?;
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).ok()?;
+/// Seconds of processor time that the process has taken.
+fn cpu(pid: &str) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
     let ticks: f64 = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
     Some(ticks / 100.0)

@@ -52,6 +52,8 @@ pub enum Guard {
     OverwrittenStays,
     /// Under `lww`, a retry has the stamp of its first attempt.
     FirstStamp,
+    /// And what it beats by a later one is kept until that is known.
+    BeatenStays,
     /// A comparison mends what a dead coordinator left without a hint.
     FullSync,
     /// A tree follows every write.
@@ -85,7 +87,7 @@ const COUNT: usize = Guard::EVERY.len();
 
 impl Guard {
     /// All of them, in their order.
-    pub const EVERY: [Guard; 32] = [
+    pub const EVERY: [Guard; 33] = [
         Guard::AckAfterFlush,
         Guard::DurableHint,
         Guard::DottedWrites,
@@ -105,6 +107,7 @@ impl Guard {
         Guard::WriteBack,
         Guard::OverwrittenStays,
         Guard::FirstStamp,
+        Guard::BeatenStays,
         Guard::FullSync,
         Guard::TreeIsKept,
         Guard::VerifiedByAll,
@@ -142,6 +145,7 @@ impl Guard {
             Guard::WriteBack => "write-back",
             Guard::OverwrittenStays => "overwritten-stays",
             Guard::FirstStamp => "first-stamp",
+            Guard::BeatenStays => "beaten-stays",
             Guard::FullSync => "full-sync",
             Guard::TreeIsKept => "tree-is-kept",
             Guard::VerifiedByAll => "verified-by-all",

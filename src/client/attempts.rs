@@ -66,6 +66,11 @@ impl Attempts {
         Attempts { effect, policy, tried: 0, answered: 0, unknown: None, last: None }
     }
 
+    /// Whether an attempt may have been stored that was not acknowledged.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.unknown.is_some()
+    }
+
     /// Takes note of an attempt's end.
     pub(super) fn judge(&mut self, outcome: Outcome) -> Next {
         match outcome {

@@ -16,7 +16,8 @@ impl Client {
         effect: Effect,
         deadline: Instant,
     ) -> Result<Reply> {
-        let body = encode(request)?;
+        let mut body = encode(request)?;
+        let mut is_retry = false;
         let (pool, policy) = (&self.inner.pool, self.inner.profile.retries);
         let mut story = Attempts::new(effect, policy);
         let mut tried = Vec::new();
@@ -39,7 +40,14 @@ impl Client {
                     }
                 },
             };
-            match story.judge(outcome) {
+            let next = story.judge(outcome);
+            if story.is_unknown() && !is_retry {
+                is_retry = true;
+                let mut again = request.clone();
+                again.tried_before();
+                body = encode(&again)?;
+            }
+            match next {
                 Next::Done(reply) => return Ok(reply),
                 Next::Fail(error) => return Err(error),
                 Next::Elsewhere => {
@@ -59,7 +67,7 @@ impl Client {
     }
 }
 
-/// The body, once for all attempts.
+/// The body, for as many attempts as it is true for.
 fn encode(request: &Request) -> Result<Bytes> {
     let mut body = Vec::with_capacity(256);
     encode_into(&mut body, request);

@@ -94,6 +94,8 @@ impl Put {
             // Drawn once for all attempts: this is what makes them one write.
             operation: self.operation.unwrap_or_else(|| self.client.next_operation()),
             expires_at: self.expires_at,
+            // Who names an operation does it to try again.
+            retry: self.operation.is_some(),
         };
         let effect = Effect::Changes { required };
         match self.client.execute(&request, effect, self.options.deadline()).await? {

@@ -48,6 +48,8 @@ pub enum Request {
         operation: OperationId,
         /// When it expires; `None`: when its bucket says, if it does.
         expires_at: Option<Expiry>,
+        /// Whether it may have been tried before. In doubt, yes: in an `lww` bucket what a retry beats is kept for a while.
+        retry: bool,
     },
     /// Reads a range of sort keys of one partition key; answers [`Reply::Page`].
     Scan {
@@ -70,6 +72,15 @@ pub enum Request {
     ChangeRing(RingChange),
     /// Looks at the cluster or at this node; answers [`Reply::Json`].
     Inspect(Inspect),
+}
+
+impl Request {
+    /// Says of a put that it may have been tried before.
+    pub fn tried_before(&mut self) {
+        if let Request::Put { retry, .. } = self {
+            *retry = true;
+        }
+    }
 }
 
 /// When an item is to expire.

@@ -46,6 +46,7 @@ pub(super) struct Write {
     token: String,
     operation: OperationId,
     quorum: QuorumRequest,
+    retry: bool,
     /// Which write of its key it is.
     number: u64,
 }
@@ -147,6 +148,7 @@ impl Write {
             context: self.token.clone(),
             operation: self.operation,
             expires_at: None,
+            retry: self.retry,
         }
     }
 
@@ -224,7 +226,7 @@ impl Workload {
             let write = self.unknown.swap_remove(rng.usize(..self.unknown.len()));
             let since = self.writes.get(&write.key).copied().unwrap_or(0) - write.number;
             if since <= RETRY_WITHIN {
-                return Step::Write(write);
+                return Step::Write(Write { retry: true, ..write });
             }
         }
         let key = match (self.focus, rng.u32(0..100)) {
@@ -267,7 +269,8 @@ impl Workload {
         let number = self.writes.entry(key).or_default();
         *number += 1;
         let number = *number;
-        Step::Write(Write { key, client, sent, token: token.text, operation, quorum, number })
+        let token = token.text;
+        Step::Write(Write { key, client, sent, token, operation, quorum, retry: false, number })
     }
 
     /// A read was answered.

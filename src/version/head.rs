@@ -49,6 +49,11 @@ struct PayloadSibling {
     stamp: HybridTime,
     expires_at: Option<WallClock>,
     length: Option<u64>,
+    /// This and the next are missing in heads that were written before they came.
+    #[serde(default)]
+    retry: Option<HybridTime>,
+    #[serde(default)]
+    beaten: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -87,6 +92,8 @@ pub(super) fn encode(record: &Record, body_checksum: u64) -> Bytes {
                 stamp: s.stamp,
                 expires_at: s.expires_at,
                 length: s.value().map(|value| value.len() as u64),
+                retry: s.retry,
+                beaten: s.beaten,
             })
             .collect(),
         covered: siblings
@@ -166,6 +173,8 @@ fn open(kind: Kind, flags: u8, payload: Payload) -> Result<Head, RecordError> {
             stamp: sibling.stamp,
             expires_at: sibling.expires_at,
             length: sibling.length,
+            retry: sibling.retry,
+            beaten: sibling.beaten,
         });
     }
     check_siblings(&siblings, &vector)?;

@@ -19,8 +19,18 @@
 //! An `lww` bucket keeps the latest stamp instead, whatever the vectors say: a write's stamp lies above
 //! all that it saw, so that is what the dot rule would keep, and it cannot end with nothing. There such a late retry
 //! becomes a tombstone (`Siblings::buried`), which wins over the value that it was, and over nothing else.
+//!
+//! The stamp of a retry may be later than that of the first try, and then it beats what it should not. So as long as
+//! no first try is known, what a retry beats that its client had not seen is kept, and not shown:
+//!
+//! ```text
+//!   here   w, stamp 5, beaten by r, retry, stamp 9      there   d, stamp 4, has overwritten r
+//!   ─► r goes, w stands.
+//! ```
+//!
+//! A write that is surely a first try drops all that it beats: whatever overwrites it is later still.
 
-use super::sibling::{Cause, Covered, Sibling};
+use super::sibling::{BEATEN_CAP, Cause, Covered, Sibling};
 use super::siblings::Siblings;
 use super::vector::{VersionVector, dot_order};
 use crate::guard::{self, Guard};
@@ -119,40 +129,69 @@ impl Siblings {
         self.is_empty() && !self.vector.is_empty()
     }
 
-    /// Leaves the sibling with the latest stamp, and remembers the others. An operation counts with the
-    /// stamp of its first attempt, as far as that is known: a retry is no later write.
+    /// Leaves the sibling with the latest stamp, what it beats as long as it may be a retry, and remembers the others. An
+    /// operation counts with the stamp of its first attempt, as far as that is known: a retry is no later write.
     pub(super) fn keep_latest<'a>(&mut self, all: impl Iterator<Item = &'a Sibling> + Clone) {
+        let attempts = |sibling: &Sibling| {
+            let operation = sibling.operation;
+            all.clone().filter(move |other| other.operation == operation)
+        };
         let first = |sibling: &Sibling| {
-            let attempts = all.clone().filter(|other| other.operation == sibling.operation);
-            let stamps = attempts.map(|other| other.stamp).chain(self.outstamped_at(sibling));
-            let first = stamps.min().filter(|first| *first < sibling.stamp);
+            let stamps = attempts(sibling).map(|other| other.stamp);
+            let lost = self.outstamped_at(sibling).map(|(stamp, _)| stamp);
+            let first = stamps.chain(lost).min();
+            let first = first.filter(|first| *first < sibling.stamp);
             first.filter(|_| guard::holds(Guard::FirstStamp)).unwrap_or(sibling.stamp)
         };
         // Of one operation the attempt with the smallest dot, as among siblings; and it decides a tie.
         let smallest = |sibling: &Sibling| {
-            let attempts = all.clone().filter(|other| other.operation == sibling.operation);
-            attempts.map(|other| dot_order(&other.dot)).min()
+            let lost = self.outstamped_at(sibling).map(|(_, dot)| dot);
+            attempts(sibling).map(|other| other.dot).chain(lost).map(|dot| dot_order(&dot)).min()
         };
         // And a tombstone among them: somebody knows that the value was collected (`Siblings::buried`).
         let rank = |sibling: &&Sibling| {
             let attempt = (sibling.value().is_none(), Reverse(dot_order(&sibling.dot)));
             (first(sibling), smallest(sibling), attempt)
         };
-        let standing = all.clone().filter(|sibling| !self.is_overwritten(sibling));
-        let winner = standing.max_by_key(rank).or_else(|| all.clone().max_by_key(rank));
-        let Some(winner) = winner else { return };
-        let winner = Sibling { stamp: first(winner), ..winner.clone() };
-        let losers = all.clone().filter(|sibling| sibling.operation != winner.operation);
-        let losers: Vec<Covered> = losers
+        let mut kept: Vec<Sibling> = Vec::with_capacity(1);
+        while kept.len() <= BEATEN_CAP {
+            let beaten = kept.iter().map(Sibling::beats).max();
+            let is_kept =
+                |sibling: &&Sibling| kept.iter().any(|k| k.operation == sibling.operation);
+            let left = all.clone().filter(|sibling| !is_kept(sibling));
+            let standing = left.filter(|sibling| !self.is_overwritten(sibling));
+            let standing = standing.filter(|sibling| beaten.is_none_or(|to| first(sibling) > to));
+            let Some(next) = standing.max_by_key(rank) else { break };
+            if !kept.is_empty() && !guard::holds(Guard::BeatenStays) {
+                break;
+            }
+            kept.push(Sibling {
+                stamp: first(next),
+                retry: attempts(next).map(|attempt| attempt.retry).min().flatten(),
+                beaten: !kept.is_empty(),
+                ..next.clone()
+            });
+        }
+        if kept.is_empty() {
+            // A stale value that is the same everywhere is better than none.
+            let latest = all.clone().max_by_key(rank);
+            kept.extend(latest.map(|s| Sibling { stamp: first(s), beaten: false, ..s.clone() }));
+        }
+        let Some(winner) = kept.first().map(|winner| winner.stamp) else { return };
+        let is_kept = |sibling: &&Sibling| kept.iter().any(|k| k.operation == sibling.operation);
+        let losers: Vec<Covered> = all
+            .clone()
+            .filter(|sibling| !is_kept(sibling))
             .map(|loser| Covered {
                 operation: loser.operation,
                 dot: loser.dot,
-                stamp: winner.stamp,
+                stamp: winner,
                 cause: Cause::Outstamped(first(loser)),
             })
             .collect();
         losers.into_iter().for_each(|loser| self.remember(loser));
-        self.siblings = vec![winner];
+        self.siblings = kept;
+        self.sort();
     }
 }
 

@@ -212,12 +212,16 @@ pub struct SiblingHead {
     pub expires_at: Option<WallClock>,
     /// The value's length in bytes; `None` is a tombstone.
     pub length: Option<u64>,
+    /// See [`Sibling::retry`].
+    pub retry: Option<HybridTime>,
+    /// See [`Sibling::beaten`].
+    pub beaten: bool,
 }
 
 impl SiblingHead {
     /// Whether a reader at `now` is shown this sibling.
     pub fn is_live(&self, now: WallClock) -> bool {
-        self.length.is_some() && self.expires_at.is_none_or(|at| now < at)
+        self.length.is_some() && !self.beaten && self.expires_at.is_none_or(|at| now < at)
     }
 }
 
@@ -257,6 +261,7 @@ impl Head {
             stamp: s.stamp,
             expires_at: s.expires_at,
             tombstone: s.length.is_none(),
+            retry: s.retry,
         });
         digest(&self.vector, marks)
     }
@@ -278,6 +283,8 @@ impl Head {
                 Some(length) => Content::Value(rest.split_to(length as usize)),
                 None => Content::Tombstone,
             },
+            retry: s.retry,
+            beaten: s.beaten,
         });
         let siblings =
             Siblings { siblings: siblings.collect(), vector: self.vector, covered: self.covered };

@@ -27,6 +27,9 @@ pub const COVERED_WINDOW: Duration = Duration::from_secs(600);
 /// the window.
 pub const COVERED_CAP: usize = 32;
 
+/// How many writes an `lww` key keeps that retries beat; the oldest go first.
+pub const BEATEN_CAP: usize = 4;
+
 /// One write as its client sees it: a retry carries the same id, whichever node it goes through.
 ///
 /// Using an id again for another value or another context breaks the contract: within
@@ -72,6 +75,11 @@ pub struct Sibling {
     pub expires_at: Option<WallClock>,
     /// What was written.
     pub content: Content,
+    /// In an `lww` bucket: it may have been tried before, and no first try of it is known. The stamp of that is later than
+    /// this one, which its client had seen; what lies between is not beaten for good.
+    pub retry: Option<HybridTime>,
+    /// In an `lww` bucket: only a retry beats it. Nobody is shown it, until it is found that the retry was overwritten.
+    pub beaten: bool,
 }
 
 impl Sibling {
@@ -98,9 +106,14 @@ impl Sibling {
         }
     }
 
-    /// The value, unless it is a tombstone or has expired at `now`.
+    /// The value, unless it is a tombstone, beaten, or has expired at `now`.
     pub fn value_at(&self, now: WallClock) -> Option<&Bytes> {
-        self.value().filter(|_| self.expires_at.is_none_or(|at| now < at))
+        self.value().filter(|_| !self.beaten && self.expires_at.is_none_or(|at| now < at))
+    }
+
+    /// Up to this stamp it beats for good.
+    pub(super) fn beats(&self) -> HybridTime {
+        self.retry.unwrap_or(self.stamp)
     }
 
     /// What decides between siblings of an `lww` bucket.

@@ -24,6 +24,7 @@ use xxhash_rust::xxh3::Xxh3;
 /// - `covered` ascends by operation, holds none that is a sibling within the window (but for what is
 ///   [`buried`](Siblings::buried)), and at most [`COVERED_CAP`]. Replicas may differ in it: it is no part of
 ///   [`digest`](Siblings::digest).
+/// - In an `lww` bucket one sibling stands, and beside it what is [beaten](Sibling::beaten) by retries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Siblings {
     pub(super) vector: VersionVector,
@@ -62,9 +63,14 @@ impl Siblings {
         &self.covered
     }
 
-    /// The siblings that are no tombstones. Takes no notice of expiry.
+    /// The siblings that are no tombstones. Takes no notice of expiry, nor of who is beaten.
     pub fn values(&self) -> impl Iterator<Item = (&Sibling, &Bytes)> {
         self.siblings.iter().filter_map(|s| Some((s, s.value()?)))
+    }
+
+    /// The same, without who is beaten.
+    pub fn standing_values(&self) -> impl Iterator<Item = (&Sibling, &Bytes)> {
+        self.values().filter(|(sibling, _)| !sibling.beaten)
     }
 
     /// The siblings that a reader is shown at `now`.
@@ -130,7 +136,7 @@ impl Siblings {
             && self.vector == other.vector
             && self.siblings.iter().zip(&other.siblings).all(|(a, b)| {
                 let same_write = a.dot == b.dot && a.twins == b.twins && a.stamp == b.stamp;
-                same_write && a.value().is_none() == b.value().is_none()
+                same_write && a.retry == b.retry && a.value().is_none() == b.value().is_none()
             })
     }
 
@@ -143,6 +149,7 @@ impl Siblings {
             stamp: s.stamp,
             expires_at: s.expires_at,
             tombstone: s.value().is_none(),
+            retry: s.retry,
         });
         digest(&self.vector, marks)
     }
@@ -175,6 +182,8 @@ impl Siblings {
             (sibling.content, sibling.expires_at) = (Content::Tombstone, None);
         }
         covered.into_iter().for_each(|covered| rest.remember(covered));
+        let all = std::mem::take(&mut rest.siblings);
+        rest.keep_latest(all.iter());
         rest.limit_covered();
         rest
     }
@@ -219,11 +228,13 @@ impl Siblings {
         })
     }
 
-    /// The stamp under which the sibling's operation lost before, if it did.
-    pub(super) fn outstamped_at(&self, sibling: &Sibling) -> Option<HybridTime> {
+    /// The stamp under which the sibling's operation lost before, if it did, and its dot then.
+    pub(super) fn outstamped_at(&self, sibling: &Sibling) -> Option<(HybridTime, Dot)> {
         let covered = self.covered_entry(sibling.operation)?;
         match covered.cause {
-            Cause::Outstamped(first) if covered.holds_for(sibling.stamp) => Some(first),
+            Cause::Outstamped(first) if covered.holds_for(sibling.stamp) => {
+                Some((first, covered.dot))
+            }
             _ => None,
         }
     }
@@ -245,6 +256,7 @@ pub(super) struct Mark<'a> {
     pub stamp: HybridTime,
     pub expires_at: Option<WallClock>,
     pub tombstone: bool,
+    pub retry: Option<HybridTime>,
 }
 
 /// See [`Siblings::digest`]. Every list is preceded by its length, so no two states share an input.
@@ -270,8 +282,10 @@ pub(super) fn digest<'a>(
         number(&mut hash, mark.twins.len() as u64);
         mark.twins.iter().for_each(|twin| dot(&mut hash, twin));
         number(&mut hash, mark.stamp.0);
-        number(&mut hash, u64::from(mark.tombstone) << 1 | u64::from(mark.expires_at.is_some()));
+        let flags = [mark.expires_at.is_some(), mark.tombstone, mark.retry.is_some()];
+        number(&mut hash, (0..).zip(flags).map(|(bit, flag)| u64::from(flag) << bit).sum());
         number(&mut hash, mark.expires_at.map_or(0, |at| at.0));
+        number(&mut hash, mark.retry.map_or(0, |after| after.0));
     }
     hash.digest128()
 }

@@ -26,6 +26,8 @@ pub struct Write {
     pub expires_at: Option<WallClock>,
     /// A value, or a tombstone for a delete.
     pub content: Content,
+    /// Whether it may have been tried before.
+    pub retry: bool,
 }
 
 /// What became of a write.
@@ -134,6 +136,8 @@ impl Siblings {
             stamp,
             expires_at: write.expires_at,
             content: write.content,
+            retry: (write.retry && conflict == Conflict::Lww).then_some(seen.time),
+            beaten: false,
         });
         match conflict {
             Conflict::Siblings => self.sort(),

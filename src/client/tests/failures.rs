@@ -24,7 +24,9 @@ async fn a_retry_through_a_second_node_carries_the_same_operation() {
         let (first, second) = (first.expect("asked"), second.expect("asked again"));
         peer.reply(&second.0, &written()).await;
         assert_eq!(operation_of(&first.1), operation_of(&second.1));
-        assert_eq!(first.1, second.1, "nothing else changed either");
+        let mut again = first.1.clone();
+        again.tried_before();
+        assert!(again != first.1 && again == second.1, "it says so, and nothing else changed");
         peer
     };
     let (end, _peer) = tokio::join!(test, both);
@@ -128,7 +130,8 @@ async fn junk_closes_the_connection_and_the_request_goes_on() {
         let node = Fake::listen().await;
         let serve = async {
             let mut peer = node.accept().await;
-            let (_, first) = peer.next().await.expect("a request");
+            let (_, mut first) = peer.next().await.expect("a request");
+            first.tried_before();
             peer.stream.write_all(junk).await.expect("sent");
             // Short junk looks like half a frame: the sign of life that follows is not answered.
             while let Some(frame) = peer.frame().await {

@@ -46,6 +46,8 @@ async fn a_request_is_what_its_builder_says_and_await_sends_it() {
             context: "token".into(),
             operation: id,
             expires_at: None,
+            // Somebody has named the operation.
+            retry: true,
         };
         assert_eq!(requests.recv().await, Some(expected));
         match requests.recv().await {

@@ -184,6 +184,7 @@ mod tests {
             context: String::new(),
             operation: OperationId { session: 3, sequence: 1 },
             expires_at: None,
+            retry: false,
         };
         lone.turn(|shard, turn| shard.serve_client(ConnectionId(1), 1, 0, put, turn));
         assert!(lone.shard.disk_error().is_some());

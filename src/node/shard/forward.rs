@@ -96,6 +96,9 @@ impl Shard {
             self.fail(request, error, turn);
             return Goes::Away;
         };
+        if !forward.asked.is_empty() {
+            forward.request.tried_before();
+        }
         forward.asked.push(next);
         let (partition, message) = (forward.partition, Data::Forward(forward.request.clone()));
         self.ask(id, request, next, partition, &message, turn);

@@ -52,6 +52,7 @@ pub(super) struct PutRequest {
     pub context: String,
     pub operation: OperationId,
     pub expires_at: Option<Expiry>,
+    pub retry: bool,
 }
 
 impl Shard {
@@ -149,6 +150,7 @@ impl Shard {
             stamp: self.clock.tick(turn.now.wall, record.stamp_after(&seen)),
             expires_at: self.expiry(put, bucket, turn),
             content: put.value.clone().map_or(Content::Tombstone, Content::Value),
+            retry: put.retry,
         };
         let witnessed = self.view.witnessed;
         let written = record

@@ -94,16 +94,16 @@ async fn write(
     let more = if value.is_some() { &PUT[..] } else { &[] };
     let query = Query::parse(uri.query(), &[&ITEM[..], more].concat())?;
     let explain = query.flag("explain")?;
+    let name = header(headers, &OPERATION, OPERATION_LIMIT)?;
     let request = Request::Put {
         item: item_of(uri, &query)?,
         quorum: query.quorum("w")?,
         value,
         context: header(headers, &CONTEXT, CONTEXT_LIMIT)?.unwrap_or_default().to_owned(),
-        operation: match header(headers, &OPERATION, OPERATION_LIMIT)? {
-            Some(name) => operation(name),
-            None => bridge.operation(),
-        },
+        operation: name.map_or_else(|| bridge.operation(), operation),
         expires_at: query.duration("ttl")?.map(Expiry::After),
+        // Who names an operation does it to try again.
+        retry: name.is_some(),
     };
     let timeout = query.timeout(bridge.longest_timeout)?;
     let (context, info) = match bridge.ask(request, timeout).await {

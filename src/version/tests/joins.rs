@@ -4,7 +4,7 @@ use super::kit::{actor, dot, operation, operations, put, write_at};
 use crate::time::{HybridTime, WallClock};
 use crate::version::{
     Applied, BEYOND_CAP, COVERED_CAP, COVERED_WINDOW, Cause, Conflict, Content, Room, SIBLINGS_CAP,
-    SIBLINGS_WARNING, Seen, Siblings, Write, Written,
+    SIBLINGS_WARNING, Seen, Sibling, Siblings, Write, Written,
 };
 use fastrand::Rng;
 
@@ -38,12 +38,15 @@ fn replicas(rng: &mut Rng, conflict: Conflict, retries: bool) -> Vec<Siblings> {
                 if rng.u8(..4) == 0 {
                     write.content = Content::Tombstone;
                 }
-                sent.push((seen.clone(), write.clone()));
-                all[at].write(&seen, actor(at as u64), write, conflict);
+                all[at].write(&seen, actor(at as u64), write.clone(), conflict);
+                // No retry is stamped before what it retries.
+                write.stamp = all[at].find(write.operation).expect("it stands").stamp;
+                sent.push((seen, write));
             }
             3 if retries && !sent.is_empty() => {
                 let (seen, mut write) = sent[rng.usize(..sent.len())].clone();
                 write.stamp = write.stamp.max(HybridTime::from_wall(WallClock(1_000 + step * 2)));
+                write.retry = true;
                 all[at].write(&seen, actor(at as u64), write, conflict);
             }
             _ => {
@@ -72,12 +75,10 @@ fn joins_commute_and_repeat_harmlessly() {
 
 #[test]
 fn joins_associate() {
-    // In an `lww` bucket a retry through another coordinator has a later stamp than the first try, and
-    // may take the place of a third write before it is itself found to be replaced: so only without.
     let mut rng = Rng::with_seed(2);
-    for (conflict, retries) in [(Conflict::Siblings, true), (Conflict::Lww, false)] {
+    for conflict in [Conflict::Siblings, Conflict::Lww] {
         for _ in 0..10_000 {
-            let all = replicas(&mut rng, conflict, retries);
+            let all = replicas(&mut rng, conflict, true);
             let (a, b, c) = (&all[0], &all[1], &all[2]);
             let left = joined(&joined(a, b, conflict), c, conflict);
             let right = joined(a, &joined(b, c, conflict), conflict);
@@ -182,6 +183,46 @@ fn two_lost_stamps_in_a_circle_leave_a_winner() {
             "not its late stamp"
         );
     }
+}
+
+/// What is shown of an `lww` key, and what is kept beside it.
+fn shown_and_kept(replica: &Siblings) -> (Vec<u64>, Vec<u64>) {
+    let (shown, kept): (Vec<_>, _) = replica.iter().partition(|sibling| !sibling.beaten);
+    let names = |of: Vec<&Sibling>| of.iter().map(|s| s.operation.sequence).collect();
+    (names(shown), names(kept))
+}
+
+#[test]
+fn what_a_retry_beats_is_kept_until_it_is_known_whether_it_was_overwritten() {
+    let lww = |replica: &mut Siblings, at, seen: &Seen, sequence, millis, retry| {
+        let write = Write { retry, ..write_at(sequence, millis) };
+        replica.write(seen, actor(at), write, Conflict::Lww);
+    };
+    let none = Seen::default();
+    // One node has 1, and 2 which has seen it. Of neither has another one heard, which has 3, and then the retry of 1.
+    let (mut one, mut other) = (Siblings::new(), Siblings::new());
+    lww(&mut one, 1, &none, 1, 100, false);
+    let first = one.clone();
+    lww(&mut one, 1, &first.context(), 2, 200, false);
+    lww(&mut other, 2, &none, 3, 300, false);
+    lww(&mut other, 2, &none, 1, 400, true);
+    assert_eq!(shown_and_kept(&other), (vec![1], vec![3]));
+    assert_eq!(other.values_at(WallClock(0)).count(), 1);
+    assert_eq!(shown_and_kept(&joined(&one, &other, Conflict::Lww)), (vec![3], vec![]));
+    // The first try came before 3.
+    assert_eq!(shown_and_kept(&joined(&first, &other, Conflict::Lww)), (vec![3], vec![]));
+    // Of what its client had seen nothing is kept, nor of what lies before that; and a first try keeps nothing.
+    let seen = other.context();
+    lww(&mut other, 2, &seen, 4, 500, true);
+    assert_eq!(shown_and_kept(&other), (vec![4], vec![]));
+    lww(&mut other, 2, &none, 5, 600, true);
+    assert_eq!(shown_and_kept(&other), (vec![5], vec![4]));
+    lww(&mut other, 2, &none, 6, 700, false);
+    assert_eq!(shown_and_kept(&other), (vec![6], vec![]));
+    for retry in 7..20 {
+        lww(&mut other, 2, &none, retry, 800 + retry, true);
+    }
+    assert_eq!(shown_and_kept(&other), (vec![19], vec![15, 16, 17, 18]));
 }
 
 #[test]
@@ -321,13 +362,14 @@ fn the_digest_is_of_the_state_and_not_of_the_memory() {
     assert_ne!(forgot, base);
     assert_eq!(forgot.digest(), base.digest());
 
-    let changes: [fn(&mut Siblings); 6] = [
+    let changes: [fn(&mut Siblings); 7] = [
         |s| s.vector.learn(dot(9, 1)),
         |s| s.siblings[0].dot = dot(1, 1),
         |s| s.siblings[0].twins.push(dot(9, 1)),
         |s| s.siblings[0].stamp = HybridTime(5),
         |s| s.siblings[0].expires_at = Some(WallClock(0)),
         |s| s.siblings[0].content = Content::Tombstone,
+        |s| s.siblings[0].retry = Some(HybridTime(0)),
     ];
     for change in changes {
         let mut changed = base.clone();

@@ -169,7 +169,7 @@ impl World {
             }
             Step::Retry { write, node } => {
                 if let Some(sent) = pick(&self.sent, write).cloned() {
-                    return self.write(&sent, node as usize % NODES).map(|_| ());
+                    return self.write(&sent, node as usize % NODES, true).map(|_| ());
                 }
             }
             Step::Flush { node } => self.flush(node as usize % NODES),
@@ -240,12 +240,12 @@ impl World {
         let operation = OperationId { session: client as u64, sequence: u64::from(event.0) };
         let sent = Sent { event, operation, before, content };
         self.sent.push(sent.clone());
-        let after = self.write(&sent, node as usize % NODES)?;
+        let after = self.write(&sent, node as usize % NODES, false)?;
         self.clients[client].push(after);
         Ok(())
     }
 
-    fn write(&mut self, sent: &Sent, node: usize) -> Result<Knowledge, String> {
+    fn write(&mut self, sent: &Sent, node: usize, retry: bool) -> Result<Knowledge, String> {
         let event = sent.event;
         let Node { unflushed, running, witnessed, clock, skew, .. } = &mut self.nodes[node];
         let wall = WallClock(1_000 + self.step + *skew);
@@ -254,6 +254,7 @@ impl World {
             stamp: clock.tick(wall, unflushed.record.stamp_after(&sent.before.seen)),
             expires_at: None,
             content: sent.content.clone(),
+            retry,
         };
         let written = unflushed
             .record
@@ -290,7 +291,7 @@ impl World {
         let rank = (stamp, dot.actor, dot.counter);
         if let Some(earlier) = self.ranks.get(&event) {
             self.twice = self.twice.with(event);
-            self.ranks.insert(event, rank.max(*earlier));
+            self.ranks.insert(event, rank.min(*earlier));
         } else {
             self.ranks.insert(event, rank);
         }
@@ -383,7 +384,7 @@ impl World {
         let siblings = &replica.record.siblings;
         invariants(siblings)?;
         let mut found = Events::default();
-        for sibling in siblings.iter() {
+        for sibling in siblings.iter().filter(|sibling| !sibling.beaten) {
             let event = Event(u8::try_from(sibling.operation.sequence).unwrap());
             if sibling.content != self.sent[event.0 as usize].content {
                 return Err(format!("n{node} mixed up the value of {event:?}"));
@@ -451,11 +452,15 @@ impl World {
             .record
             .siblings
             .iter()
+            .filter(|sibling| !sibling.beaten)
             .map(|s| Event(u8::try_from(s.operation.sequence).unwrap()))
             .collect();
         let standing = self.oracle.standing(replica.known);
         if self.conflict == Conflict::Siblings && !self.forgetful && found != standing {
             return Err(format!("in the end {found:?} stand instead of {standing:?}"));
+        }
+        if !self.forgetful && !found.is_subset(standing) {
+            return Err(format!("in the end {found:?} is shown, of which {standing:?} stand"));
         }
         Ok(())
     }

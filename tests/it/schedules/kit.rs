@@ -116,6 +116,7 @@ pub fn put_as(
         context: context.into(),
         operation,
         expires_at: None,
+        retry: false,
     }
 }
 
@@ -132,6 +133,7 @@ pub fn put_sorted(key: &str, sort: usize, value: &str, quorum: QuorumRequest) ->
         context: String::new(),
         operation: operation(),
         expires_at: None,
+        retry: false,
     }
 }
 

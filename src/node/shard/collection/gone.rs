@@ -273,6 +273,7 @@ mod tests {
                     operation: OperationId { session: 7, sequence },
                     stamp: HybridTime::from_wall(WallClock(millis)),
                     expires_at: None,
+                    retry: false,
                     content: Content::Value(Bytes::from_static(value)),
                 };
                 let actor = Actor { incarnation: sequence, mint: 0 };

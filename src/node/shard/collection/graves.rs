@@ -64,7 +64,7 @@ impl Graves {
     /// This record is written. Somebody will look, if there is anything to see in it.
     pub fn note(&mut self, key: &[u8], record: &Record) {
         let Some(partition) = key::partition_of_item(key) else { return };
-        match record.siblings.values().next() {
+        match record.siblings.standing_values().next() {
             Some(_) => self.note_expiry(partition, record),
             None => self.mark(partition),
         }
@@ -72,7 +72,7 @@ impl Graves {
 
     /// This record is to be looked at when the last of its values has expired.
     pub fn note_expiry(&mut self, partition: PartitionId, record: &Record) {
-        if let Some(last) = last_of(record.siblings.values().map(|(s, _)| s.expires_at)) {
+        if let Some(last) = last_of(record.siblings.standing_values().map(|(s, _)| s.expires_at)) {
             self.expires(partition, last);
         }
     }

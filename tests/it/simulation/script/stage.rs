@@ -254,7 +254,11 @@ impl Stage {
             Some(name) => *self.operations.entry(name.clone()).or_insert(fresh),
             None => fresh,
         };
-        kit::put_as(&ask.key, value, context, operation, ask.quorum)
+        let mut put = kit::put_as(&ask.key, value, context, operation, ask.quorum);
+        if operation != fresh {
+            put.tried_before();
+        }
+        put
     }
 
     /// Keeps the token of an answer, and puts the answer in words.
