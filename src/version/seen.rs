@@ -34,7 +34,8 @@ pub struct Seen {
     #[serde(deserialize_with = "wire::list")]
     pub beyond: Vec<(OperationId, Dot)>,
     /// The writes that were shown, by name: one that was tried again may stand elsewhere under a dot of which
-    /// the vector knows nothing, and a replica may be told that it is gone before it hears of it.
+    /// the vector knows nothing, and a replica may be told that it is gone before it hears of it. They stay named when
+    /// the client has replaced them: its next write may be the first of this key that a replica hears of.
     #[serde(deserialize_with = "wire::list")]
     pub shown: Vec<(OperationId, Dot)>,
     /// The latest stamp that was shown.

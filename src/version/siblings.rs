@@ -113,8 +113,8 @@ impl Siblings {
             return after;
         };
         if self.len() == 1 {
-            // All else that is known here was replaced by what led to this write, and is remembered with it.
-            after.shown.clear();
+            // All else that is known here was replaced by what led to this write. Here that is remembered with it, but
+            // the next one may go through a node that has heard of neither: what was shown stays named.
             after.join(&self.context());
         } else {
             after.time = after.time.max(own.stamp);

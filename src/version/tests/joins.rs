@@ -494,6 +494,33 @@ fn alone_on_the_key_a_put_answers_with_all_that_is_known() {
     let seen = replica.context();
     put(&mut replica, 1, &seen, 3);
     let answered = replica.context_after(&seen, operation(3));
-    assert_eq!(answered, replica.context());
+    assert_eq!(Seen { shown: Vec::new(), ..answered.clone() }, {
+        Seen { shown: Vec::new(), ..replica.context() }
+    });
     assert!(answered.beyond.is_empty() && answered.descends(&seen) && !seen.descends(&answered));
+    let named: Vec<u64> = answered.shown.iter().map(|(operation, _)| operation.sequence).collect();
+    assert_eq!(named, [1, 2, 3], "and with what the client was shown before");
+}
+
+/// Found by the simulator, seed 205813: who replaced it once has replaced it, whoever takes the next write.
+#[test]
+fn what_a_client_has_replaced_stays_replaced_where_neither_was_heard_of() {
+    let mut replica = Siblings::new();
+    put(&mut replica, 1, &Seen::default(), 1);
+    let seen = replica.context();
+    put(&mut replica, 1, &seen, 2);
+    let answered = replica.context_after(&seen, operation(2));
+    // The same operation as 1, tried again there before and after.
+    for retry_first in [true, false] {
+        let mut stranger = Siblings::new();
+        let retry = |stranger: &mut Siblings| put(stranger, 2, &Seen::default(), 1);
+        if retry_first {
+            retry(&mut stranger);
+        }
+        put(&mut stranger, 2, &answered, 3);
+        if !retry_first {
+            retry(&mut stranger);
+        }
+        assert_eq!(operations(&stranger), [3]);
+    }
 }

@@ -5,8 +5,8 @@ use super::node::{Disk, Node, Replica};
 use super::oracle::{Event, Events, Oracle};
 use crate::time::{HybridTime, WallClock};
 use crate::version::{
-    Actor, Conflict, Content, Dot, Incarnations, OperationId, Record, Seen, Siblings, Write,
-    Written,
+    Actor, Conflict, Content, Dot, Incarnations, OperationId, Record, SHOWN_CAP, Seen, Siblings,
+    Write, Written,
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -94,6 +94,8 @@ pub enum Step {
 struct Knowledge {
     seen: Seen,
     known: Events,
+    /// What the client was shown itself, and its own writes since.
+    shown: Events,
 }
 
 #[derive(Clone)]
@@ -221,7 +223,8 @@ impl World {
 
     fn read(&mut self, client: u8, node: u8, unflushed: bool) {
         let replica = self.shown(node as usize % NODES, unflushed);
-        let knowledge = Knowledge { seen: replica.record.context(), known: replica.known };
+        let shown = standing_on(replica);
+        let knowledge = Knowledge { seen: replica.record.context(), known: replica.known, shown };
         self.clients[client as usize % CLIENTS].push(knowledge);
     }
 
@@ -260,14 +263,14 @@ impl World {
             .record
             .write(&sent.before.seen, write, running, *witnessed)
             .map_err(|error| error.to_string())?;
-        let mut known = sent.before.known;
+        let Knowledge { mut known, mut shown, .. } = sent.before;
         match written {
             Written::New(dot) => {
                 if unflushed.met.contains(event) {
                     return Err(format!("n{node} minted {dot:?} for {event:?}, which it had met"));
                 }
                 let stamp = unflushed.record.siblings.find(sent.operation).unwrap().stamp;
-                known = known.with(event);
+                (known, shown) = (known.with(event), shown.with(event));
                 unflushed.known = unflushed.known.union(known);
                 unflushed.met = unflushed.met.with(event);
                 self.minted(dot, event, stamp)?;
@@ -275,13 +278,13 @@ impl World {
             Written::Repeated(_) | Written::Replaced(_) if !unflushed.known.contains(event) => {
                 return Err(format!("n{node} took {event:?} for a retry and has never known it"));
             }
-            Written::Repeated(_) => known = known.with(event),
+            Written::Repeated(_) => (known, shown) = (known.with(event), shown.with(event)),
             Written::Replaced(_) => {}
         }
         let seen =
             self.nodes[node].unflushed.record.context_after(&sent.before.seen, sent.operation);
         self.check(node)?;
-        Ok(Knowledge { seen, known })
+        Ok(Knowledge { seen, known, shown })
     }
 
     fn minted(&mut self, dot: Dot, event: Event, stamp: HybridTime) -> Checked {
@@ -383,13 +386,12 @@ impl World {
         let replica = &self.nodes[node].unflushed;
         let siblings = &replica.record.siblings;
         invariants(siblings)?;
-        let mut found = Events::default();
-        for sibling in siblings.iter().filter(|sibling| !sibling.beaten) {
-            let event = Event(u8::try_from(sibling.operation.sequence).unwrap());
-            if sibling.content != self.sent[event.0 as usize].content {
-                return Err(format!("n{node} mixed up the value of {event:?}"));
+        let found = standing_on(replica);
+        for sibling in siblings.iter() {
+            let sent = &self.sent[sibling.operation.sequence as usize];
+            if sibling.content != sent.content {
+                return Err(format!("n{node} mixed up the value of {:?}", sent.event));
             }
-            found = found.with(event);
         }
         let complain = |what: &str| {
             let standing = self.oracle.standing(replica.known);
@@ -410,6 +412,13 @@ impl World {
                 // A write with two dots may stand longer, until its dots meet.
                 if !found.without(standing).is_subset(self.twice) {
                     return complain("kept a replaced write");
+                }
+                // But not where somebody has written who had been shown it, under whichever dot.
+                let shown = |event: Event| self.sent[event.0 as usize].before.shown;
+                let named = replica.met.iter().map(shown).filter(|s| s.iter().count() <= SHOWN_CAP);
+                let named = named.fold(Events::default(), Events::union);
+                if found.without(named) != found {
+                    return complain("kept a write that was shown to who replaced it");
                 }
             }
             Conflict::Lww => {
@@ -448,13 +457,7 @@ impl World {
                 return Err("the replicas do not agree in the end".into());
             }
         }
-        let found: Events = replica
-            .record
-            .siblings
-            .iter()
-            .filter(|sibling| !sibling.beaten)
-            .map(|s| Event(u8::try_from(s.operation.sequence).unwrap()))
-            .collect();
+        let found = standing_on(replica);
         let standing = self.oracle.standing(replica.known);
         if self.conflict == Conflict::Siblings && !self.forgetful && found != standing {
             return Err(format!("in the end {found:?} stand instead of {standing:?}"));
@@ -469,6 +472,13 @@ impl World {
     pub fn reached(&self) -> (bool, bool) {
         (!self.twice.is_empty(), self.forgetful)
     }
+}
+
+/// The writes whose values, or tombstones, are there.
+fn standing_on(replica: &Replica) -> Events {
+    let event = |sequence| Event(u8::try_from(sequence).unwrap());
+    let standing = replica.record.siblings.iter().filter(|sibling| !sibling.beaten);
+    standing.map(|sibling| event(sibling.operation.sequence)).collect()
 }
 
 fn pick<T>(items: &[T], which: u8) -> Option<&T> {
