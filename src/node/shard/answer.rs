@@ -116,6 +116,9 @@ impl Shard {
             Refusal::Unreadable if matches!(request.work, Work::Compare(_)) => {
                 self.cannot_fetch(&mut request, from, turn);
             }
+            Refusal::Overloaded if is_passed_over(&mut request) => {
+                request.sent.retain(|sent| sent.to != from);
+            }
             Refusal::StaleRound => match &request.work {
                 Work::Put(_) => self.put_is_stale(id, &mut request, from, turn),
                 Work::Get(get) if get.write_back.is_some() => {
@@ -134,6 +137,11 @@ impl Shard {
         }
         self.go_on(id, request, turn);
     }
+}
+
+fn is_passed_over(request: &mut Request) -> bool {
+    let Work::Compare(compare) = &mut request.work else { return false };
+    compare.passes_over()
 }
 
 /// A record from the wire. The sender's local actor is its own affair.

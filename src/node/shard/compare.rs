@@ -57,6 +57,10 @@ pub(super) struct CompareWork {
     differed: bool,
     /// Something went to the other one.
     pushed: bool,
+    /// What it was asked last is to take something.
+    pushing: bool,
+    /// It did not take everything.
+    refused: bool,
 }
 
 impl CompareWork {
@@ -78,7 +82,17 @@ impl CompareWork {
             hints: None,
             differed: false,
             pushed: false,
+            pushing: false,
+            refused: false,
         }
+    }
+
+    /// The other one takes no more for now: another comparison brings it that, and this one goes on. False: that is not
+    /// what it was asked, or what this one is for.
+    pub fn passes_over(&mut self) -> bool {
+        let passes = self.pushing && self.how == How::Both;
+        self.refused |= passes;
+        passes
     }
 
     /// The other node keeps so many hints for this one.
@@ -98,6 +112,7 @@ impl Shard {
             return Goes::On;
         }
         let (partition, with) = (compare.partition, compare.with);
+        compare.pushing = false;
         while let Some(todo) = compare.todo.pop_front() {
             let message = match todo {
                 Todo::Fetch(key) => {
@@ -113,7 +128,7 @@ impl Shard {
                         let (head, body) = record.encode();
                         let record = crate::message::peer::Record { head, body };
                         self.counters.sync_items += 1;
-                        compare.pushed = true;
+                        (compare.pushed, compare.pushing) = (true, true);
                         request.round = self.round_of(&key);
                         Data::Replicate { key, record, hint_for: None }
                     }
@@ -166,7 +181,9 @@ impl Shard {
             How::Offer => self.remnants.offered(partition, with, compare.pushed),
             How::Both => {
                 self.counters.sync_rounds += 1;
-                self.sync.compared(compare.partition, compare.with, turn.now.instant);
+                if !compare.refused {
+                    self.sync.compared(compare.partition, compare.with, turn.now.instant);
+                }
                 let vain = matches!(compare.leaves, Some(Leaves::Some(_))) && !compare.differed;
                 if self.sync.was_vain(compare.partition, vain)
                     && let Some(change) = self.trees.doubt(compare.partition)

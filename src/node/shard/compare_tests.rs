@@ -44,6 +44,59 @@ fn one_record_that_the_other_side_cannot_read_does_not_end_the_comparison() {
     assert_eq!(lone.shard.counters.sync_rounds, 2, "the roots, and this came to its end");
 }
 
+/// Else an owner that is busy is never compared with as a whole.
+#[test]
+fn what_the_other_side_has_no_room_for_is_passed_over_and_given_in_the_next_comparison() {
+    let mut lone = Lone::open(view(agreement(&[1, 2, 3], 3, BucketSettings::new(3))));
+    let keys = ["a", "b", "c"].map(|name| item(0, name));
+    for key in &keys {
+        lone.turn(|shard, turn| assert!(shard.join_here(key, &record(1), turn)));
+    }
+    let (mut given, mut refused, mut pages) = (Vec::new(), 0, 0);
+    for _ in 0..4_000 {
+        lone.run_for(50);
+        for (to, header, message) in std::mem::take(&mut lone.sent) {
+            if to != NodeId(2) {
+                continue;
+            }
+            let answer = match message {
+                Data::Roots { .. } => {
+                    let differ =
+                        if given.len() < keys.len() { vec![PartitionId(0)] } else { vec![] };
+                    let (unknown, rebuilding) = Default::default();
+                    Data::RootsCompared { differ, unknown, rebuilding }
+                }
+                Data::Branches { .. } => Data::LeafSums { branches: Vec::new(), sums: None },
+                Data::Digests { .. } => {
+                    pages += 1;
+                    let held =
+                        given.iter().map(|key: &Bytes| (key.clone(), record(1).siblings.digest()));
+                    Data::DigestPage { items: held.collect(), next: None, rebuilding: false }
+                }
+                // It takes one of each comparison.
+                Data::Replicate { key, .. } if given.len() < pages => {
+                    given.push(key);
+                    Data::Replicated
+                }
+                Data::Replicate { .. } => {
+                    refused += 1;
+                    Data::Refused(Refusal::Overloaded)
+                }
+                _ => continue,
+            };
+            lone.hear_of(to.0, header.request, header.partition.0, answer);
+        }
+        if given.len() == keys.len() {
+            break;
+        }
+    }
+    assert_eq!(
+        (given.len(), refused, pages),
+        (3, 3, 3),
+        "two, and one, were passed over, and the rest was not left"
+    );
+}
+
 /// Else who leaves gives the same items away for ever while their owner waits for a third one.
 #[test]
 fn what_an_owner_doubts_is_offered_by_what_it_has() {
