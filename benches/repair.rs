@@ -15,7 +15,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const PORT: u16 = 24600;
@@ -52,11 +52,12 @@ fn main() -> Result<()> {
         })?;
     }
     cluster.quorate(&["cluster", "wipe", "3"])?;
+    let looks = Looks::begin();
     cluster.measure("everything is missing on one", || {
         cluster.quorate(&["cluster", "restart", "3", "--timeout", "900s"])?;
         cluster.rest()
     })?;
-    Ok(())
+    looks.end()
 }
 
 /// Each item once, through all nodes.
@@ -243,6 +244,58 @@ impl Cluster {
         );
         Ok(())
     }
+}
+
+/// Somebody who looks at `status` again and again: a node that rebuilds is nothing healthy, and then all is well.
+struct Looks {
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<(usize, Duration)>,
+}
+
+impl Looks {
+    /// How long the others may take to hear what a node says of itself.
+    const SLACK: Duration = Duration::from_secs(5);
+
+    fn begin() -> Looks {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let (mut looks, mut since, mut longest) = (0, None, Duration::ZERO);
+            while !stopped.load(Ordering::Relaxed) {
+                let [Some(one), Some(three)] = [status(1), status(3)] else { continue };
+                let rebuilds = three["partitions"]["rebuilding"].as_u64() > Some(0);
+                looks += usize::from(rebuilds);
+                match rebuilds && one["partitions"]["under_replicated"].as_u64() == Some(0) {
+                    true => longest = longest.max(since.get_or_insert_with(Instant::now).elapsed()),
+                    false => since = None,
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            (looks, longest)
+        });
+        Looks { stop, thread }
+    }
+
+    fn end(self) -> Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        let (looks, longest) = self.thread.join().map_err(|_| "the looks ended early")?;
+        println!("status: {looks} looks while one node rebuilt, wrong for {longest:.1?} at most");
+        if looks == 0 || longest > Looks::SLACK {
+            return Err("`status` was wrong".into());
+        }
+        let began = Instant::now();
+        while status(1).is_none_or(|status| status["healthy"] != true) {
+            if began.elapsed() > LIMIT {
+                return Err(format!("all is done, and not well: {:?}", status(1)).into());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+}
+
+fn status(number: u16) -> Option<Value> {
+    serde_json::from_str(&http(number, "/v1/status").ok()?).ok()
 }
 
 impl Drop for Cluster {
