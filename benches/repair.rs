@@ -22,6 +22,8 @@ const PORT: u16 = 24600;
 const BINARY: &str = env!("CARGO_BIN_EXE_quorate");
 const VALUE_BYTES: usize = 100;
 const WRITERS: usize = 256;
+/// A little longer than a node's figures stay as they are.
+const PUBLISHED_EVERY: Duration = Duration::from_millis(1_200);
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(900);
 
@@ -211,6 +213,7 @@ impl Cluster {
     }
 
     fn counted(&self) -> [Counted; 3] {
+        std::thread::sleep(PUBLISHED_EVERY);
         [1, 2, 3].map(|number| {
             let text = http(number, "/metrics").unwrap_or_default();
             let metric = |name: &str| -> u64 {
@@ -230,9 +233,11 @@ impl Cluster {
     }
 
     fn measure(&self, what: &str, act: impl FnOnce() -> Result<()>) -> Result<()> {
-        let (before, began) = (self.counted(), Instant::now());
+        let before = self.counted();
+        let began = Instant::now();
         act()?;
-        let (after, took) = (self.counted(), began.elapsed());
+        let took = began.elapsed();
+        let after = self.counted();
         let each: Vec<Counted> = after.iter().zip(&before).map(|(a, b)| a.since(b)).collect();
         println!(
             "| {what} | {:.1} s | {} | {} | {} | {:.2} s |",
