@@ -6,6 +6,7 @@ use super::attempts::{Attempts, Effect, Next, Outcome};
 use crate::error::{Error, Result};
 use crate::message::client::{Reply, Request};
 use crate::message::{MAX_BODY_BYTES, encode_into};
+use crate::time::HybridTime;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -44,7 +45,7 @@ impl Client {
             if story.is_unknown() && !is_retry {
                 is_retry = true;
                 let mut again = request.clone();
-                again.tried_before();
+                again.tried(HybridTime::default());
                 body = encode(&again)?;
             }
             match next {

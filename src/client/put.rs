@@ -5,7 +5,7 @@ use super::options::{Options, request};
 use super::{Client, Context, Written};
 use crate::error::Result;
 use crate::message::client::{Expiry, Item, Reply, Request};
-use crate::time::WallClock;
+use crate::time::{HybridTime, WallClock};
 use crate::version::OperationId;
 use bytes::Bytes;
 
@@ -95,7 +95,7 @@ impl Put {
             operation: self.operation.unwrap_or_else(|| self.client.next_operation()),
             expires_at: self.expires_at,
             // Who names an operation does it to try again.
-            retry: self.operation.is_some(),
+            tried_since: self.operation.map(|_| HybridTime::default()),
         };
         let effect = Effect::Changes { required };
         match self.client.execute(&request, effect, self.options.deadline()).await? {

@@ -17,7 +17,7 @@ fn record(by: u64) -> Record {
         operation: OperationId { session: by, sequence: 1 },
         stamp: HybridTime(by << 16),
         expires_at: None,
-        retry: false,
+        tried_since: None,
         content: Content::Value(Bytes::copy_from_slice(&by.to_le_bytes())),
     };
     record.write(&Default::default(), write, &mut incarnations, true).expect("a fresh incarnation");

@@ -4,6 +4,7 @@
 
 use crate::error::Error;
 use crate::quorum::QuorumRequest;
+use crate::time::HybridTime;
 use crate::version::OperationId;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -48,8 +49,9 @@ pub enum Request {
         operation: OperationId,
         /// When it expires; `None`: when its bucket says, if it does.
         expires_at: Option<Expiry>,
-        /// Whether it may have been tried before. In doubt, yes: in an `lww` bucket what a retry beats is kept for a while.
-        retry: bool,
+        /// Since when it may have been tried: no try is stamped before. `None`: never, as far as its sender knows.
+        #[serde(default)]
+        tried_since: Option<HybridTime>,
     },
     /// Reads a range of sort keys of one partition key; answers [`Reply::Page`].
     Scan {
@@ -75,10 +77,10 @@ pub enum Request {
 }
 
 impl Request {
-    /// Says of a put that it may have been tried before.
-    pub fn tried_before(&mut self) {
-        if let Request::Put { retry, .. } = self {
-            *retry = true;
+    /// Says of a put that it may have been tried since then, or before, if somebody has said so.
+    pub fn tried(&mut self, since: HybridTime) {
+        if let Request::Put { tried_since, .. } = self {
+            *tried_since = Some(tried_since.unwrap_or(since).min(since));
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::oracle::{Promise, Rule, Sent, Shown, Value};
 use crate::message::client::{BucketSpec, Inspect, Item, Request};
 use crate::quorum::{Consistency, QuorumRequest};
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, HybridTime, Instant};
 use crate::version::OperationId;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -148,7 +148,7 @@ impl Write {
             context: self.token.clone(),
             operation: self.operation,
             expires_at: None,
-            retry: self.retry,
+            tried_since: self.retry.then(HybridTime::default),
         }
     }
 

@@ -178,6 +178,7 @@ fn open(kind: Kind, flags: u8, payload: Payload) -> Result<Head, RecordError> {
         });
     }
     check_siblings(&siblings, &vector)?;
+    check_beaten(&siblings, kind)?;
     let mut covered = Vec::with_capacity(payload.covered.len());
     for entry in payload.covered {
         covered.push(Covered {
@@ -219,6 +220,18 @@ fn check_siblings(siblings: &[SiblingHead], vector: &VersionVector) -> Result<()
     let mut operations: Vec<_> = siblings.iter().map(|s| s.operation).collect();
     operations.sort_unstable();
     ensure(operations.is_sorted_by(|a, b| a < b), "two siblings have one operation")
+}
+
+/// Of an `lww` key one stands, and nothing else is beaten.
+fn check_beaten(siblings: &[SiblingHead], kind: Kind) -> Result<(), RecordError> {
+    let standing = siblings.iter().filter(|sibling| !sibling.beaten).count();
+    let plain = |s: &SiblingHead| !s.beaten && s.retry.is_none();
+    match kind {
+        Kind::Siblings => ensure(siblings.iter().all(plain), "siblings beat each other")?,
+        Kind::Lww => ensure(siblings.is_empty() || standing == 1, "not one of its writes stands")?,
+    }
+    let in_order = |s: &SiblingHead| s.retry.is_none_or(|after| after <= s.stamp);
+    ensure(siblings.iter().all(in_order), "a write was tried after it came")
 }
 
 fn ensure(holds: bool, otherwise: &'static str) -> Result<(), RecordError> {

@@ -30,11 +30,12 @@
 //!
 //! A write that is surely a first try drops all that it beats: whatever overwrites it is later still.
 
-use super::sibling::{BEATEN_CAP, Cause, Covered, Sibling};
+use super::sibling::{BEATEN_BYTES, BEATEN_CAP, Cause, Covered, Sibling};
 use super::siblings::Siblings;
 use super::vector::{VersionVector, dot_order};
 use crate::guard::{self, Guard};
 use crate::id::Conflict;
+use bytes::Bytes;
 use std::cmp::Reverse;
 
 /// What a join brought.
@@ -153,7 +154,8 @@ impl Siblings {
             let attempt = (sibling.value().is_none(), Reverse(dot_order(&sibling.dot)));
             (first(sibling), smallest(sibling), attempt)
         };
-        let mut kept: Vec<Sibling> = Vec::with_capacity(1);
+        let retry = |sibling: &Sibling| attempts(sibling).map(|a| a.retry).min().flatten();
+        let (mut kept, mut bytes) = (Vec::<Sibling>::with_capacity(1), 0);
         while kept.len() <= BEATEN_CAP {
             let beaten = kept.iter().map(Sibling::beats).max();
             let is_kept =
@@ -162,12 +164,14 @@ impl Siblings {
             let standing = left.filter(|sibling| !self.is_overwritten(sibling));
             let standing = standing.filter(|sibling| beaten.is_none_or(|to| first(sibling) > to));
             let Some(next) = standing.max_by_key(rank) else { break };
-            if !kept.is_empty() && !guard::holds(Guard::BeatenStays) {
+            bytes += next.value().map_or(0, Bytes::len);
+            let fits = kept.is_empty() || bytes <= BEATEN_BYTES && guard::holds(Guard::BeatenStays);
+            if !fits {
                 break;
             }
             kept.push(Sibling {
                 stamp: first(next),
-                retry: attempts(next).map(|attempt| attempt.retry).min().flatten(),
+                retry: retry(next),
                 beaten: !kept.is_empty(),
                 ..next.clone()
             });
@@ -175,7 +179,12 @@ impl Siblings {
         if kept.is_empty() {
             // A stale value that is the same everywhere is better than none.
             let latest = all.clone().max_by_key(rank);
-            kept.extend(latest.map(|s| Sibling { stamp: first(s), beaten: false, ..s.clone() }));
+            kept.extend(latest.map(|s| Sibling {
+                stamp: first(s),
+                retry: retry(s),
+                beaten: false,
+                ..s.clone()
+            }));
         }
         let Some(winner) = kept.first().map(|winner| winner.stamp) else { return };
         let is_kept = |sibling: &&Sibling| kept.iter().any(|k| k.operation == sibling.operation);

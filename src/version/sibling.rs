@@ -30,6 +30,9 @@ pub const COVERED_CAP: usize = 32;
 /// How many writes an `lww` key keeps that retries beat; the oldest go first.
 pub const BEATEN_CAP: usize = 4;
 
+/// Up to how many bytes of values it keeps them.
+pub const BEATEN_BYTES: usize = 1 << 20;
+
 /// One write as its client sees it: a retry carries the same id, whichever node it goes through.
 ///
 /// Using an id again for another value or another context breaks the contract: within
@@ -111,9 +114,10 @@ impl Sibling {
         self.value().filter(|_| !self.beaten && self.expires_at.is_none_or(|at| now < at))
     }
 
-    /// Up to this stamp it beats for good.
+    /// Up to this stamp it beats for good. Who overwrites a first try does so within the window.
     pub(super) fn beats(&self) -> HybridTime {
-        self.retry.unwrap_or(self.stamp)
+        let window = WallClock(self.stamp.wall().0.saturating_sub(window_ms()));
+        self.retry.map_or(self.stamp, |after| after.max(HybridTime::from_wall(window)))
     }
 
     /// What decides between siblings of an `lww` bucket.

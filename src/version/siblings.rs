@@ -9,7 +9,7 @@
 //! A write is known and gone when the vector covers its dot and no sibling has it. That one sentence
 //! lets two replicas merge without ever asking who wrote last.
 
-use super::seen::Seen;
+use super::seen::{BEYOND_CAP, Seen};
 use super::sibling::{COVERED_CAP, Cause, Content, Covered, OperationId, Sibling, window_ms};
 use super::vector::{Dot, VersionVector, dot_order};
 use crate::guard::{self, Guard};
@@ -114,7 +114,8 @@ impl Siblings {
         };
         if self.len() == 1 {
             // All else that is known here was replaced by what led to this write. Here that is remembered with it, but
-            // the next one may go through a node that has heard of neither: what was shown stays named.
+            // the next one may go through a node that has heard of neither: what was shown stays named, for a while.
+            after.shown.drain(..after.shown.len().saturating_sub(BEYOND_CAP));
             after.join(&self.context());
         } else {
             after.time = after.time.max(own.stamp);
@@ -239,6 +240,11 @@ impl Siblings {
         }
     }
 
+    /// Whether it is remembered that somebody who had seen the operation replaced it.
+    pub(super) fn has_overwritten(&self, operation: OperationId) -> bool {
+        self.covered_entry(operation).is_some_and(|covered| covered.cause == Cause::Overwritten)
+    }
+
     fn covered_entry(&self, operation: OperationId) -> Option<&Covered> {
         let at = self.covered.binary_search_by_key(&operation, |c| c.operation).ok()?;
         Some(&self.covered[at])
@@ -285,7 +291,7 @@ pub(super) fn digest<'a>(
         let flags = [mark.expires_at.is_some(), mark.tombstone, mark.retry.is_some()];
         number(&mut hash, (0..).zip(flags).map(|(bit, flag)| u64::from(flag) << bit).sum());
         number(&mut hash, mark.expires_at.map_or(0, |at| at.0));
-        number(&mut hash, mark.retry.map_or(0, |after| after.0));
+        mark.retry.into_iter().for_each(|after| number(&mut hash, after.0));
     }
     hash.digest128()
 }

@@ -26,8 +26,8 @@ pub struct Write {
     pub expires_at: Option<WallClock>,
     /// A value, or a tombstone for a delete.
     pub content: Content,
-    /// Whether it may have been tried before.
-    pub retry: bool,
+    /// Since when it may have been tried: no try is stamped before. `None`: this is the first.
+    pub tried_since: Option<HybridTime>,
 }
 
 /// What became of a write.
@@ -119,7 +119,9 @@ impl Siblings {
         // Writes of which this replica has not heard, and such as the vector cannot claim without claiming
         // others: they are remembered by their operations.
         let beyond = seen.beyond.iter().filter(|(_, dot)| !self.vector.covers(dot));
-        let unheard: Vec<_> = beyond.chain(&seen.shown).copied().collect();
+        // Who goes on naming what was replaced long ago does not make it new again.
+        let shown = seen.shown.iter().filter(|(operation, _)| !self.has_overwritten(*operation));
+        let unheard: Vec<_> = beyond.chain(shown).copied().collect();
         for (operation, dot) in gone.chain(unheard) {
             self.remember(Covered { operation, dot, stamp, cause: Cause::Overwritten });
         }
@@ -136,7 +138,10 @@ impl Siblings {
             stamp,
             expires_at: write.expires_at,
             content: write.content,
-            retry: (write.retry && conflict == Conflict::Lww).then_some(seen.time),
+            retry: write
+                .tried_since
+                .filter(|_| conflict == Conflict::Lww)
+                .map(|since| since.max(seen.time).min(stamp)),
             beaten: false,
         });
         match conflict {

@@ -64,6 +64,8 @@ struct DumpedSibling {
     value: Option<String>,
     #[serde(default)]
     tombstone: bool,
+    #[serde(default)]
+    beaten: bool,
     dot: String,
 }
 
@@ -75,7 +77,7 @@ pub(super) fn add_page(dump: &mut Dump, page: &serde_json::Value) -> Result<(), 
         let key =
             ItemKey { bucket: item.bucket, key: decode(&item.key)?, sort: decode(&item.sort)? };
         let mut siblings = BTreeMap::new();
-        for sibling in item.siblings {
+        for sibling in item.siblings.into_iter().filter(|sibling| !sibling.beaten) {
             let value = match (sibling.value, sibling.tombstone) {
                 (Some(value), false) => Some(decode(&value)?),
                 (None, true) => None,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::Error;
+use crate::time::HybridTime;
 use std::time::Instant;
 
 #[tokio::test]
@@ -25,7 +26,7 @@ async fn a_retry_through_a_second_node_carries_the_same_operation() {
         peer.reply(&second.0, &written()).await;
         assert_eq!(operation_of(&first.1), operation_of(&second.1));
         let mut again = first.1.clone();
-        again.tried_before();
+        again.tried(HybridTime::default());
         assert!(again != first.1 && again == second.1, "it says so, and nothing else changed");
         peer
     };
@@ -131,7 +132,7 @@ async fn junk_closes_the_connection_and_the_request_goes_on() {
         let serve = async {
             let mut peer = node.accept().await;
             let (_, mut first) = peer.next().await.expect("a request");
-            first.tried_before();
+            first.tried(HybridTime::default());
             peer.stream.write_all(junk).await.expect("sent");
             // Short junk looks like half a frame: the sign of life that follows is not answered.
             while let Some(frame) = peer.frame().await {

@@ -4,6 +4,7 @@ use super::*;
 use crate::error::Error;
 use crate::message::client::PageItem;
 use crate::quorum::QuorumRequest;
+use crate::time::HybridTime;
 
 #[tokio::test]
 async fn a_request_is_what_its_builder_says_and_await_sends_it() {
@@ -47,7 +48,7 @@ async fn a_request_is_what_its_builder_says_and_await_sends_it() {
             operation: id,
             expires_at: None,
             // Somebody has named the operation.
-            retry: true,
+            tried_since: Some(HybridTime::default()),
         };
         assert_eq!(requests.recv().await, Some(expected));
         match requests.recv().await {

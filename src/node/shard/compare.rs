@@ -20,6 +20,9 @@ enum Todo {
     Push(Bytes),
 }
 
+/// After how many refusals nothing more is given in one comparison.
+const REFUSALS: usize = 4;
+
 /// What a comparison is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum How {
@@ -59,8 +62,10 @@ pub(super) struct CompareWork {
     pushed: bool,
     /// What it was asked last is to take something.
     pushing: bool,
-    /// It did not take everything.
-    refused: bool,
+    /// How much it did not take.
+    refused: usize,
+    /// Something went to it, and nobody hears whether it was taken.
+    unsure: bool,
 }
 
 impl CompareWork {
@@ -83,7 +88,8 @@ impl CompareWork {
             differed: false,
             pushed: false,
             pushing: false,
-            refused: false,
+            refused: 0,
+            unsure: false,
         }
     }
 
@@ -91,7 +97,10 @@ impl CompareWork {
     /// what it was asked, or what this one is for.
     pub fn passes_over(&mut self) -> bool {
         let passes = self.pushing && self.how == How::Both;
-        self.refused |= passes;
+        self.refused += usize::from(passes);
+        if self.refused == REFUSALS {
+            self.todo.retain(|todo| matches!(todo, Todo::Fetch(_)));
+        }
         passes
     }
 
@@ -181,7 +190,7 @@ impl Shard {
             How::Offer => self.remnants.offered(partition, with, compare.pushed),
             How::Both => {
                 self.counters.sync_rounds += 1;
-                if !compare.refused {
+                if compare.refused == 0 && !compare.unsure {
                     self.sync.compared(compare.partition, compare.with, turn.now.instant);
                 }
                 let vain = matches!(compare.leaves, Some(Leaves::Some(_))) && !compare.differed;
@@ -284,7 +293,8 @@ impl Shard {
                 compare.todo.push_back(Todo::Fetch(key.clone()));
             }
         }
-        for key in mine.keys().filter(|key| how != How::Pull && !theirs.contains_key(*key)) {
+        let pushes = how != How::Pull && compare.refused < REFUSALS;
+        for key in mine.keys().filter(|key| pushes && !theirs.contains_key(*key)) {
             // What this node keeps for an owner that is away goes there as a hint.
             if concerns(key) && (how != How::Offer || !self.stands_in(key, turn)) {
                 compare.todo.push_back(Todo::Push(key.clone()));
@@ -425,6 +435,7 @@ impl Shard {
             let about = About { class, partition, round, ..About::default() };
             let bytes = turn.outbox.send_data(to, about, &message);
             self.counters.sync_bytes += bytes as u64;
+            compare.unsure = true;
         }
         self.stage(key, before, Some(joined), None, turn);
     }

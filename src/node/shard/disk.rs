@@ -95,7 +95,7 @@ impl Shard {
         encoded: Option<&peer::Record>,
         turn: &mut Turn,
     ) {
-        let is_gone = |record: &Record| record.siblings.values().next().is_none();
+        let is_gone = |record: &Record| record.siblings.standing_values().next().is_none();
         let record =
             record.filter(|record| !is_gone(record) || guard::holds(Guard::TombstoneStays));
         let change = match (&record, encoded) {
@@ -184,7 +184,7 @@ mod tests {
             context: String::new(),
             operation: OperationId { session: 3, sequence: 1 },
             expires_at: None,
-            retry: false,
+            tried_since: None,
         };
         lone.turn(|shard, turn| shard.serve_client(ConnectionId(1), 1, 0, put, turn));
         assert!(lone.shard.disk_error().is_some());

@@ -12,7 +12,7 @@ use crate::id::{NodeId, PartitionId};
 use crate::message::client::{Reply, Request as ClientRequest};
 use crate::message::peer::{Data, Refusal};
 use crate::quorum::Quorum;
-use crate::time::Duration;
+use crate::time::{Duration, HybridTime};
 
 /// A put on its way to somebody who may coordinate it.
 #[derive(Debug)]
@@ -96,9 +96,7 @@ impl Shard {
             self.fail(request, error, turn);
             return Goes::Away;
         };
-        if !forward.asked.is_empty() {
-            forward.request.tried_before();
-        }
+        forward.request.tried(self.clock.last().max(HybridTime::from_wall(turn.now.wall)));
         forward.asked.push(next);
         let (partition, message) = (forward.partition, Data::Forward(forward.request.clone()));
         self.ask(id, request, next, partition, &message, turn);

@@ -119,6 +119,9 @@ impl Shard {
                     None => out.insert("tombstone".into(), true.into()),
                 };
                 out.insert("dot".into(), dot_name(&sibling.dot).into());
+                if sibling.beaten {
+                    out.insert("beaten".into(), true.into());
+                }
                 out.insert("expires_at".into(), json!(sibling.expires_at.map(|at| at.0)));
                 Value::Object(out)
             })

@@ -52,7 +52,7 @@ pub(super) struct PutRequest {
     pub context: String,
     pub operation: OperationId,
     pub expires_at: Option<Expiry>,
-    pub retry: bool,
+    pub tried_since: Option<HybridTime>,
 }
 
 impl Shard {
@@ -145,12 +145,14 @@ impl Shard {
             assert!(count >= SIBLINGS_CAP, "only a key at its cap is full");
             return Err(Error::TooManySiblings { count });
         }
+        // No try is stamped before it was sent, as far as clocks may differ.
+        put.tried_since.into_iter().for_each(|since| self.clock.observe(turn.now.wall, since));
         let write = Write {
             operation: put.operation,
             stamp: self.clock.tick(turn.now.wall, record.stamp_after(&seen)),
             expires_at: self.expiry(put, bucket, turn),
             content: put.value.clone().map_or(Content::Tombstone, Content::Value),
-            retry: put.retry,
+            tried_since: put.tried_since,
         };
         let witnessed = self.view.witnessed;
         let written = record

@@ -219,8 +219,8 @@ impl Shard {
 
 fn put_request(item: Item, request: Request) -> PutRequest {
     match request {
-        Request::Put { quorum, value, context, operation, expires_at, retry, .. } => {
-            PutRequest { item, quorum, value, context, operation, expires_at, retry }
+        Request::Put { quorum, value, context, operation, expires_at, tried_since, .. } => {
+            PutRequest { item, quorum, value, context, operation, expires_at, tried_since }
         }
         _ => unreachable!("only puts are made into put requests"),
     }

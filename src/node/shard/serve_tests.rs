@@ -19,7 +19,7 @@ fn put(number: u64, bytes: usize) -> Request {
         context: String::new(),
         operation: OperationId { session: 1, sequence: number },
         expires_at: None,
-        retry: false,
+        tried_since: None,
     }
 }
 

@@ -178,6 +178,10 @@ impl Shard {
                 unreachable += u64::from(self.peers.reach(other, &self.view) != Reach::Up);
             }
         }
+        // Somebody waits, and some could not be told, or took not everything.
+        if left > unreachable && self.sync.queue.is_empty() && self.sync.running == 0 {
+            self.sync.hurry(now);
+        }
         json!({
             "since": since.0,
             "total": total,

@@ -253,7 +253,7 @@ pub(super) fn record(incarnation: u64) -> Record {
         operation: OperationId { session: incarnation, sequence: 1 },
         stamp: HybridTime(1 << 16),
         expires_at: None,
-        retry: false,
+        tried_since: None,
         content: Content::Value(Bytes::from_static(b"v")),
     };
     let mut incarnations = Incarnations::new();

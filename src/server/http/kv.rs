@@ -5,6 +5,7 @@ use super::body;
 use super::bridge::Bridge;
 use super::query::{Query, bucket_and_key};
 use crate::message::client::{Expiry, Info, Item, PageItem, Reply, Request, SCAN_PAGE_LIMIT};
+use crate::time::HybridTime;
 use crate::version::OperationId;
 use crate::{Error, Result};
 use axum::body::Body;
@@ -103,7 +104,7 @@ async fn write(
         operation: name.map_or_else(|| bridge.operation(), operation),
         expires_at: query.duration("ttl")?.map(Expiry::After),
         // Who names an operation does it to try again.
-        retry: name.is_some(),
+        tried_since: name.map(|_| HybridTime::default()),
     };
     let timeout = query.timeout(bridge.longest_timeout)?;
     let (context, info) = match bridge.ask(request, timeout).await {

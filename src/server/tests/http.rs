@@ -118,7 +118,7 @@ fn a_write_says_all_that_it_was_told() {
     assert_eq!((answer.0, answer.2.len()), (204, 0));
     assert_eq!(header(&answer, "x-quorate-context"), Some("token"));
     let (request, deadline) = node.seen.last.lock().expect("unpoisoned").clone().expect("one");
-    let Request::Put { item, quorum, value, context, operation, retry, .. } = request else {
+    let Request::Put { item, quorum, value, context, operation, tried_since, .. } = request else {
         panic!("not a put")
     };
     assert_eq!(
@@ -129,11 +129,14 @@ fn a_write_says_all_that_it_was_told() {
     assert!(quorum.strict);
     assert_eq!(value.as_deref(), Some(&b"value"[..]));
     assert_eq!((context.as_str(), deadline), ("seen", 1500));
-    assert_eq!((operation, retry), (OperationId { session: 42, sequence: 7 }, true));
+    assert_eq!(
+        (operation, tried_since.is_some()),
+        (OperationId { session: 42, sequence: 7 }, true)
+    );
     let answer = ask(node.http(), "DELETE", "/v1/kv/b/k", &[], b"");
     assert_eq!(answer.0, 204);
     let last = node.seen.last.lock().expect("unpoisoned").clone().expect("one").0;
-    assert!(matches!(last, Request::Put { value: None, retry: false, .. }));
+    assert!(matches!(last, Request::Put { value: None, tried_since: None, .. }));
 }
 
 #[test]

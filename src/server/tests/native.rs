@@ -274,7 +274,7 @@ fn a_waker_from_another_thread_ends_the_wait_for_a_disk() {
         context: String::new(),
         operation: Default::default(),
         expires_at: None,
-        retry: false,
+        tried_since: None,
     };
     let begun = Instant::now();
     assert!(matches!(node.client().ask(&put), Reply::Written { .. }));

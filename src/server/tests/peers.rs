@@ -14,7 +14,7 @@ fn send_to(peer: SocketAddr, bytes: Vec<u8>) -> Request {
         context: String::new(),
         operation: Default::default(),
         expires_at: None,
-        retry: false,
+        tried_since: None,
     }
 }
 

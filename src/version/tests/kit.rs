@@ -26,7 +26,7 @@ pub fn write_at(sequence: u64, millis: u64) -> Write {
         stamp: HybridTime::from_wall(WallClock(millis)),
         expires_at: None,
         content: Content::Value(Bytes::from(sequence.to_be_bytes().to_vec())),
-        retry: false,
+        tried_since: None,
     }
 }
 

@@ -20,7 +20,7 @@ fn full() -> Record {
     let write = |sequence, content| Write {
         content,
         expires_at: Some(WallClock(99)),
-        retry: false,
+        tried_since: None,
         ..write_at(sequence, 5_000)
     };
     let beyond = Seen { beyond: vec![(operation(77), dot(40, 7))], ..Seen::default() };

@@ -171,7 +171,9 @@ impl World {
             }
             Step::Retry { write, node } => {
                 if let Some(sent) = pick(&self.sent, write).cloned() {
-                    return self.write(&sent, node as usize % NODES, true).map(|_| ());
+                    return self
+                        .write(&sent, node as usize % NODES, Some(HybridTime::default()))
+                        .map(|_| ());
                 }
             }
             Step::Flush { node } => self.flush(node as usize % NODES),
@@ -243,12 +245,17 @@ impl World {
         let operation = OperationId { session: client as u64, sequence: u64::from(event.0) };
         let sent = Sent { event, operation, before, content };
         self.sent.push(sent.clone());
-        let after = self.write(&sent, node as usize % NODES, false)?;
+        let after = self.write(&sent, node as usize % NODES, None)?;
         self.clients[client].push(after);
         Ok(())
     }
 
-    fn write(&mut self, sent: &Sent, node: usize, retry: bool) -> Result<Knowledge, String> {
+    fn write(
+        &mut self,
+        sent: &Sent,
+        node: usize,
+        tried_since: Option<HybridTime>,
+    ) -> Result<Knowledge, String> {
         let event = sent.event;
         let Node { unflushed, running, witnessed, clock, skew, .. } = &mut self.nodes[node];
         let wall = WallClock(1_000 + self.step + *skew);
@@ -257,7 +264,7 @@ impl World {
             stamp: clock.tick(wall, unflushed.record.stamp_after(&sent.before.seen)),
             expires_at: None,
             content: sent.content.clone(),
-            retry,
+            tried_since,
         };
         let written = unflushed
             .record

@@ -34,7 +34,8 @@ def name(item: dict[str, Any]) -> tuple[str, str]:
 
 def values(item: dict[str, Any]) -> list[str]:
     """The live ones."""
-    return [base64.b64decode(s["value"]).decode() for s in item["siblings"] if s.get("value") is not None]
+    shown = [s for s in item["siblings"] if s.get("value") is not None and not s.get("beaten")]
+    return [base64.b64decode(s["value"]).decode() for s in shown]
 
 
 def canonical(item: dict[str, Any]) -> str:

@@ -127,14 +127,14 @@ fn a_newer_version_hinted_during_a_handoff_follows_it() {
 
 /// Writes or deletes one item of the partition key `k`.
 fn at(sort: usize, value: Option<&str>, context: &str, quorum: QuorumRequest) -> Request {
-    let Request::Put { item, quorum, value, context, operation, expires_at, retry } =
+    let Request::Put { item, quorum, value, context, operation, expires_at, tried_since } =
         put_as("k", value, context, operation(), quorum)
     else {
         unreachable!("a put")
     };
     let sort = format!("{sort:03}").into_bytes().into();
     let item = quorate::message::client::Item { sort, ..item };
-    Request::Put { item, quorum, value, context, operation, expires_at, retry }
+    Request::Put { item, quorum, value, context, operation, expires_at, tried_since }
 }
 
 /// Scans the partition key `k` through a node: the sort keys, and how many pages it took.

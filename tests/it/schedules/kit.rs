@@ -116,7 +116,7 @@ pub fn put_as(
         context: context.into(),
         operation,
         expires_at: None,
-        retry: false,
+        tried_since: None,
     }
 }
 
@@ -133,7 +133,7 @@ pub fn put_sorted(key: &str, sort: usize, value: &str, quorum: QuorumRequest) ->
         context: String::new(),
         operation: operation(),
         expires_at: None,
-        retry: false,
+        tried_since: None,
     }
 }
 

@@ -92,13 +92,15 @@ fn a_node_that_is_cut_off_does_not_say_that_a_bucket_it_has_not_heard_of_is_empt
     c.network.partition(&[3], &[1, 2]);
     assert_eq!(c.ask(1, Request::CreateBucket(spec("late"))), Some(Reply::Agreed));
     let item = Item { bucket: "late".into(), ..item("k") };
-    let Request::Put { quorum, value, context, operation, expires_at, retry, .. } =
+    let Request::Put { quorum, value, context, operation, expires_at, tried_since, .. } =
         put("k", "v", "")
     else {
         unreachable!("a put is a put")
     };
     let item_of = item.clone();
-    acked(c.ask(1, Request::Put { item, quorum, value, context, operation, expires_at, retry }));
+    acked(
+        c.ask(1, Request::Put { item, quorum, value, context, operation, expires_at, tried_since }),
+    );
     let reply = c.ask(3, Request::Get { item: item_of.clone(), quorum });
     assert!(matches!(reply, Some(Reply::Failed(_))), "it was acknowledged: {reply:?}");
     c.network.heal();
@@ -111,15 +113,16 @@ fn a_scan_goes_on_after_the_longest_sort_key() {
     let mut c = cluster(3, 305);
     let sorted = |sort: &[u8]| Item { sort: sort.to_vec().into(), ..item("k") };
     for sort in [&[b'a'; 1024][..], b"b"] {
-        let Request::Put { quorum, value, context, operation, expires_at, retry, .. } =
+        let Request::Put { quorum, value, context, operation, expires_at, tried_since, .. } =
             put("k", "v", "")
         else {
             unreachable!("a put is a put")
         };
         let item = sorted(sort);
-        acked(
-            c.ask(1, Request::Put { item, quorum, value, context, operation, expires_at, retry }),
-        );
+        acked(c.ask(
+            1,
+            Request::Put { item, quorum, value, context, operation, expires_at, tried_since },
+        ));
     }
     let mut from = Vec::new().into();
     let mut seen = 0;

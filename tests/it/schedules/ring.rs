@@ -270,13 +270,13 @@ fn a_node_that_restarts_does_not_count_before_others_have_vouched_for_it() {
 fn a_bucket_created_in_five_places_at_once_is_one_bucket() {
     let (mut c, ..) = five(404);
     let write = |number: usize| {
-        let Request::Put { item, quorum, value, context, operation, expires_at, retry } =
+        let Request::Put { item, quorum, value, context, operation, expires_at, tried_since } =
             put("k", &format!("v{number}"), "")
         else {
             unreachable!("a put")
         };
         let item = quorate::message::client::Item { bucket: "new".into(), ..item };
-        Request::Put { item, quorum, value, context, operation, expires_at, retry }
+        Request::Put { item, quorum, value, context, operation, expires_at, tried_since }
     };
     let pending: Vec<_> = (1..=5).map(|number| c.send(number, write(number))).collect();
     secs(&mut c, 4);

@@ -112,7 +112,7 @@ fn a_bucket_says_how_long_its_items_live_unless_a_write_does() {
         context: String::new(),
         operation: operation(),
         expires_at: expiry,
-        retry: false,
+        tried_since: None,
     };
     acked(c.ask(a, put(1, None)));
     acked(c.ask(a, put(2, Some(Expiry::After(60_000)))));

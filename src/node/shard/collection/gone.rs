@@ -10,7 +10,7 @@ use crate::id::Conflict;
 use crate::message::{decode, encode_into};
 use crate::store::{Change, Store, StoreError, key};
 use crate::time::{HybridTime, WallClock};
-use crate::version::{COVERED_WINDOW, Content, Head, OperationId, Record, Sibling};
+use crate::version::{COVERED_WINDOW, Head, OperationId, Record, Sibling};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -189,14 +189,17 @@ impl Shard {
             return Cow::Borrowed(record);
         }
         let hash = xxh3_64(key);
-        let gone_at = |sibling: &Sibling| match sibling.content {
-            Content::Value(_) => gone.covered((hash, sibling.operation), sibling.stamp),
-            Content::Tombstone => None,
+        let conflict = record.kind.conflict();
+        // A tombstone, too, may be such a retry, and hide what was written since.
+        let hides = |s: &Sibling| s.value().is_some() || conflict == Conflict::Lww;
+        let gone_at = |sibling: &Sibling| {
+            let at = gone.covered((hash, sibling.operation), sibling.stamp);
+            at.filter(|_| hides(sibling))
         };
         if record.siblings.iter().all(|sibling| gone_at(sibling).is_none()) {
             return Cow::Borrowed(record);
         }
-        let siblings = match record.kind.conflict() {
+        let siblings = match conflict {
             Conflict::Siblings => record.siblings.without(|sibling| gone_at(sibling).is_some()),
             Conflict::Lww => record.siblings.buried(gone_at),
         };
@@ -220,7 +223,7 @@ mod tests {
     use crate::id::{NodeId, PartitionId};
     use crate::message::peer::{self, Data, RoundAsk, RoundStep};
     use crate::ring::BucketSettings;
-    use crate::version::{Actor, Kind, Seen, Write};
+    use crate::version::{Actor, Content, Kind, Seen, Write};
 
     /// X has become an owner since, and took the retry; this node remembers.
     #[test]
@@ -273,7 +276,7 @@ mod tests {
                     operation: OperationId { session: 7, sequence },
                     stamp: HybridTime::from_wall(WallClock(millis)),
                     expires_at: None,
-                    retry: false,
+                    tried_since: None,
                     content: Content::Value(Bytes::from_static(value)),
                 };
                 let actor = Actor { incarnation: sequence, mint: 0 };

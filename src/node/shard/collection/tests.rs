@@ -73,7 +73,7 @@ fn grave() -> Record {
         operation: OperationId { session: 1, sequence: 2 },
         stamp: crate::time::HybridTime::from_wall(crate::time::WallClock(1_790_000_000_000)),
         expires_at: None,
-        retry: false,
+        tried_since: None,
         content: Content::Tombstone,
     };
     let mut incarnations = Incarnations::new();
@@ -297,7 +297,7 @@ fn a_store_that_nobody_has_vouched_for_is_round_zero_and_a_put_passes_on_its_own
         context: String::new(),
         operation: OperationId { session: 3, sequence: 1 },
         expires_at: None,
-        retry: false,
+        tried_since: None,
     };
     lone.turn(|shard, turn| shard.serve_client(ConnectionId(1), 1, 0, put, turn));
     let sent: Vec<(u32, Record)> = lone
@@ -373,7 +373,7 @@ fn what_is_on_its_way_to_the_disk_is_looked_for_again_when_there_is_something_to
         operation: OperationId { session: 5, sequence: 1 },
         stamp: crate::time::HybridTime(1 << 16),
         expires_at: Some(crate::time::WallClock(1_790_000_100_000)),
-        retry: false,
+        tried_since: None,
         content: Content::Value(Bytes::from_static(b"v")),
     };
     let mut expires = Record::default();

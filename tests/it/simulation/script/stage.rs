@@ -256,7 +256,7 @@ impl Stage {
         };
         let mut put = kit::put_as(&ask.key, value, context, operation, ask.quorum);
         if operation != fresh {
-            put.tried_before();
+            put.tried(quorate::time::HybridTime::default());
         }
         put
     }
