@@ -155,7 +155,7 @@ impl Record {
     pub fn alone(&self, dot: Dot, seen: &Seen) -> Record {
         let mut siblings = self.siblings.without(|sibling| sibling.dot != dot);
         let stamp = siblings.newest_stamp();
-        siblings.covered.retain(|covered| covered.stamp == stamp);
+        siblings.covered.retain(|covered| covered.stamp == stamp || seen.names(covered.operation));
         siblings.vector = seen.vector.clone();
         siblings.vector.learn(dot);
         Record { local: None, siblings, clock: stamp, ..self.clone() }

@@ -179,6 +179,35 @@ fn what_cannot_be_read_now_is_given_away_later() {
     assert_eq!(lone.disk.get(&left), Ok(None));
 }
 
+/// Else who waits for a repair waits for the next round, long after the trees are there.
+#[test]
+fn while_somebody_waits_for_a_repair_what_could_not_be_told_is_asked_again_soon() {
+    let rounds = |waits: bool| {
+        let mut lone = Lone::open(view(agreement(&[1, 2, 3], 3, BucketSettings::new(3))));
+        let (mut asked, mut since) = (0, None);
+        for _ in 0..100 {
+            lone.run_for(100);
+            if asked > 0 && (waits || since.is_none()) {
+                let told = lone.turn(|shard, turn| shard.repair_json(since, turn.now.instant));
+                since = since.or(told["since"].as_u64());
+            }
+            for (to, header, message) in std::mem::take(&mut lone.sent) {
+                let Data::Roots { roots, .. } = message else { continue };
+                asked += 1;
+                let partition = |root: &[u8]| PartitionId(u16::from_be_bytes([root[0], root[1]]));
+                let all = roots.chunks(18).map(partition);
+                // Its trees are being built.
+                let (differ, rebuilding) = Default::default();
+                let answer = Data::RootsCompared { differ, unknown: all.collect(), rebuilding };
+                lone.hear(to.0, header.request, answer);
+            }
+        }
+        asked
+    };
+    let (waited, left_alone) = (rounds(true), rounds(false));
+    assert!(waited > 2 * left_alone && left_alone > 0, "{waited} {left_alone}");
+}
+
 /// A partition in which n1 has no place, and who has.
 fn foreign(lone: &Lone) -> (PartitionId, Vec<NodeId>) {
     let layout = &lone.shard.view.agreement.layout;

@@ -3,7 +3,8 @@
 use super::kit::{actor, dot, operation, operations, put, write_at};
 use crate::time::{HybridTime, WallClock};
 use crate::version::{
-    Conflict, Content, Head, Kind, Local, Record, RecordError, Seen, Siblings, Write,
+    Conflict, Content, Head, Kind, Local, Record, RecordError, Seen, Sibling, Siblings, Write,
+    Written,
 };
 use bytes::Bytes;
 use fastrand::Rng;
@@ -142,6 +143,50 @@ fn sealed(mut head: Vec<u8>) -> Vec<u8> {
     let checksum = xxhash_rust::xxh3::xxh3_64(&[&head[..3], &head[11..]].concat());
     head[3..11].copy_from_slice(&checksum.to_le_bytes());
     head
+}
+
+/// Found by the simulator, seed 605027: who coordinates had heard before that it was replaced.
+#[test]
+fn what_is_passed_on_alone_names_all_that_its_client_has_replaced() {
+    let mut here = Record::new(Kind::Siblings);
+    let mut elsewhere = Record::new(Kind::Siblings);
+    for record in [&mut here, &mut elsewhere] {
+        put(&mut record.siblings, 1, &Seen::default(), 1);
+    }
+    let seen = Seen { shown: vec![(operation(1), dot(1, 1))], ..Seen::default() };
+    put(&mut here.siblings, 2, &seen, 2);
+    let Written::New(dot) = put(&mut here.siblings, 3, &seen, 3) else { panic!("it is new") };
+    elsewhere.join(&here.alone(dot, &seen));
+    assert_eq!(operations(&elsewhere.siblings), [3]);
+}
+
+/// A value that nobody is shown would be collected.
+#[test]
+fn a_record_of_which_not_what_may_stand_stands_is_refused() {
+    let refused = |kind, change: fn(&mut Record)| {
+        let mut record = Record::new(kind);
+        let write = Write { tried_since: Some(HybridTime::default()), ..write_at(1, 100) };
+        record.siblings.write(&Seen::default(), actor(1), write, kind.conflict());
+        change(&mut record);
+        let (head, body) = record.encode();
+        Record::decode(&head, body).is_err()
+    };
+    for kind in [Kind::Siblings, Kind::Lww] {
+        assert!(!refused(kind, |_| ()));
+        assert!(refused(kind, |record| record.siblings.siblings[0].beaten = true));
+    }
+    let late = |record: &mut Record| record.siblings.siblings[0].retry = Some(HybridTime(u64::MAX));
+    assert!(refused(Kind::Lww, late) && refused(Kind::Siblings, late));
+    let second = |record: &mut Record| {
+        record.siblings.vector.learn(dot(1, 2));
+        let other = Sibling {
+            dot: dot(1, 2),
+            operation: operation(2),
+            ..record.siblings.siblings[0].clone()
+        };
+        record.siblings.siblings.push(other);
+    };
+    assert!(refused(Kind::Lww, second) && !refused(Kind::Siblings, second));
 }
 
 #[test]
