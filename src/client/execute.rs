@@ -18,11 +18,16 @@ impl Client {
         deadline: Instant,
     ) -> Result<Reply> {
         let mut body = encode(request)?;
-        let mut is_retry = false;
+        let mut says_so = false;
         let (pool, policy) = (&self.inner.pool, self.inner.profile.retries);
         let mut story = Attempts::new(effect, policy);
         let mut tried = Vec::new();
         loop {
+            if story.is_unknown() && !says_so {
+                let mut again = request.clone();
+                again.tried(HybridTime::default());
+                (body, says_so) = (encode(&again)?, true);
+            }
             if !pool.any_up() && !pool.wait_for_one(deadline).await {
                 return Err(story.time_is_up(false, || pool.why()));
             }
@@ -41,14 +46,7 @@ impl Client {
                     }
                 },
             };
-            let next = story.judge(outcome);
-            if story.is_unknown() && !is_retry {
-                is_retry = true;
-                let mut again = request.clone();
-                again.tried(HybridTime::default());
-                body = encode(&again)?;
-            }
-            match next {
+            match story.judge(outcome) {
                 Next::Done(reply) => return Ok(reply),
                 Next::Fail(error) => return Err(error),
                 Next::Elsewhere => {

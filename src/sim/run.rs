@@ -335,7 +335,7 @@ impl Run {
         let target = Target { key, owners };
         if let Some(struck) = self.faults.strike(fault, &mut self.c, &target, &mut self.rng) {
             // An old copy may believe in the owners of then, and one slot of theirs be enough for what it is asked.
-            self.changes.moved |= fault == Fault::RestoreOld && self.setup.changes_owners();
+            self.changes.moved |= fault == Fault::RestoreOld && !self.changes.asked.is_empty();
             self.take_in(struck);
         }
     }

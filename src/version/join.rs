@@ -155,19 +155,19 @@ impl Siblings {
             (first(sibling), smallest(sibling), attempt)
         };
         let retry = |sibling: &Sibling| attempts(sibling).map(|a| a.retry).min().flatten();
+        let is_in = |kept: &[Sibling], s: &Sibling| kept.iter().any(|k| k.operation == s.operation);
         let (mut kept, mut bytes) = (Vec::<Sibling>::with_capacity(1), 0);
         while kept.len() <= BEATEN_CAP {
             let beaten = kept.iter().map(Sibling::beats).max();
-            let is_kept =
-                |sibling: &&Sibling| kept.iter().any(|k| k.operation == sibling.operation);
-            let left = all.clone().filter(|sibling| !is_kept(sibling));
+            let left = all.clone().filter(|sibling| !is_in(&kept, sibling));
             let standing = left.filter(|sibling| !self.is_overwritten(sibling));
             let standing = standing.filter(|sibling| beaten.is_none_or(|to| first(sibling) > to));
             let Some(next) = standing.max_by_key(rank) else { break };
-            bytes += next.value().map_or(0, Bytes::len);
-            let fits = kept.is_empty() || bytes <= BEATEN_BYTES && guard::holds(Guard::BeatenStays);
-            if !fits {
-                break;
+            if !kept.is_empty() {
+                bytes += next.value().map_or(0, Bytes::len);
+                if bytes > BEATEN_BYTES || !guard::holds(Guard::BeatenStays) {
+                    break;
+                }
             }
             kept.push(Sibling {
                 stamp: first(next),
@@ -187,10 +187,9 @@ impl Siblings {
             }));
         }
         let Some(winner) = kept.first().map(|winner| winner.stamp) else { return };
-        let is_kept = |sibling: &&Sibling| kept.iter().any(|k| k.operation == sibling.operation);
         let losers: Vec<Covered> = all
             .clone()
-            .filter(|sibling| !is_kept(sibling))
+            .filter(|sibling| !is_in(&kept, sibling))
             .map(|loser| Covered {
                 operation: loser.operation,
                 dot: loser.dot,

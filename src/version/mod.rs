@@ -36,8 +36,8 @@ pub use join::Applied;
 pub use record::{Head, Joined, Kind, Record, RecordError, SiblingHead};
 pub use seen::{BEYOND_CAP, SHOWN_CAP, Seen};
 pub use sibling::{
-    BEATEN_CAP, COVERED_CAP, COVERED_WINDOW, Cause, Content, Covered, OperationId, SIBLINGS_CAP,
-    SIBLINGS_WARNING, Sibling,
+    BEATEN_BYTES, BEATEN_CAP, COVERED_CAP, COVERED_WINDOW, Cause, Content, Covered, OperationId,
+    SIBLINGS_CAP, SIBLINGS_WARNING, Sibling,
 };
 pub use siblings::Siblings;
 pub use vector::{Actor, Dot, VersionVector};

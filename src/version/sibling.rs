@@ -30,7 +30,7 @@ pub const COVERED_CAP: usize = 32;
 /// How many writes an `lww` key keeps that retries beat; the oldest go first.
 pub const BEATEN_CAP: usize = 4;
 
-/// Up to how many bytes of values it keeps them.
+/// Up to how many bytes their values have together; what is shown does not count.
 pub const BEATEN_BYTES: usize = 1 << 20;
 
 /// One write as its client sees it: a retry carries the same id, whichever node it goes through.

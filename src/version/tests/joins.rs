@@ -3,8 +3,8 @@
 use super::kit::{actor, dot, operation, operations, put, write_at};
 use crate::time::{HybridTime, WallClock};
 use crate::version::{
-    Applied, BEATEN_CAP, BEYOND_CAP, COVERED_CAP, COVERED_WINDOW, Cause, Conflict, Content, Room,
-    SIBLINGS_CAP, SIBLINGS_WARNING, Seen, Sibling, Siblings, Write, Written,
+    Applied, BEATEN_BYTES, BEATEN_CAP, BEYOND_CAP, COVERED_CAP, COVERED_WINDOW, Cause, Conflict,
+    Content, Room, SIBLINGS_CAP, SIBLINGS_WARNING, Seen, Sibling, Siblings, Write, Written,
 };
 use fastrand::Rng;
 
@@ -237,6 +237,27 @@ fn what_a_retry_beats_is_kept_until_it_is_known_whether_it_was_overwritten() {
         lww(&mut other, 2, &none, retry, 800 + retry, true);
     }
     assert_eq!(shown_and_kept(&other), (vec![19], vec![15, 16, 17, 18]));
+    // Nor what is older than whoever overwrites a first try can be.
+    let late = 820 + u64::try_from(COVERED_WINDOW.as_millis()).expect("minutes");
+    lww(&mut other, 2, &none, 20, late, true);
+    assert_eq!(shown_and_kept(&other), (vec![20], vec![]));
+}
+
+#[test]
+fn what_is_kept_beside_the_winner_is_bounded_in_bytes_whatever_the_winner_has() {
+    let put = |replica: &mut Siblings, sequence, bytes| {
+        let content = Content::Value(vec![0; bytes].into());
+        let tried_since = Some(HybridTime::default());
+        let write = Write { content, tried_since, ..write_at(sequence, 100 + sequence) };
+        replica.write(&Seen::default(), actor(1), write, Conflict::Lww);
+    };
+    let mut replica = Siblings::new();
+    put(&mut replica, 1, BEATEN_BYTES / 2);
+    put(&mut replica, 2, BEATEN_BYTES / 2);
+    put(&mut replica, 3, BEATEN_BYTES + 1);
+    assert_eq!(shown_and_kept(&replica), (vec![3], vec![1, 2]));
+    put(&mut replica, 4, 0);
+    assert_eq!(shown_and_kept(&replica), (vec![4], vec![]), "3 alone is too much");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Restarts, wipes, old copies: who may speak for a node?
 
 use super::super::OpenError;
+use super::disk::Disk;
 use super::network::Network;
 use crate::id::Lineage;
 use crate::message::peer::Control;
@@ -103,22 +104,10 @@ fn a_restored_directory_cannot_hide_by_being_busy() {
     net.until("it notices", |net| net.machines[1].asides.len() == 1);
 }
 
-/// n2 and n3 are cut off, n2 starts, and does something. Nobody can tell whether it is an old copy.
-fn unconfirmed(seed: u64) -> Network {
+/// n2 and n3 are cut off, n2 starts, and does something. Nobody can tell whether it is an old copy. And a copy of what it
+/// began with.
+fn unconfirmed(seed: u64) -> (Network, Disk) {
     let mut net = Network::formed(seed, 5);
-    net.secs(3);
-    net.kill(1);
-    net.partition(&[1, 2], &[0, 3, 4]);
-    net.start(1, false).unwrap();
-    net.busy(1, 20);
-    net.secs(1);
-    assert!(net.machines[1].view.as_ref().is_some_and(|view| !view.witnessed));
-    net
-}
-
-#[test]
-fn what_a_run_began_with_is_an_old_copy_though_nobody_had_confirmed_that_run() {
-    let mut net = Network::formed(36, 5);
     net.secs(3);
     net.kill(1);
     let copy = net.machines[1].disk.copy();
@@ -127,6 +116,12 @@ fn what_a_run_began_with_is_an_old_copy_though_nobody_had_confirmed_that_run() {
     // What it stores now counts, and n3 has heard of it.
     net.busy(1, 20);
     net.secs(1);
+    assert!(net.machines[1].view.as_ref().is_some_and(|view| !view.witnessed));
+    (net, copy)
+}
+
+/// This copy takes the place of n2's disk, and n2 finds that it is an old one.
+fn notices(mut net: Network, copy: Disk) {
     net.kill(1);
     net.machines[1].disk = copy;
     net.heal();
@@ -136,22 +131,24 @@ fn what_a_run_began_with_is_an_old_copy_though_nobody_had_confirmed_that_run() {
 }
 
 #[test]
+fn what_a_run_began_with_is_an_old_copy_though_nobody_had_confirmed_that_run() {
+    let (net, copy) = unconfirmed(36);
+    notices(net, copy);
+}
+
+#[test]
 fn a_copy_from_the_midst_of_a_run_that_nobody_had_confirmed_is_an_old_one_too() {
-    let mut net = unconfirmed(37);
+    let (mut net, _) = unconfirmed(37);
     let copy = net.machines[1].disk.copy();
     net.busy(1, 20);
     net.secs(1);
-    net.kill(1);
-    net.machines[1].disk = copy;
-    net.heal();
-    net.start(1, false).unwrap();
-    net.until("it notices", |net| net.machines[1].asides.len() == 1);
+    notices(net, copy);
 }
 
 /// However often it starts, and wherever it is cut off while it is being confirmed.
 #[test]
 fn who_has_lost_nothing_is_not_behind_itself() {
-    let mut net = unconfirmed(38);
+    let (mut net, _) = unconfirmed(38);
     for _ in 0..3 {
         net.restart(1);
         net.busy(1, 20);
