@@ -114,6 +114,8 @@ pub struct Counters {
     pub sync_bytes: u64,
     /// Items that such a comparison brought here, or to the other owner.
     pub sync_items: u64,
+    /// Items that were taken from a restored backup, and did not come from another owner.
+    pub restored_items: u64,
     /// Tombstones, and items that expired, that were collected here: every owner had them, and nobody anything older.
     pub tombstones_collected: u64,
     /// Operations of collected items that were forgotten before their time, for there were too many.

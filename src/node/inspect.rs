@@ -160,6 +160,7 @@ impl<S: Store> Node<S> {
             "verified": verified,
             "hints_pending": hints,
             "tombstones_kept_because": kept,
+            "restored": self.restored_words,
             "buckets": agreement.map_or(0, |a| a.buckets.buckets.len()),
         })
     }
@@ -413,6 +414,7 @@ impl<S: Store> Node<S> {
             "scrub_trees_differed": counters.scrub_trees_differed,
             "sync_rounds": counters.sync_rounds,
             "sync_items": counters.sync_items,
+            "restored_items": counters.restored_items,
             "sync_roots": counters.sync_roots,
             "sync_heads": counters.sync_heads,
             "sync_bytes": counters.sync_bytes,

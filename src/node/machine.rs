@@ -5,7 +5,7 @@ use super::counters::Counters;
 use super::event::{ConnectionId, Effect, Event};
 use super::health::Health;
 use super::outbox::{Outbox, Release};
-use super::shard::{Shard, Turn, Want};
+use super::shard::{Restored, RestoredIs, Shard, Turn, Want};
 use super::stall::Stall;
 use super::topology::{OpenError, Standing, Ticket, Topology, flags};
 use crate::error::Error;
@@ -13,7 +13,7 @@ use crate::id::{ClusterId, Lineage, NodeId};
 use crate::message::client::{BucketSpec, Reply, Request};
 use crate::message::peer::Control;
 use crate::message::{Frame, Header, Kind, decode};
-use crate::store::{CommitNumber, Store, StoreError};
+use crate::store::{CommitNumber, Source, Store, StoreError};
 use crate::time::{Duration, Instant, Now};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -29,6 +29,10 @@ pub struct Node<S: Store> {
     pub(super) outbox: Outbox,
     rng: fastrand::Rng,
     damaged: bool,
+    /// Until the shard has it.
+    restored: Restored,
+    /// What is to be said of it.
+    pub(super) restored_words: Option<String>,
     own: Counters,
     ready: VecDeque<Effect>,
     wants: BTreeMap<Want, Wanted>,
@@ -76,6 +80,8 @@ impl<S: Store> Node<S> {
             outbox,
             rng,
             damaged,
+            restored: Restored::default(),
+            restored_words: None,
             own: Counters::default(),
             ready: VecDeque::new(),
             wants: BTreeMap::new(),
@@ -299,7 +305,9 @@ impl<S: Store> Node<S> {
             Some(shard) => shard.install(view, turn),
             None => {
                 let (limits, timing) = (self.config.limits, self.config.timing);
-                let opened = Shard::open(limits, timing, view, self.damaged, self.rng.fork(), turn);
+                let (damaged, restored) = (self.damaged, std::mem::take(&mut self.restored));
+                let rng = self.rng.fork();
+                let opened = Shard::open(limits, timing, view, damaged, restored, rng, turn);
                 match opened {
                     Ok(shard) => self.shard = Some(shard),
                     Err(error) => self.own.note_store_error(&error),
@@ -466,6 +474,39 @@ impl<S: Store> Node<S> {
             counters.records_unreadable = shard.unreadable() as u64;
         }
         counters
+    }
+
+    /// A restored backup lies beside the store, and will be brought when it has been read: nothing is copied from
+    /// others before that. To be said before the first turn.
+    pub fn expect_restored(&mut self) {
+        *self.restored_mut() = Restored::Opening;
+    }
+
+    /// It can be looked into from now on. Nothing: it is of no use.
+    pub fn bring_restored(&mut self, source: Option<Box<dyn Source + Send>>) {
+        *self.restored_mut() = Restored::brought(source);
+    }
+
+    /// What is still wanted of it.
+    pub fn restored(&self) -> RestoredIs {
+        self.shard.as_ref().map_or(RestoredIs::Wanted, Shard::restored)
+    }
+
+    /// Gives it back, to be closed.
+    pub fn take_restored(&mut self) -> Option<Box<dyn Source + Send>> {
+        std::mem::take(self.restored_mut()).into_source()
+    }
+
+    /// What `status` says of it, in words.
+    pub fn tell_of_restored(&mut self, words: Option<String>) {
+        self.restored_words = words;
+    }
+
+    fn restored_mut(&mut self) -> &mut Restored {
+        match &mut self.shard {
+            Some(shard) => shard.restored_mut(),
+            None => &mut self.restored,
+        }
     }
 
     /// This node's id.

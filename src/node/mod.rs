@@ -30,5 +30,6 @@ pub use event::{ConnectionId, Effect, Event};
 pub use health::Health;
 pub use machine::Node;
 pub use outbox::{About, Outbox, Release, Stamp};
+pub use shard::RestoredIs;
 pub use topology::OpenError;
 pub use view::{Peer, View};

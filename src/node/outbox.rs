@@ -88,6 +88,13 @@ pub enum Release {
         /// The collection's number for it.
         ticket: u64,
     },
+    /// What a restored backup alone has of a partition is durable here.
+    Refilled {
+        /// Which.
+        partition: PartitionId,
+        /// The epoch under which it was read.
+        epoch: Epoch,
+    },
     /// The topology's own: what it installed under this number is durable.
     Installed {
         /// The topology's number for it.

@@ -6,25 +6,20 @@
 //! ```
 
 use super::backup::{Backup, Point};
-use super::disk::DiskFile;
 use super::index::{Index, Located};
-use super::log::segment_file;
 use super::options::Stats;
 use super::overlay::{Known, Overlay};
-use super::reclaim::checked_put;
-use super::record::{Place, batch_len};
+use super::record::batch_len;
 use super::scrub::ScrubPage;
+use super::segments::Segments;
 use super::shared::{Group, Shared, lock};
 use super::{Batch, CommitNumber, Entry, ScrubAt, Scrubbed, Store, StoreError};
 use bytes::Bytes;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// How many segments are kept open for reading.
-const OPEN_SEGMENTS: usize = 128;
 /// The longest batch, in bytes: far above what a node puts into one.
 const BATCH_LIMIT: usize = 1 << 30;
 
@@ -41,20 +36,14 @@ struct View {
     /// The end of the last group taken in.
     seen: Point,
     overlay: Overlay,
-    segments: BTreeMap<u32, OpenSegment>,
-    reads: u64,
-}
-
-struct OpenSegment {
-    file: Arc<dyn DiskFile>,
-    last_read: u64,
+    segments: Segments,
 }
 
 impl Front {
     pub(crate) fn new(shared: Arc<Shared>, index: Arc<dyn Index>, seen: Point) -> Front {
         shared.published_upto.store(seen.sequence, Ordering::Release);
-        let (overlay, segments) = (Overlay::default(), BTreeMap::new());
-        let view = RefCell::new(View { seen, overlay, segments, reads: 0 });
+        let (overlay, segments) = (Overlay::default(), Segments::default());
+        let view = RefCell::new(View { seen, overlay, segments });
         Front { shared, index, last: seen.commit, view }
     }
 
@@ -80,39 +69,7 @@ impl Front {
     }
 
     fn read(&self, key: &[u8], located: &Located) -> Result<Option<Entry>, StoreError> {
-        let Some(file) = self.segment(located.place.segment)? else { return Ok(None) };
-        let mut record = vec![0; located.length as usize];
-        let damaged = |why: String| {
-            let Place { segment, offset } = located.place;
-            StoreError::Damaged(format!("the record in segment {segment} at byte {offset}: {why}"))
-        };
-        file.read_at(&mut record, located.place.offset.into())
-            .map_err(|error| damaged(error.to_string()))?;
-        match checked_put(&Bytes::from(record), key) {
-            Some((head, body)) => Ok(Some(Entry { head, body })),
-            None => Err(damaged("it does not match its checksum".into())),
-        }
-    }
-
-    fn segment(&self, segment: u32) -> Result<Option<Arc<dyn DiskFile>>, StoreError> {
-        let view = &mut *self.view.borrow_mut();
-        view.reads += 1;
-        if let Some(open) = view.segments.get_mut(&segment) {
-            open.last_read = view.reads;
-            return Ok(Some(open.file.clone()));
-        }
-        // What is called damaged may be written over, and this is no damage: the record is there.
-        let file = segment_file(&*self.shared.disk, segment).map_err(|error| {
-            StoreError::Busy(format!("segment {segment} of the log cannot be opened: {error}"))
-        })?;
-        let Some(file) = file else { return Ok(None) };
-        if view.segments.len() >= OPEN_SEGMENTS {
-            let oldest = view.segments.iter().min_by_key(|(_, open)| open.last_read);
-            let oldest = oldest.map(|(segment, _)| *segment);
-            oldest.map(|segment| view.segments.remove(&segment));
-        }
-        view.segments.insert(segment, OpenSegment { file: file.clone(), last_read: view.reads });
-        Ok(Some(file))
+        self.view.borrow_mut().segments.read(&*self.shared.disk, key, located)
     }
 
     fn locate(&self, key: &[u8]) -> Result<Option<Located>, StoreError> {
@@ -209,12 +166,7 @@ impl Store for Front {
         }
         view.overlay.evict(self.shared.applied.load(Ordering::Acquire));
         let oldest = self.shared.oldest_segment.load(Ordering::Acquire);
-        // An open handle would keep the space of a deleted segment.
-        while let Some(open) = view.segments.first_entry()
-            && u64::from(*open.key()) < oldest
-        {
-            open.remove();
-        }
+        view.segments.close_before(oldest);
         view.seen.commit
     }
 

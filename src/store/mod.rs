@@ -10,6 +10,7 @@
 //! index, and a *body* (the values), which only the log holds. Digests and scans touch heads only.
 
 mod applier;
+mod archive;
 #[allow(clippy::disallowed_methods)] // it has a thread and a clock of its own
 mod backup;
 #[cfg(test)]
@@ -31,6 +32,7 @@ mod recovery;
 mod restore;
 mod scrub;
 mod search;
+mod segments;
 mod shared;
 #[cfg(test)]
 mod simulated_disk;
@@ -42,6 +44,7 @@ mod walk;
 #[allow(clippy::disallowed_methods)] // it has a thread and a clock of its own
 mod writer;
 
+pub use archive::{Archive, ArchiveError};
 pub use backup::{Backup, BackupError, Copied, CopiedFile, MANIFEST, Moved};
 pub use memory::MemoryStore;
 pub use options::{Durability, Options, Stats};
@@ -168,6 +171,28 @@ pub struct Scrubbed {
     pub copied: u64,
     /// Entries of the index that did not agree with the log and are being set right.
     pub mended: u64,
+}
+
+/// Records that are only looked up: not what a node holds, but what it may take from.
+pub trait Source {
+    /// The whole record at `key`.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError>;
+
+    /// The head of the record at `key`, without touching its body.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    fn head(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError>;
+
+    /// Up to `limit` keys of `from..to` in order, with their heads.
+    ///
+    /// # Errors
+    /// As [`Store::scan`].
+    fn scan(&self, from: &[u8], to: &[u8], limit: usize)
+    -> Result<Vec<(Bytes, Bytes)>, StoreError>;
 }
 
 /// An ordered store with group commit. One writer per node; `commit` never waits for a disk.

@@ -426,7 +426,7 @@ fn spawn<T: Send + 'static>(
     thread.expect("the system has room for four threads")
 }
 
-fn take_lock(dir: &Path) -> Result<File, OpenError> {
+pub(super) fn take_lock(dir: &Path) -> Result<File, OpenError> {
     fs::create_dir_all(dir).map_err(|source| explain(dir, source))?;
     let mut options = File::options();
     let opened = options.write(true).create(true).truncate(false).open(dir.join(LOCK));

@@ -16,7 +16,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 #[derive(Clone, Debug)]
 enum Todo {
-    Fetch(Bytes),
+    /// The other one holds another record of it: of this digest, where that may be of use.
+    Fetch(Bytes, Option<u128>),
     Push(Bytes),
 }
 
@@ -50,6 +51,8 @@ pub(super) struct CompareWork {
     page_from: Bytes,
     todo: VecDeque<Todo>,
     fetching: Option<Bytes>,
+    /// It was asked only whether it still holds what has this digest: the bytes lie in a restored backup.
+    restored: Option<u128>,
     /// Items in doubt that the other one has given, and whether that is all it ever had of them.
     merged: Vec<(Bytes, bool)>,
     source_rebuilding: bool,
@@ -80,6 +83,7 @@ impl CompareWork {
             page_from: Bytes::new(),
             todo: VecDeque::new(),
             fetching: None,
+            restored: None,
             merged: Vec::new(),
             source_rebuilding: false,
             waiting_for_disk: false,
@@ -124,9 +128,12 @@ impl Shard {
         compare.pushing = false;
         while let Some(todo) = compare.todo.pop_front() {
             let message = match todo {
-                Todo::Fetch(key) => {
+                Todo::Fetch(key, digest) => {
+                    let keeps = compare.how != How::Offer;
+                    let digest = digest.filter(|digest| keeps && self.is_restored(&key, *digest));
+                    compare.restored = digest;
                     compare.fetching = Some(key.clone());
-                    Data::Read { key, whole: true }
+                    Data::Read { key, whole: digest.is_none() }
                 }
                 Todo::Push(key) => match pending::durable(&key, turn.store) {
                     Err(StoreError::Damaged(_)) => {
@@ -290,7 +297,7 @@ impl Shard {
                 lost.push(key.clone());
                 compare.todo.push_back(Todo::Push(key.clone()));
             } else if mine.get(key) != Some(digest) {
-                compare.todo.push_back(Todo::Fetch(key.clone()));
+                compare.todo.push_back(Todo::Fetch(key.clone(), Some(*digest)));
             }
         }
         let pushes = how != How::Pull && compare.refused < REFUSALS;
@@ -366,9 +373,18 @@ impl Shard {
     }
 
     /// An item that differs: joined here, and pushed back where the other one lacks something.
-    pub(super) fn fetched(&mut self, request: &mut Request, holding: Holding, turn: &mut Turn) {
+    pub(super) fn fetched(&mut self, request: &mut Request, mut holding: Holding, turn: &mut Turn) {
         let Work::Compare(compare) = &mut request.work else { return };
         let Some(key) = compare.fetching.take() else { return };
+        let restored = compare.restored.take().filter(|_| holding.digest.is_some());
+        if let Some(digest) = restored {
+            // As if it had come with the answer: it is what the other one held under the round that it says.
+            holding.record = self.restored_record(&key, digest, holding.digest);
+            if holding.record.is_none() {
+                compare.todo.push_front(Todo::Fetch(key, None));
+                return;
+            }
+        }
         if self.doubts.contains(&key) {
             compare.merged.push((key.clone(), !holding.rebuilding));
         }
@@ -420,6 +436,7 @@ impl Shard {
             }
         };
         self.counters.sync_items += 1;
+        self.counters.restored_items += u64::from(restored.is_some());
         let differs = joined.siblings.digest() != digest;
         let with = compare.with;
         let partition = compare.partition;

@@ -33,6 +33,7 @@ mod remnants;
 mod replica;
 mod request;
 mod requests;
+mod restored;
 mod retarget;
 mod scan;
 mod scrub;
@@ -71,6 +72,8 @@ use peers::Peers;
 use pending::Pending;
 use remnants::Remnants;
 use requests::Requests;
+pub(super) use restored::Restored;
+pub use restored::RestoredIs;
 use scrub::Scrub;
 use slots::Slots;
 use std::collections::BTreeMap;
@@ -122,6 +125,7 @@ pub(super) struct Shard {
     handoff: Handoff,
     intake: Intake,
     slots: Slots,
+    restored: Restored,
     acquire: Acquire,
     remnants: Remnants,
     doubts: Doubts,
@@ -149,6 +153,7 @@ impl Shard {
         timing: Timing,
         view: View,
         new_lineage: bool,
+        restored: Restored,
         mut rng: fastrand::Rng,
         turn: &mut Turn,
     ) -> Result<Shard, StoreError> {
@@ -167,6 +172,7 @@ impl Shard {
             limits,
             timing,
             slots: Slots::default(),
+            restored,
             acquire: Acquire::default(),
             remnants: Remnants::default(),
             doubts: Doubts::open(turn.store)?,
@@ -227,6 +233,7 @@ impl Shard {
         let epoch_changed = old.agreement.layout.epoch != view.agreement.layout.epoch
             || old.lineage != view.lineage;
         if epoch_changed {
+            self.restored.begin_again();
             let slots = self.slots.reload(&view, turn.store);
             if let Err(error) = slots.and_then(|()| self.acquire.reload(&view, turn.store)) {
                 self.disk = Some(error);
@@ -279,6 +286,7 @@ impl Shard {
                 turn.outbox.send_data(to, about, &message);
             }
             Release::Round { ticket } => self.round_is_durable(ticket, turn),
+            Release::Refilled { partition, epoch } => self.refilled(partition, epoch),
             Release::Control { .. } | Release::Installed { .. } => {
                 unreachable!("the topology's releases never come here")
             }

@@ -88,12 +88,14 @@ impl Slots {
     /// Marks which of these have become complete; the changes make it durable.
     ///
     /// Enough is min(N−1, N−W+1) other owners, for the N and W of every bucket: any W slots that acknowledged
-    /// a write include one of them or this slot's stand-in, and those keep no hints any more.
+    /// a write include one of them or this slot's stand-in, and those keep no hints any more. What no other owner has
+    /// is to be here before: `is_refilled`.
     pub fn complete(
         &mut self,
         view: &View,
         quorums: &BTreeSet<(u8, u8)>,
         of: RangeInclusive<PartitionId>,
+        is_refilled: &dyn Fn(PartitionId) -> bool,
     ) -> Vec<Change> {
         let layout = &view.agreement.layout;
         let mut changes = Vec::new();
@@ -107,7 +109,7 @@ impl Slots {
                 merged >= enough || owners.owners().all(|owner| owner != view.me)
             });
             let hints = list.fallbacks().all(|f| self.hint_free.contains(&f));
-            if merged && hints {
+            if merged && hints && is_refilled(*partition) {
                 slot.rebuilding = false;
                 self.rebuilding -= 1;
                 changes.push(completed(*partition, view.lineage));
@@ -182,13 +184,13 @@ mod tests {
         let mut others: Vec<NodeId> = list.owners().filter(|owner| *owner != ME).collect();
         others.reverse();
         for (merged, other) in others.into_iter().enumerate() {
-            slots.complete(&view, &quorums(&view), EVERY);
+            slots.complete(&view, &quorums(&view), EVERY, &|_| true);
             if !slots.is_rebuilding(partition) {
                 return merged;
             }
             slots.merged(partition, other);
         }
-        slots.complete(&view, &quorums(&view), EVERY);
+        slots.complete(&view, &quorums(&view), EVERY, &|_| true);
         assert!(!slots.is_rebuilding(partition), "all others are enough");
         assert_eq!(slots.rebuilding(), 7);
         4

@@ -134,6 +134,11 @@ impl Shard {
         if !self.view.admitted || !self.view.counts || self.life != super::Life::Running {
             return;
         }
+        if self.restored.is_opening() {
+            // It is read in a while, and all of it would have crossed the wire by then.
+            return;
+        }
+        self.refill(turn);
         if self.sync.queue.is_empty() && self.sync.running == 0 && now >= self.sync.next_pass {
             self.begin_pass(turn);
         }
@@ -325,7 +330,9 @@ impl Shard {
         }
         let quorums = quorums(&self.view);
         let copied = self.acquire.complete(&self.view, &quorums, of.clone());
-        for change in self.slots.complete(&self.view, &quorums, of).into_iter().chain(copied) {
+        let is_refilled = |partition| self.restored.is_refilled(partition);
+        let complete = self.slots.complete(&self.view, &quorums, of, &is_refilled);
+        for change in complete.into_iter().chain(copied) {
             turn.outbox.persist(change);
         }
     }

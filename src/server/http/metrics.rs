@@ -64,7 +64,7 @@ fn repairs_completed(node: &Counters) -> u64 {
 }
 
 /// What only grows: name, meaning, number.
-fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 40] {
+fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 41] {
     let (node, driver) = (&snapshot.node, &snapshot.driver);
     [
         ("turns", "Turns of the node thread", driver.turns),
@@ -94,6 +94,7 @@ fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 40] {
         ("antientropy_heads", "Index entries read to find what differs", node.sync_heads),
         ("tree_heads", "Index entries read to build hash trees", node.tree_heads),
         ("antientropy_items", "Items that comparisons mended", node.sync_items),
+        ("restored_items", "Items taken from a restored backup", node.restored_items),
         ("repairs_completed", "Replicas mended", repairs_completed(node)),
         ("tombstones_collected", "Tombstones that were collected", node.tombstones_collected),
         (

@@ -1,0 +1,213 @@
+//! A log that nothing is written to any more, and an index to find things in it: what a restored backup is asked by.
+//!
+//! ```text
+//!   DIR/FORMAT  DIR/LOCK
+//!   DIR/log/    0000000001.log …  STATE      as the restore left them: read, and never touched
+//!   DIR/index/  made anew each time it is opened, out of the log
+//! ```
+//!
+//! - No thread, no writer, no reclaimer, no scrub: what is read is what was copied.
+//! - All of the log must be there, batch by batch, up to the one that `STATE` names, but for what was missing when its
+//!   node lived with it. An archive with another hole might show what was overwritten or erased there, so it is not
+//!   opened at all.
+//! - The index is not kept from one time to the next: nobody would notice what a crash took from it.
+
+use super::disk::{Disk, RealDisk};
+use super::index::{Index, IndexDamaged, SledIndex};
+use super::log::{segment_name, segment_numbers};
+use super::rebuild::Replay;
+use super::record::{Found, Kind, batches};
+use super::recovery::{Progress, read_whatever};
+use super::segments::Segments;
+use super::sled_store::{OpenError, check_format, take_lock};
+use super::state::State;
+use super::{CommitNumber, Entry, Source, StoreError};
+use crate::id::Lineage;
+use bytes::Bytes;
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// sled's cache, in bytes; it uses up to 2.5 times that. Each item is looked for about twice, and then never again.
+const CACHE_BYTES: u64 = 8 << 20;
+
+/// Where its index is.
+const INDEX: &str = "index";
+
+/// Why an archive cannot be read. Nothing in it was touched.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// It is in use, of a newer format, or the disk refused.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It is not all there.
+    #[error("{dir}: {what}")]
+    Damaged {
+        /// The archive.
+        dir: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// See the module's picture. It may be opened on one thread and asked on another.
+pub struct Archive {
+    disk: RealDisk,
+    index: Arc<dyn Index>,
+    segments: RefCell<Segments>,
+    commit: CommitNumber,
+    /// Keeps other processes out.
+    _lock: File,
+}
+
+impl Archive {
+    /// Reads all of the log in `dir`, which a restore has made, and builds the index. That may take long: `progress`
+    /// hears how far it is.
+    ///
+    /// # Errors
+    /// See [`ArchiveError`].
+    pub fn open(
+        dir: &Path,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Archive, ArchiveError> {
+        let damaged = |what: String| ArchiveError::Damaged { dir: dir.to_path_buf(), what };
+        let refused = |source: io::Error| {
+            ArchiveError::Open(OpenError::Io { dir: dir.to_path_buf(), source })
+        };
+        let log = dir.join("log");
+        if !log.is_dir() {
+            return Err(damaged("there is no log in it".into()));
+        }
+        let lock = take_lock(dir)?;
+        check_format(dir)?;
+        let disk = RealDisk::open(&log).map_err(refused)?;
+        let state = State::read(&disk).map_err(refused)?;
+        let Some(state) = state.filter(|state| state.clean) else {
+            return Err(damaged("it does not say where its log ends".into()));
+        };
+        Archive::forget_index(dir).map_err(refused)?;
+        let broken = |error: IndexDamaged| damaged(error.to_string());
+        let index = SledIndex::open(&dir.join(INDEX), CACHE_BYTES).map_err(broken)?;
+        let mut replay = Replay::new(&index, 0);
+        let numbers = segment_numbers(&disk).map_err(refused)?;
+        if numbers.first() != Some(&state.oldest) {
+            return Err(damaged(format!("segment {} of its log is missing", state.oldest)));
+        }
+        let length = |segment: &u32| disk.open(&segment_name(*segment)).and_then(|f| f.len());
+        let lengths: io::Result<Vec<u64>> = numbers.iter().map(length).collect();
+        let lengths = lengths.map_err(refused)?;
+        let total = lengths.iter().sum();
+        let mut walk = Walk::default();
+        let mut done = 0;
+        for (segment, len) in numbers.into_iter().zip(lengths) {
+            progress(Progress { done, total, rebuilding: true });
+            let file = disk.open(&segment_name(segment)).map_err(refused)?;
+            let bytes = Bytes::from(read_whatever(&*file).map_err(refused)?);
+            for found in batches(segment, &bytes) {
+                if walk.is_next(&found) {
+                    replay.add(&found).map_err(broken)?;
+                }
+            }
+            done += len;
+        }
+        progress(Progress { done, total, rebuilding: true });
+        walk.finish(state.sequence).map_err(damaged)?;
+        replay.flush().map_err(broken)?;
+        let segments = RefCell::new(Segments::default());
+        Ok(Archive { disk, index: Arc::new(index), segments, commit: state.commit, _lock: lock })
+    }
+
+    /// As of which commit it is.
+    pub fn commit(&self) -> CommitNumber {
+        self.commit
+    }
+
+    /// Takes away the index of an archive that is not open: it can be made again at any time.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn forget_index(dir: &Path) -> io::Result<()> {
+        match fs::remove_dir_all(dir.join(INDEX)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// Batches in the order of the log, each once.
+#[derive(Default)]
+struct Walk {
+    last: Option<u64>,
+    lineage: Option<Lineage>,
+    lineage_since: u64,
+    /// The last batches that are not there.
+    hole: Option<(u64, u64)>,
+}
+
+impl Walk {
+    /// Whether this one has not been met yet.
+    fn is_next(&mut self, found: &Found) -> bool {
+        let header = &found.header;
+        let is_opening = header.kind == Kind::Opening;
+        let before = if is_opening { header.sequence } else { header.sequence - 1 };
+        let last = *self.last.get_or_insert(before);
+        if before > last {
+            self.hole = Some((last + 1, before));
+        }
+        if self.lineage != Some(header.lineage) {
+            self.lineage = Some(header.lineage);
+            self.lineage_since = header.sequence;
+        }
+        self.last = Some(last.max(before).max(header.sequence));
+        header.sequence > last
+    }
+
+    /// Whether everything was met up to this batch. What was missing when the last lineage began is why it did.
+    fn finish(self, upto: u64) -> Result<(), String> {
+        let last = self.last.unwrap_or(0);
+        let end = (last < upto).then_some((last + 1, upto));
+        let hole = end.or(self.hole.filter(|(from, _)| *from >= self.lineage_since));
+        hole.map_or(Ok(()), |(from, to)| {
+            Err(format!("batches {from} to {to} of its log are damaged"))
+        })
+    }
+}
+
+/// A cache that turns out to be of no use says nothing of what it was made of.
+fn unusable(error: IndexDamaged) -> StoreError {
+    StoreError::Failed(error.to_string())
+}
+
+impl Source for Archive {
+    fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
+        let Some(located) = self.index.get(key).map_err(unusable)? else { return Ok(None) };
+        let read = self.segments.borrow_mut().read(&self.disk, key, &located)?;
+        let missing = || StoreError::Damaged("the record's segment is missing".into());
+        read.ok_or_else(missing).map(Some)
+    }
+
+    fn head(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.index.get(key).map_err(unusable)?.map(|located| located.head))
+    }
+
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        let mut items = Vec::new();
+        if from >= to || limit == 0 {
+            return Ok(items);
+        }
+        let visited = self.index.scan(from, to, &mut |key, located| {
+            items.push((Bytes::copy_from_slice(key), located.head));
+            if items.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        visited.map_err(unusable)?;
+        Ok(items)
+    }
+}
