@@ -1,19 +1,26 @@
-//! `quorate dump --local`: one node's own records, page by page, one JSON object per line.
+//! `quorate dump --local`: one node's own records, page by page, one JSON object per line; or those of a restored
+//! backup, without any node.
 
 use super::args::DumpArgs;
 use super::connect::{connect, inspect};
-use super::failure::{Failure, Result};
+use super::failure::{About, Failure, Result};
 use super::output::json;
 use crate::client::{Bytes, Client, Inspect};
+use crate::node::dump_archive;
+use crate::store::{Archive, ArchiveError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use std::path::Path;
 
 /// How many records a page holds at most; a page must fit into one frame.
 const PAGE: u32 = 500;
 
 /// `quorate dump --local`.
 pub(super) async fn dump(args: DumpArgs) -> Result<()> {
+    if let Some(dir) = &args.data_dir {
+        return dump_dir(dir, args.bucket.as_deref());
+    }
     if let [_, _, ..] = args.target.nodes[..] {
         let next = "name one with --node";
         return Err(Failure::new("invalid", "a dump is of one node, several were given", next));
@@ -28,6 +35,24 @@ pub(super) async fn dump(args: DumpArgs) -> Result<()> {
         after = next(&page)?;
     }
     Ok(())
+}
+
+fn dump_dir(dir: &Path, bucket: Option<&str>) -> Result<()> {
+    let archive = Archive::open(dir, &mut |_| ()).map_err(|error| match error {
+        ArchiveError::Open(error) => Failure::new("io", error, "is it in use?"),
+        damaged => Failure::new("invalid", damaged, "name what was set aside as restored"),
+    })?;
+    let shown = dump_archive(&archive, bucket, &mut |item| json(&item));
+    drop(archive);
+    Archive::forget_index(dir).about(dir.display())?;
+    match shown? {
+        0 => Ok(()),
+        unreadable => Err(Failure::new(
+            "damaged",
+            format!("{unreadable} items of {} cannot be read", dir.display()),
+            "restore the backup to another folder, and try there",
+        )),
+    }
 }
 
 /// One page of what the node of this client holds.

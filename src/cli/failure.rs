@@ -8,6 +8,7 @@
 //! Exit codes: 0 it worked, 1 it did not, 2 it was not understood.
 
 use crate::Error;
+use crate::store::StoreError;
 use std::fmt;
 use std::process::ExitCode;
 
@@ -95,6 +96,12 @@ impl From<Error> for Failure {
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
         Failure::new("io", error, "check the file or the disk and try again")
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        Failure::new("io", error, "check the disk and try again")
     }
 }
 

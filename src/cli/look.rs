@@ -73,6 +73,9 @@ fn status_table(answer: &Value) -> Table {
     table.add_row(["verified", cell(&answer["verified"]["words"]).as_str()]);
     table.add_row(["hints pending", cell(&answer["hints_pending"]).as_str()]);
     table.add_row(["buckets", cell(&answer["buckets"]).as_str()]);
+    if !answer["restored"].is_null() {
+        table.add_row(["restored", cell(&answer["restored"]).as_str()]);
+    }
     table
 }
 

@@ -482,8 +482,8 @@ impl<S: Store> Node<S> {
         *self.restored_mut() = Restored::Opening;
     }
 
-    /// It can be looked into from now on. Nothing: it is of no use.
-    pub fn bring_restored(&mut self, source: Option<Box<dyn Source + Send>>) {
+    /// It can be looked into from now on.
+    pub fn bring_restored(&mut self, source: Box<dyn Source + Send>) {
         *self.restored_mut() = Restored::brought(source);
     }
 
@@ -492,7 +492,7 @@ impl<S: Store> Node<S> {
         self.shard.as_ref().map_or(RestoredIs::Wanted, Shard::restored)
     }
 
-    /// Gives it back, to be closed.
+    /// Gives it back, to be closed. There is none from now on.
     pub fn take_restored(&mut self) -> Option<Box<dyn Source + Send>> {
         std::mem::take(self.restored_mut()).into_source()
     }

@@ -12,6 +12,7 @@
 //! buffer to each peer. What must not be seen before it is durable waits in the outbox until the store
 //! says so.
 
+mod archived;
 mod config;
 mod counters;
 mod event;
@@ -24,6 +25,7 @@ mod stall;
 pub mod topology;
 mod view;
 
+pub use archived::dump_archive;
 pub use config::{Config, Limits, Timing};
 pub use counters::{Counters, DURATION_BOUNDS_US, Durations, RequestLabels};
 pub use event::{ConnectionId, Effect, Event};

@@ -53,22 +53,33 @@ impl DataDirectory {
             let path = self.path.display();
             StartError::Data(format!("{path}: cannot be set aside: {error}; move it away yourself"))
         };
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        for n in 1..=SET_ASIDE_LIMIT {
-            let to = self.path.with_file_name(format!("{name}.set-aside-{n}"));
-            if to.try_exists().map_err(wrong)? {
-                continue;
-            }
-            std::fs::rename(&self.path, &to).map_err(wrong)?;
-            std::fs::create_dir(&self.path).map_err(wrong)?;
-            // Renames and directories are durable when the directory above them is.
-            if let Some(above) = self.path.parent() {
-                std::fs::File::open(above).and_then(|dir| dir.sync_all()).map_err(wrong)?;
-            }
-            return Ok(to);
-        }
-        Err(wrong(io::Error::other("too many were set aside already")))
+        let aside = set_aside(&self.path).map_err(wrong)?;
+        std::fs::create_dir(&self.path).and_then(|()| sync_above(&self.path)).map_err(wrong)?;
+        Ok(aside)
     }
+}
+
+/// Renames a folder to `<name>.set-aside-<n>`, the first n that is free.
+///
+/// # Errors
+/// The system's; it is where it was.
+pub(super) fn set_aside(folder: &Path) -> io::Result<PathBuf> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    for n in 1..=SET_ASIDE_LIMIT {
+        let to = folder.with_file_name(format!("{name}.set-aside-{n}"));
+        if to.try_exists()? {
+            continue;
+        }
+        std::fs::rename(folder, &to)?;
+        sync_above(folder)?;
+        return Ok(to);
+    }
+    Err(io::Error::other("too many were set aside already"))
+}
+
+/// Renames and directories are durable when the directory above them is.
+fn sync_above(folder: &Path) -> io::Result<()> {
+    folder.parent().map_or(Ok(()), |above| std::fs::File::open(above)?.sync_all())
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod inbox;
 mod machine;
 mod native;
 mod opener;
+mod restored;
 mod shared;
 mod start;
 mod turn;
@@ -33,6 +34,7 @@ pub use counters::{DriverCounters, Snapshot};
 pub use directory::DataDirectory;
 pub use machine::{Birth, Machine, Opener, Waker};
 pub use opener::NodeOpener;
+pub use restored::RESTORED;
 pub use start::{Running, Server, StartError, Stopper};
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use super::backup::{Copying, Manifest};
 use super::directory::DataDirectory;
-use super::machine::{Birth, Machine, Opener};
+use super::machine::{Birth, Machine, Opener, Waker};
+use super::restored::{RESTORED, Restored};
 use super::start::StartError;
 use crate::Error;
 use crate::config::{Durability, ServerConfig, StoreSection};
@@ -55,7 +56,15 @@ impl Opener for NodeOpener {
         let directory = DataDirectory::prepare(&self.path)?;
         // From here on by its whole name: the process may change its working directory.
         self.path = directory.path().to_owned();
-        let options = store::Options { waker: birth.waker, ..self.options() };
+        let mut config = birth.config;
+        if config.bootstrap && self.path.join(RESTORED).is_dir() {
+            tracing::warn!(
+                "a restored backup lies here: this node founds no cluster, it joins one"
+            );
+            config.bootstrap = false;
+        }
+        let waker = birth.waker;
+        let options = store::Options { waker: waker.clone(), ..self.options() };
         let mut told = std::time::Instant::now();
         let mut progress = |progress: store::Progress| {
             if told.elapsed() >= TELL_EVERY {
@@ -76,13 +85,17 @@ impl Opener for NodeOpener {
             data = %self.path.display(), clean = opened.clean, replayed = opened.replayed,
             rebuilt = opened.rebuilt, "the store is open"
         );
-        let mut node = Node::open(birth.config, store, damaged, birth.seed, birth.now)
+        let mut node = Node::open(config, store, damaged, birth.seed, birth.now)
             .map_err(|error| StartError::Node(error.to_string()))?;
         let lineage = node.lineage();
         node.store_mut().set_lineage(lineage);
+        let restored = Restored::find(&self.path, &mut node, waker.clone())
+            .map_err(|error| StartError::Data(format!("{}: {error}", self.path.display())))?;
         let name = self.name.clone();
         let forget_damage_above = damaged.then_some(opened.durable);
-        Ok(RealNode { node, name, path: self.path.clone(), forget_damage_above, copying: None })
+        let path = self.path.clone();
+        let copying = None;
+        Ok(RealNode { node, name, path, waker, restored, forget_damage_above, copying })
     }
 
     fn set_aside(&mut self) -> Result<PathBuf, StartError> {
@@ -98,6 +111,9 @@ pub struct RealNode {
     forget_damage_above: Option<CommitNumber>,
     name: String,
     path: PathBuf,
+    waker: Waker,
+    /// A restored backup that lies beside the store.
+    restored: Option<Restored>,
     /// The newest backup of this run.
     copying: Option<Copying>,
 }
@@ -125,6 +141,9 @@ impl Machine for RealNode {
     }
 
     fn end_turn(&mut self, now: Now) {
+        if let Some(restored) = &mut self.restored {
+            restored.attend(&mut self.node, &self.waker);
+        }
         self.node.end_turn(now);
         let durable = self.node.store().durable();
         if self.forget_damage_above.take_if(|above| durable > *above).is_some()

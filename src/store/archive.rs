@@ -3,7 +3,7 @@
 //! ```text
 //!   DIR/FORMAT  DIR/LOCK
 //!   DIR/log/    0000000001.log …  STATE      as the restore left them: read, and never touched
-//!   DIR/index/  made anew each time it is opened, out of the log
+//!   DIR/archive-index/  made anew each time it is opened, out of the log
 //! ```
 //!
 //! - No thread, no writer, no reclaimer, no scrub: what is read is what was copied.
@@ -34,8 +34,8 @@ use std::sync::Arc;
 /// sled's cache, in bytes; it uses up to 2.5 times that. Each item is looked for about twice, and then never again.
 const CACHE_BYTES: u64 = 8 << 20;
 
-/// Where its index is.
-const INDEX: &str = "index";
+/// Where its index is: not where a store has its own.
+const INDEX: &str = "archive-index";
 
 /// Why an archive cannot be read. Nothing in it was touched.
 #[derive(Debug, thiserror::Error)]
@@ -69,10 +69,7 @@ impl Archive {
     ///
     /// # Errors
     /// See [`ArchiveError`].
-    pub fn open(
-        dir: &Path,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Archive, ArchiveError> {
+    pub fn open(dir: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Archive, ArchiveError> {
         let damaged = |what: String| ArchiveError::Damaged { dir: dir.to_path_buf(), what };
         let refused = |source: io::Error| {
             ArchiveError::Open(OpenError::Io { dir: dir.to_path_buf(), source })

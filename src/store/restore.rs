@@ -7,7 +7,8 @@
 //!   FORMAT                                                last
 //! ```
 //!
-//! No index: the first start rebuilds it.
+//! No index: it is made by whoever reads it, as an [`Archive`](super::Archive). Were it opened as a store, it would be a
+//! new life of the node's, with all that is old in it.
 
 use super::backup::{self, BackupError, Copied, CopiedFile, Moved};
 use super::disk::{Disk, RealDisk, open_to_read};
@@ -84,8 +85,8 @@ pub fn verify(
     Ok(())
 }
 
-/// Makes a store of a copy in an empty folder. Whoever opens it is told of damage, so that its node
-/// begins a new lineage. Durable but for the folder's own name.
+/// Makes an archive of a copy in an empty folder. Whoever opens it as a store is told of damage, so that its
+/// node begins a new lineage. Durable but for the folder's own name.
 ///
 /// # Errors
 /// [`RestoreError`]; what is in the new folder is of no use then.

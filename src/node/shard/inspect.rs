@@ -105,41 +105,45 @@ impl Shard {
     }
 
     fn record_json(&self, key: &[u8], record: &Record) -> Value {
-        let parsed = key::parse_item(key);
-        let (id, partition_key, sort) =
-            parsed.map(|k| (k.bucket.0, k.key, k.sort)).unwrap_or_default();
-        let bucket = self.buckets_by_id.get(&id).map(|bucket| bucket.name.clone());
-        let siblings: Vec<Value> = record
-            .siblings
-            .iter()
-            .map(|sibling| {
-                let mut out = Map::new();
-                match sibling.value() {
-                    Some(value) => out.insert("value".into(), STANDARD.encode(value).into()),
-                    None => out.insert("tombstone".into(), true.into()),
-                };
-                out.insert("dot".into(), dot_name(&sibling.dot).into());
-                if sibling.beaten {
-                    out.insert("beaten".into(), true.into());
-                }
-                out.insert("expires_at".into(), json!(sibling.expires_at.map(|at| at.0)));
-                Value::Object(out)
-            })
-            .collect();
-        let vector: Map<String, Value> = record
-            .siblings
-            .vector()
-            .iter()
-            .map(|dot| {
-                (format!("{:016x}.{}", dot.actor.incarnation, dot.actor.mint), dot.counter.into())
-            })
-            .collect();
-        json!({
-            "bucket": bucket.unwrap_or_else(|| format!("{id:016x}")),
-            "key": STANDARD.encode(partition_key),
-            "sort": STANDARD.encode(sort),
-            "siblings": siblings,
-            "vector": vector,
-        })
+        let bucket = key::bucket_of_item(key).and_then(|id| self.buckets_by_id.get(&id.0));
+        record_json(bucket.map(|bucket| bucket.name.as_str()), key, record)
     }
+}
+
+/// A record as `dump` shows it.
+pub fn record_json(bucket: Option<&str>, key: &[u8], record: &Record) -> Value {
+    let parsed = key::parse_item(key);
+    let (id, partition_key, sort) = parsed.map(|k| (k.bucket.0, k.key, k.sort)).unwrap_or_default();
+    let siblings: Vec<Value> = record
+        .siblings
+        .iter()
+        .map(|sibling| {
+            let mut out = Map::new();
+            match sibling.value() {
+                Some(value) => out.insert("value".into(), STANDARD.encode(value).into()),
+                None => out.insert("tombstone".into(), true.into()),
+            };
+            out.insert("dot".into(), dot_name(&sibling.dot).into());
+            if sibling.beaten {
+                out.insert("beaten".into(), true.into());
+            }
+            out.insert("expires_at".into(), json!(sibling.expires_at.map(|at| at.0)));
+            Value::Object(out)
+        })
+        .collect();
+    let vector: Map<String, Value> = record
+        .siblings
+        .vector()
+        .iter()
+        .map(|dot| {
+            (format!("{:016x}.{}", dot.actor.incarnation, dot.actor.mint), dot.counter.into())
+        })
+        .collect();
+    json!({
+        "bucket": bucket.map_or_else(|| format!("{id:016x}"), str::to_owned),
+        "key": STANDARD.encode(partition_key),
+        "sort": STANDARD.encode(sort),
+        "siblings": siblings,
+        "vector": vector,
+    })
 }

@@ -66,6 +66,7 @@ use collection::Collection;
 use dates::Dates;
 use doubts::Doubts;
 use handoff::Handoff;
+pub(super) use inspect::record_json;
 use pace::Intake;
 pub(super) use parking::Want;
 use peers::Peers;

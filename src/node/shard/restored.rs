@@ -70,6 +70,7 @@ pub struct Shelf {
 struct Room {
     looks: usize,
     bytes: usize,
+    is_spent: bool,
 }
 
 /// How far the reading of a partition came.
@@ -80,12 +81,10 @@ enum Came {
 }
 
 impl Restored {
-    /// One that can be looked into, or none.
-    pub fn brought(source: Option<Box<dyn Source + Send>>) -> Restored {
+    /// One that can be looked into.
+    pub fn brought(source: Box<dyn Source + Send>) -> Restored {
         let (read, refilled, at) = Default::default();
-        source.map_or(Restored::None, |source| {
-            Restored::Open(Shelf { source, read, refilled, at })
-        })
+        Restored::Open(Shelf { source, read, refilled, at })
     }
 
     /// What it is read through.
@@ -167,15 +166,25 @@ impl Shard {
             *rebuilding && !shelf.read.contains(partition)
         };
         let due: Vec<PartitionId> = self.slots.owned().filter(is_due).map(|(p, _)| p).collect();
-        let mut room = Room { looks: LOOKS, bytes: BYTES };
+        let mut room = Room { looks: LOOKS, bytes: BYTES, is_spent: false };
         let epoch = self.view.agreement.layout.epoch;
         for partition in due {
-            match self.refill_partition(&mut shelf, partition, &mut room, turn) {
+            let buckets = self.lone_buckets(partition);
+            if buckets.is_empty() {
+                // It does not wait for those that have some.
+                shelf.read.insert(partition);
+                shelf.refilled.insert(partition);
+                continue;
+            }
+            if room.is_spent {
+                continue;
+            }
+            match self.refill_partition(&mut shelf, partition, &buckets, &mut room, turn) {
                 Ok(Came::ToTheEnd) => {
                     shelf.read.insert(partition);
                     turn.outbox.when_durable(Release::Refilled { partition, epoch });
                 }
-                Ok(Came::SomeWay) => break,
+                Ok(Came::SomeWay) => room.is_spent = true,
                 Err(error) => {
                     self.counters.note_store_error(&error);
                     self.restored = Restored::Unusable;
@@ -201,11 +210,12 @@ impl Shard {
         &mut self,
         shelf: &mut Shelf,
         partition: PartitionId,
+        buckets: &[BucketId],
         room: &mut Room,
         turn: &mut Turn,
     ) -> Result<Came, StoreError> {
-        for bucket in self.lone_buckets(partition) {
-            let (first, to) = key::bucket_range(partition, bucket);
+        for bucket in buckets {
+            let (first, to) = key::bucket_range(partition, *bucket);
             let mut from = first.max(shelf.at.clone());
             while from < to {
                 shelf.at = from.clone();

@@ -105,12 +105,17 @@ pub(super) fn get<T: DeserializeOwned>(
     name: &'static str,
 ) -> Result<Option<T>, OpenError> {
     let Some(entry) = store.get(&key::meta(name))? else { return Ok(None) };
-    let Some((format, body)) = entry.body.split_first_chunk::<4>() else {
+    own_record(name, &entry.body).map(Some)
+}
+
+/// The record in these bytes.
+pub fn own_record<T: DeserializeOwned>(name: &'static str, bytes: &[u8]) -> Result<T, OpenError> {
+    let Some((format, body)) = bytes.split_first_chunk::<4>() else {
         return Err(OpenError::Damaged(name));
     };
     let found = u32::from_le_bytes(*format);
     if found > FORMAT {
         return Err(OpenError::Format { found, known: FORMAT });
     }
-    decode(body).map(Some).map_err(|_| OpenError::Damaged(name))
+    decode(body).map_err(|_| OpenError::Damaged(name))
 }

@@ -39,6 +39,7 @@ mod witness;
 
 pub use gossip::{Standing, flags};
 pub use identity::OpenError;
+pub(super) use identity::own_record;
 pub use status::MemberStatus;
 
 use crate::error::Error;

@@ -1,12 +1,14 @@
 //! Bringing a backup back, while no node runs on the data directory.
 //!
 //! ```text
-//!   check everything ─► D.restoring/  made, copied, synced ─► renamed to D
+//!   check everything ─► D.restoring/restored/  made, copied, synced ─► renamed to D/restored/
 //! ```
 //!
-//! A crash in between leaves a folder of another name. Whatever is started on the result begins a new
-//! lineage: what the node promised and did since is not in the backup, so it must not go on as if it were.
+//! A crash in between leaves a folder of another name. The node that is started on D begins empty, and takes from the
+//! backup what the other owners hold, too (`server/restored.rs`): what it promised and did since is not in there, nor
+//! what was deleted since, so it must not go on as if it were.
 
+use super::super::restored::RESTORED;
 use super::Manifest;
 use crate::store::{self, MANIFEST, Moved};
 use std::fs::{self, File};
@@ -49,7 +51,7 @@ pub enum RestoreError {
     },
 }
 
-/// Makes a data directory of a backup. `progress` hears of checking first, then of copying: of all bytes
+/// Makes a data directory that begins with a backup beside it. `progress` hears of checking first, then of copying: of all bytes
 /// twice.
 ///
 /// # Errors
@@ -82,7 +84,9 @@ pub fn restore(
     })?;
     let mut copied = |moved: Moved| progress(Moved { done: total / 2 + moved.done, total });
     let finish = || {
-        store::restore(backup, log, &new, &mut copied).map_err(explain)?;
+        let inside = new.join(RESTORED);
+        store::restore(backup, log, &inside, &mut copied).map_err(explain)?;
+        File::open(&new).and_then(|dir| dir.sync_all()).map_err(|source| at(&new, source))?;
         // Replaces an empty directory, and nothing else.
         fs::rename(&new, &data).map_err(|source| at(&data, source))?;
         File::open(above).and_then(|dir| dir.sync_all()).map_err(|source| at(above, source))

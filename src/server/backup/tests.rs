@@ -1,7 +1,8 @@
 //! Folders that may become backups, and directories that may become data.
 
 use super::*;
-use crate::store::{Batch, Change, MANIFEST, Options, SledStore, Store};
+use crate::server::RESTORED;
+use crate::store::{Archive, Batch, Change, MANIFEST, Options, SledStore, Source, Store};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -76,10 +77,11 @@ fn a_backup_says_whose_it_is_and_comes_back_as_a_new_life() {
     assert_eq!(manifest.summary(), *backup);
     assert!(heard.is_sorted_by_key(|moved| moved.done), "{heard:?}");
     assert_eq!(heard.last().map(|moved| moved.done), heard.last().map(|moved| moved.total));
-    let (store, opened) = SledStore::open(&back, Options::default(), &mut |_| ()).unwrap();
-    assert_eq!(opened.durable, f.store.last());
-    assert_eq!(opened.damaged.len(), 1, "the node is told to begin a new lineage");
-    assert!(store.get(&7u32.to_be_bytes()).unwrap().is_some());
+    let inside: Vec<_> = fs::read_dir(&back).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(inside, [RESTORED], "the node begins empty");
+    let archive = Archive::open(&back.join(RESTORED), &mut |_| ()).unwrap();
+    assert_eq!(archive.commit(), f.store.last());
+    assert!(Source::get(&archive, &7u32.to_be_bytes()).unwrap().is_some());
     assert!(!f.path("deep/down/back.restoring").exists());
 }
 
