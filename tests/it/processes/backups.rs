@@ -1,9 +1,11 @@
 //! A node copied while it serves, and brought back after its disk was lost.
 
-use super::cluster::{Cluster, complained, quorate, said};
+use super::cluster::{Cluster, SOON, complained, quorate, said, text, until};
+use super::http;
 use super::load::{BUCKET, Running, keeps};
-use quorate::client::Consistency;
+use quorate::client::{Client, Consistency};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
@@ -80,7 +82,7 @@ async fn a_backup_taken_under_load_brings_a_wiped_node_back_and_nothing_that_cam
     assert_ne!(after["lineage"], before["lineage"], "it is a new life");
     assert!(!cluster.node_dir(2).join("data.set-aside-1").exists(), "its data are used");
     let log = fs::read_to_string(cluster.node_dir(2).join("node.log")).expect("it writes one");
-    assert!(log.contains("restored from a backup"), "it says why");
+    assert!(log.contains("the restored backup can be looked into"), "it says where from");
 
     let promises = running.stop().await;
     cluster.no_hints().await;
@@ -97,4 +99,194 @@ async fn a_backup_taken_under_load_brings_a_wiped_node_back_and_nothing_that_cam
     cluster.stop(2);
     cluster.restart(2).await;
     assert_eq!(cluster.info(2).await["lineage"], after["lineage"]);
+}
+
+const ITEMS: usize = 300;
+
+fn key(number: usize) -> String {
+    format!("k{number:04}")
+}
+
+fn value(number: usize, version: &str) -> String {
+    format!("{number}-{version}-{}", "x".repeat(200))
+}
+
+/// Writes all items of a bucket.
+async fn write_all(client: &Client, bucket: &str) {
+    for number in 0..ITEMS {
+        let put = client.put(bucket, key(number), value(number, "old"));
+        put.consistency(Consistency::All).await.expect("acknowledged");
+    }
+}
+
+async fn must_back_up(cluster: &Cluster, name: &str) -> std::path::PathBuf {
+    let dir = cluster.dir().join(name);
+    let taken = back_up(cluster, &dir);
+    assert!(taken.status.success(), "{}", complained(&taken));
+    dir
+}
+
+fn must_restore(cluster: &Cluster, dir: &Path) {
+    let restored = restore(dir, &cluster.data(2));
+    assert!(restored.status.success(), "{}", complained(&restored));
+}
+
+/// What n2 counts under this name.
+async fn counted(cluster: &Cluster, name: &str) -> Result<u64, String> {
+    let answer = cluster.get(2, "/metrics").await.map_err(|error| error.to_string())?.text();
+    let count = answer.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    count.ok_or_else(|| format!("{name} is not told"))
+}
+
+/// Waits until n2 has no more use for what was restored; returns what its status says of it.
+async fn set_aside(cluster: &Cluster) -> String {
+    until("what was restored is set aside", SOON, async || {
+        let status = cluster.json(2, "/v1/status").await;
+        let words = status["restored"].as_str().unwrap_or_default().to_string();
+        if words.contains("set-aside-1") { Ok(words) } else { Err(status.to_string()) }
+    })
+    .await
+}
+
+/// The keys in a dump.
+fn keys_of<'a>(items: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> {
+    let name = |item: &Value| String::from_utf8(http::unbase64(text(&item["key"]))).expect("ours");
+    items.into_iter().map(name).collect()
+}
+
+/// The name tells the story: that is what a restored backup brought back once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_deleted_and_collected_after_a_backup_is_not_back_with_it() {
+    let cluster = Cluster::start(3).await;
+    let client = cluster.client().await;
+    write_all(&client, "story").await;
+    let alone = cluster.key_of_second(&client, "alone").await;
+    client.put("alone", &alone, "kept").strict(true).await.expect("acknowledged");
+    let dir = must_back_up(&cluster, "backup").await;
+    let (deleted, replaced) = (0..60, 60..110);
+    for number in deleted.clone() {
+        let seen = client.get("story", key(number)).await.expect("it is there");
+        let delete = client.delete("story", key(number)).context(&seen.context);
+        delete.consistency(Consistency::All).await.expect("acknowledged");
+    }
+    for number in replaced.clone() {
+        let seen = client.get("story", key(number)).await.expect("it is there");
+        let put = client.put("story", key(number), value(number, "new")).context(&seen.context);
+        put.consistency(Consistency::All).await.expect("acknowledged");
+    }
+    let left: BTreeSet<String> = (60..ITEMS).map(key).collect();
+    until("all tombstones are collected everywhere", SOON, async || {
+        for number in cluster.numbers() {
+            let there = keys_of(cluster.dump(number, "story").await?.values());
+            if there != left {
+                return Err(format!("n{number} has {} items", there.len()));
+            }
+        }
+        Ok(())
+    })
+    .await;
+
+    cluster.must(&["wipe", "2"]);
+    must_restore(&cluster, &dir);
+    cluster.restart(2).await;
+    let words = set_aside(&cluster).await;
+    // Once more between all owners, now that n2 is whole.
+    let repaired = quorate(["repair", "--wait", "--node", &cluster.native(1).to_string()]);
+    assert!(repaired.status.success(), "{}", complained(&repaired));
+    assert_eq!(keys_of(cluster.agree("story", 3).await.values()), left, "nothing is back");
+    let second = cluster.client_of(&[2]).await;
+    for number in 60..ITEMS {
+        let version = if replaced.contains(&number) { "new" } else { "old" };
+        let got = second.get("story", key(number)).consistency(Consistency::One).await;
+        let got = got.unwrap_or_else(|error| panic!("{}: {error}", key(number)));
+        let bytes = got.value().expect("one").expect("it is there");
+        assert_eq!(&bytes[..], value(number, version).as_bytes(), "{}", key(number));
+    }
+    let got = client.get("alone", &alone).await.expect("only the backup had it");
+    assert_eq!(got.value().expect("one").map(|v| &v[..]), Some(&b"kept"[..]));
+    let from_there = until("it is counted what came from where", SOON, async || {
+        counted(&cluster, "quorate_restored_items_total").await
+    })
+    .await;
+    let unchanged = (ITEMS - replaced.end + 1) as u64;
+    assert!((unchanged * 9 / 10..=unchanged).contains(&from_there), "{from_there}");
+
+    // It lies there still, and can be read.
+    let aside = cluster.data(2).join("restored.set-aside-1");
+    assert!(words.contains(&aside.display().to_string()), "{words}");
+    assert!(!cluster.data(2).join("restored").exists());
+    let look = ["dump", "--local", "--bucket", "story", "--data-dir"];
+    let dumped =
+        quorate(look.iter().map(AsRef::<std::ffi::OsStr>::as_ref).chain([aside.as_os_str()]));
+    assert!(dumped.status.success(), "{}", complained(&dumped));
+    let lines: Vec<Value> =
+        said(&dumped).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(keys_of(&lines), (0..ITEMS).map(key).collect());
+    assert!(lines.iter().all(|item| item["bucket"] == "story"));
+    // The next life says so, too, and takes nothing from there.
+    cluster.stop(2);
+    cluster.restart(2).await;
+    assert_eq!(set_aside(&cluster).await, words);
+    assert_eq!(keys_of(cluster.agree("story", 3).await.values()), left);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_dies_while_it_takes_from_a_backup_goes_on_with_it() {
+    let cluster = Cluster::start(5).await;
+    let client = cluster.client().await;
+    write_all(&client, "story").await;
+    let alone = cluster.key_of_second(&client, "alone").await;
+    client.put("alone", &alone, "kept").strict(true).await.expect("acknowledged");
+    let dir = must_back_up(&cluster, "backup").await;
+    // With n5 away nobody can complete what it owns, too: the middle lasts for as long as it is.
+    cluster.kill(&[5]);
+    cluster.must(&["wipe", "2"]);
+    must_restore(&cluster, &dir);
+    let in_the_middle = async || {
+        let mut starting = cluster.begin(&["restart", "2"]);
+        until("n2 is in the middle", SOON, async || {
+            let taken = counted(&cluster, "quorate_restored_items_total").await?;
+            let left = counted(&cluster, "quorate_partitions_rebuilding").await?;
+            if taken > 0 && left > 0 { Ok(()) } else { Err(format!("{taken} taken, {left} left")) }
+        })
+        .await;
+        assert!(cluster.data(2).join("restored/log").exists(), "it is used");
+        cluster.kill(&[2]);
+        starting.kill().expect("ours");
+        starting.wait().expect("ours");
+        assert!(cluster.data(2).join("restored/log").exists(), "it is there for the next life");
+    };
+    in_the_middle().await;
+    let starting = cluster.begin(&["restart", "2", "5"]);
+    cluster.ready(2).await;
+    cluster.ready(5).await;
+    assert!(starting.wait_with_output().expect("ours").status.success());
+    set_aside(&cluster).await;
+    let all: BTreeSet<String> = (0..ITEMS).map(key).collect();
+    assert_eq!(keys_of(cluster.agree("story", 3).await.values()), all);
+    let got = client.get("alone", &alone).await.expect("only the backup had it");
+    assert_eq!(got.value().expect("one").map(|v| &v[..]), Some(&b"kept"[..]));
+}
+
+/// Else a disk that lets both down keeps the node from coming back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_backup_that_rots_before_it_is_read_is_set_aside_and_the_others_give_everything()
+{
+    let cluster = Cluster::start(3).await;
+    let client = cluster.client().await;
+    write_all(&client, "story").await;
+    let dir = must_back_up(&cluster, "backup").await;
+    cluster.must(&["wipe", "2"]);
+    must_restore(&cluster, &dir);
+    let log = cluster.data(2).join("restored/log/0000000001.log");
+    let mut bytes = fs::read(&log).expect("readable");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&log, bytes).expect("ours");
+    cluster.restart(2).await;
+    set_aside(&cluster).await;
+    let all: BTreeSet<String> = (0..ITEMS).map(key).collect();
+    assert_eq!(keys_of(cluster.agree("story", 3).await.values()), all);
+    let said = fs::read_to_string(cluster.node_dir(2).join("node.log")).expect("it writes one");
+    assert!(said.contains("the restored backup is of no use"), "it says so");
 }

@@ -116,7 +116,7 @@ impl Cluster {
     /// The same while no other cluster runs.
     pub async fn start_alone(nodes: u16) -> Cluster {
         let machine = Box::new(MACHINE.write().await);
-        Cluster::begin(nodes, &[("QUORATE_TIMING__SYNC", "3s")], machine).await
+        Cluster::found(nodes, &[("QUORATE_TIMING__SYNC", "3s")], machine).await
     }
 
     /// The same with these settings in the nodes' environment.
@@ -124,10 +124,10 @@ impl Cluster {
     /// One at a time: whoever holds one and waits for another may wait for a test that waits for it.
     pub async fn start_with(nodes: u16, settings: &[(&str, &str)]) -> Cluster {
         let machine = Box::new(MACHINE.read().await);
-        Cluster::begin(nodes, settings, machine).await
+        Cluster::found(nodes, settings, machine).await
     }
 
-    async fn begin(
+    async fn found(
         nodes: u16,
         settings: &[(&str, &str)],
         machine: Box<dyn Send + Sync>,
@@ -167,14 +167,25 @@ impl Cluster {
 
     /// `quorate cluster …` on this cluster: what it said, or what it complained about.
     pub fn command(&self, arguments: &[&str]) -> Result<String, String> {
-        let mut command = Command::new(QUORATE);
-        command.arg("cluster").arg("--dir").arg(&self.dir).args(arguments);
-        command.envs(self.settings.iter().map(|(k, v)| (k, v))).stdin(Stdio::null());
-        let output = command.output().expect("the program of this build runs");
+        let output = self.build(arguments).output().expect("the program of this build runs");
         match output.status.success() {
             true => Ok(said(&output)),
             false => Err(complained(&output)),
         }
+    }
+
+    fn build(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(QUORATE);
+        command.arg("cluster").arg("--dir").arg(&self.dir).args(arguments);
+        command.envs(self.settings.iter().map(|(k, v)| (k, v))).stdin(Stdio::null());
+        command
+    }
+
+    /// The same for one that waits for what may not come: whoever began it ends it.
+    pub fn begin(&self, arguments: &[&str]) -> Child {
+        let mut command = self.build(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("the program of this build runs")
     }
 
     /// The same, and it must work.
