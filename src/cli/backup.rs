@@ -1,5 +1,5 @@
-//! `quorate backup DIR`: a node copies its own log; `quorate restore DIR --data-dir D`: a copy becomes a data
-//! directory again, without any node.
+//! `quorate backup DIR`: a node copies its own log; `quorate restore DIR --data-dir D`: a copy is laid into a data
+//! directory, for a node that begins there to take from, without any node.
 
 use super::args::{BackupArgs, RestoreArgs, Target};
 use super::connect::{connect, inspect};
@@ -80,7 +80,7 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<()> {
     say(told("restored", &summary, &data))?;
     let name = cell(&summary["name"]);
     say(format!(
-        "start it as {name} with `join`: it begins a new lineage and fetches what it lacks"
+        "start it as {name} with `join`: it begins empty, and takes from there what the others hold, too"
     ))
 }
 

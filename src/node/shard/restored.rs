@@ -95,6 +95,11 @@ impl Restored {
         }
     }
 
+    /// Whether there is one, open or not yet.
+    pub(super) fn is_there(&self) -> bool {
+        matches!(self, Restored::Opening | Restored::Open(_))
+    }
+
     /// Whether it is still to come.
     pub(super) fn is_opening(&self) -> bool {
         matches!(self, Restored::Opening)

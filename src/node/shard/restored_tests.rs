@@ -74,6 +74,10 @@ fn late(n: u8) -> View {
 #[derive(Default)]
 struct Owners {
     items: BTreeMap<Bytes, Record>,
+    /// What their pages of digests say, where that is something else.
+    pages: Option<BTreeMap<Bytes, Record>>,
+    /// How many questions there were.
+    questions: usize,
     /// Under which round they read.
     round: u32,
     /// What was asked for as a whole.
@@ -104,6 +108,7 @@ impl Owners {
     }
 
     fn answer(&mut self, partition: PartitionId, message: Data) -> Option<Data> {
+        self.questions += 1;
         Some(match message {
             Data::Roots { roots, .. } => {
                 let partition = |root: &[u8]| u16::from_be_bytes([root[0], root[1]]);
@@ -113,7 +118,7 @@ impl Owners {
             }
             Data::Branches { .. } => Data::LeafSums { branches: Vec::new(), sums: None },
             Data::Digests { .. } => {
-                let mine = self.items.iter().filter(|(key, _)| {
+                let mine = self.pages.as_ref().unwrap_or(&self.items).iter().filter(|(key, _)| {
                     key::partition_of_item(key) == Some(partition)
                         && key::bucket_of_item(key).is_some()
                 });
@@ -185,17 +190,10 @@ fn what_the_owners_hold_too_is_taken_from_the_backup_and_what_they_do_not_hold_i
 fn what_has_changed_since_the_page_was_read_is_fetched_or_not_there() {
     let mut lone = Lone::open(late(3));
     bring(&mut lone, &Backup::of(&items([("k", 1), ("l", 2)])));
-    let mut owners = Owners::holding(items([("k", 1), ("l", 2)]));
-    owners.are_mute = true;
-    owners.answer_for(&mut lone, 150);
-    let waits = lone.shard.requests.numbers().into_iter().filter(|id| {
-        let work = &lone.shard.requests.get(*id).expect("it is one").work;
-        matches!(work, super::super::request::Work::Compare(_))
-    });
-    assert!(waits.count() > 0, "pages were read");
-    owners.items = items([("k", 11)]);
-    owners.are_mute = false;
+    let mut owners = Owners::holding(items([("k", 11)]));
+    owners.pages = Some(items([("k", 1), ("l", 2)]));
     owners.answer_for(&mut lone, 5_000);
+    assert!(owners.asked.contains(&item(0, "k")) && owners.asked.contains(&item(0, "l")));
     assert_eq!(digest_on(&lone, &item(0, "k")), Some(record(11).siblings.digest()));
     assert_eq!(digest_on(&lone, &item(0, "l")), None);
     assert_eq!(lone.shard.counters.restored_items, 0);
@@ -228,6 +226,32 @@ fn what_an_owner_held_before_a_round_was_closed_here_is_not_taken_from_the_backu
     assert_eq!(digest_on(&lone, &key), Some(record(1).siblings.digest()));
     assert_eq!(lone.shard.counters.restored_items, 1);
     assert!(owners.fetched.is_empty());
+}
+
+/// Else other owners push to it what lies beside it, however long that takes to be read.
+#[test]
+fn no_owner_pushes_to_a_slot_that_is_taken_from_a_backup() {
+    let mut lone = Lone::open(late(3));
+    lone.run_for(200);
+    let unknown = |lone: &mut Lone| {
+        let roots = [&[0, 0][..], &7u128.to_be_bytes()].concat().into();
+        lone.sent.clear();
+        lone.hear(2, 5, Data::Roots { roots, compared: Vec::new() });
+        let answer = lone.sent.iter().find_map(|(_, header, message)| match message {
+            Data::RootsCompared { unknown, .. } if header.request == 5 => Some(unknown.len()),
+            _ => None,
+        });
+        answer.expect("it answers")
+    };
+    assert_eq!(unknown(&mut lone), 0, "it knows that it has nothing");
+    *lone.shard.restored_mut() = Restored::Opening;
+    assert_eq!(unknown(&mut lone), 1);
+    let items = items([("k", 1)]);
+    bring(&mut lone, &Backup::of(&items));
+    assert_eq!(unknown(&mut lone), 1);
+    Owners::holding(items).answer_for(&mut lone, 5_000);
+    assert_eq!(lone.shard.restored(), RestoredIs::Done);
+    assert_eq!(unknown(&mut lone), 0, "whoever is complete is compared with");
 }
 
 /// So many items of the bucket in each of the eight partitions.
@@ -295,7 +319,7 @@ fn what_a_full_disk_has_refused_is_taken_again() {
     let mut owners = Owners::holding(BTreeMap::new());
     *lone.shard.restored_mut() = Restored::Opening;
     owners.answer_for(&mut lone, 3_000);
-    assert_eq!(lone.shard.slots.rebuilding(), 8, "nothing is compared before it is open");
+    assert_eq!((owners.questions, lone.shard.slots.rebuilding()), (0, 8), "it is not open yet");
     lone.disk.set_full(true);
     bring(&mut lone, &backup);
     owners.answer_for(&mut lone, 1_000);
