@@ -42,6 +42,7 @@ fn every_name_of_the_interface_parses() {
         "quorate info",
         "quorate backup d --node 127.0.0.1:1 -o json",
         "quorate restore d --data-dir D -o json",
+        "quorate dump --local --bucket b --data-dir D",
         "quorate dump --local --bucket b",
         "quorate sim --seed 7 --runs 3 --steps 5 -o json",
         "quorate sim --scale --seed 7 --members 5,50 -o json",
