@@ -103,7 +103,7 @@ impl CompareWork {
         let passes = self.pushing && self.how == How::Both;
         self.refused += usize::from(passes);
         if self.refused == REFUSALS {
-            self.todo.retain(|todo| matches!(todo, Todo::Fetch(_)));
+            self.todo.retain(|todo| !matches!(todo, Todo::Push(_)));
         }
         passes
     }
