@@ -5,6 +5,7 @@
 //!     agree ─────────────────────────────────────────► answer
 //!     differ ─► fetch one record per digest ─► join ─► answer, stale ones are repaired behind it
 //!                     strict: ask the rest too; write back to a quorum *before* the answer
+//!     late ───► one owner more is asked, what the late ones were asked (a hedge): whoever is first is heard
 //! ```
 //!
 //! What counts towards R: an owner that is not rebuilding, whether it has the item or not; a fallback
@@ -87,6 +88,10 @@ struct Asked {
     node: NodeId,
     whole: bool,
     state: State,
+    /// It said that it holds this, and is asked for the record behind it.
+    behind: Option<u128>,
+    /// It was asked because others were late.
+    hedge: bool,
 }
 
 /// The tally of one get.
@@ -158,6 +163,34 @@ impl Get {
     pub fn open(&self) -> impl Iterator<Item = AskRead> + '_ {
         let open = self.asked.iter().filter(|asked| matches!(asked.state, State::Open));
         open.map(|asked| AskRead { to: asked.node, whole: asked.whole })
+    }
+
+    /// The owner that is asked next, if one is left.
+    pub fn spare(&self) -> Option<NodeId> {
+        self.candidates.front().copied().filter(|node| self.owners.contains(node))
+    }
+
+    /// The answers are late: one owner more is asked for what the late ones were asked for.
+    ///
+    /// It takes nobody's place: whoever is late may still answer, and R slots must have spoken.
+    pub fn hedge(&mut self) -> Option<AskRead> {
+        let wholes: Vec<bool> = self.open().map(|ask| ask.whole).collect();
+        let to = self.spare().filter(|_| !wholes.is_empty())?;
+        self.candidates.pop_front();
+        let whole = wholes.contains(&true);
+        let (state, behind) = (State::Open, None);
+        self.asked.push(Asked { node: to, whole, state, behind, hedge: true });
+        Some(AskRead { to, whole })
+    }
+
+    /// Whether whoever was asked because others were late has said what it holds.
+    pub fn hedge_answered(&self) -> bool {
+        self.asked.iter().any(|asked| asked.hedge && matches!(asked.state, State::Holds(_)))
+    }
+
+    /// The owners of the item.
+    pub fn owners(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.owners.iter().copied()
     }
 
     /// Whether `node` was asked, and for what.
@@ -242,7 +275,8 @@ impl Get {
             let have = self.asked.iter().any(|a| a.whole && !matches!(a.state, State::Refused));
             // Who cannot read the values may still have their digest; `all` is about the values.
             let whole = !have || (self.quorum.strict && self.quorum.required == self.owners.len());
-            self.asked.push(Asked { node, whole, state: State::Open });
+            let (state, behind) = (State::Open, None);
+            self.asked.push(Asked { node, whole, state, behind, hedge: false });
             asks.push(AskRead { to: node, whole });
         }
         asks
@@ -290,12 +324,21 @@ impl Get {
         places
     }
 
+    /// Whether a record that somebody told of is on its way, and nobody else has brought it meanwhile. Who has
+    /// told nothing is not waited for: enough others have.
     fn fetching(&self) -> bool {
-        self.asked.iter().any(|asked| asked.whole && matches!(asked.state, State::Open))
+        let brought = |digest: u128| {
+            self.holdings().any(|(_, held)| held.record.is_some() && held.digest == Some(digest))
+        };
+        let mut open = self.asked.iter().filter(|asked| matches!(asked.state, State::Open));
+        open.any(|asked| asked.behind.is_some_and(|digest| !brought(digest)))
     }
 
     fn reopen(&mut self, at: usize) -> Option<AskRead> {
         let asked = self.asked.get_mut(at)?;
+        if let State::Holds(holding) = &asked.state {
+            asked.behind = holding.digest;
+        }
         asked.whole = true;
         asked.state = State::Open;
         Some(AskRead { to: asked.node, whole: true })

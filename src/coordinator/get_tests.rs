@@ -5,6 +5,7 @@ use super::*;
 use crate::time::HybridTime;
 use crate::version::{Actor, Content, Incarnations, Kind, OperationId, Write};
 use bytes::Bytes;
+use proptest::prelude::*;
 
 use Reach::{Down, Up};
 
@@ -182,4 +183,138 @@ fn strict_answers_at_once_where_a_quorum_already_holds_the_newest() {
     get.holds(C, digest(&record(7)));
     let Step::Answer { stale, .. } = get.step() else { panic!("no answer") };
     assert_eq!(stale, [B]);
+}
+
+#[test]
+fn whoever_is_late_is_hedged_with_what_it_was_asked_and_not_waited_for() {
+    let mut get = Get::begin(quorum(2, false), &five([Up; 5]), A);
+    assert_eq!(asks(get.step()), [(A, true), (B, false)]);
+    get.holds(A, whole(&record(7)));
+    assert_eq!(get.spare(), Some(C));
+    assert_eq!(get.hedge(), Some(AskRead { to: C, whole: false }));
+    assert_eq!(asks(get.step()), [], "B or C, whoever comes first");
+    assert!(!get.hedge_answered());
+    get.holds(C, digest(&record(7)));
+    assert!(matches!(get.step(), Step::Answer { .. }));
+    assert!(get.hedge_answered());
+    assert_eq!(get.open().map(|ask| ask.to).collect::<Vec<_>>(), [B]);
+}
+
+#[test]
+fn when_the_record_itself_is_late_the_hedge_brings_it() {
+    // D coordinates, and owns nothing.
+    let mut get = Get::begin(quorum(2, true), &five([Up; 5]), D);
+    assert_eq!(asks(get.step()), [(A, true), (B, false)]);
+    get.holds(B, digest(&record(7)));
+    assert_eq!(get.hedge(), Some(AskRead { to: C, whole: true }));
+    get.holds(C, whole(&record(7)));
+    let Step::Answer { record: Some(got), stale, .. } = get.step() else { panic!("waits for A") };
+    assert_eq!((got, stale), (record(7), vec![]));
+}
+
+#[test]
+fn a_record_that_the_hedge_brought_is_not_fetched_or_waited_for_again() {
+    let mut get = Get::begin(quorum(2, false), &five([Up; 5]), A);
+    get.step();
+    get.holds(A, whole(&record(7)));
+    get.holds(B, digest(&record(8)));
+    assert_eq!(asks(get.step()), [(B, true)], "fetched");
+    assert_eq!(get.hedge(), Some(AskRead { to: C, whole: true }), "it takes long");
+    get.holds(C, whole(&record(8)));
+    let Step::Answer { record: Some(got), stale, .. } = get.step() else { panic!("no answer") };
+    assert_eq!(got.siblings.len(), 2);
+    assert_eq!(stale, [A, C]);
+}
+
+#[test]
+fn a_record_that_somebody_told_of_is_waited_for_whatever_the_hedge_holds() {
+    let mut get = Get::begin(quorum(2, false), &five([Up; 5]), A);
+    get.step();
+    get.holds(A, whole(&record(7)));
+    get.holds(B, digest(&record(8)));
+    get.step();
+    get.hedge();
+    get.holds(C, whole(&record(7)));
+    assert_eq!(asks(get.step()), [], "B's 8 is on its way");
+    get.holds(B, whole(&record(8)));
+    let Step::Answer { record: Some(got), .. } = get.step() else { panic!("no answer") };
+    assert_eq!(got.siblings.len(), 2);
+}
+
+#[test]
+fn there_is_no_hedge_without_somebody_late_or_an_owner_that_is_left() {
+    let mut all = Get::begin(quorum(3, true), &five([Up; 5]), A);
+    all.step();
+    assert_eq!((all.spare(), all.hedge()), (None, None), "everybody was asked");
+    let mut sloppy = Get::begin(quorum(2, false), &five([Up, Up, Down, Up, Up]), A);
+    sloppy.step();
+    assert_eq!(sloppy.hedge(), None, "a fallback is none");
+    let mut done = Get::begin(quorum(1, false), &five([Up; 5]), A);
+    done.step();
+    done.holds(A, whole(&record(7)));
+    assert_eq!(done.hedge(), None, "nobody is waited for");
+}
+
+proptest! {
+    /// Whoever answers in whatever order, and whenever the hedge is sent.
+    #[test]
+    fn a_hedge_makes_no_quorum_smaller_and_no_record_go_unseen(
+        required in 1_usize..=3,
+        strict: bool,
+        me in 0_usize..5,
+        held in prop::collection::vec(0_u64..4, 5),
+        order in prop::collection::vec(0_usize..5, 60),
+        hedge_at in 0_usize..8,
+    ) {
+        let nodes = [A, B, C, D, E];
+        let mut get = Get::begin(quorum(required, strict), &five([Up; 5]), nodes[me]);
+        let mut heard: Vec<NodeId> = Vec::new();
+        for (at, turn) in order.into_iter().enumerate() {
+            match get.step() {
+                Step::Ask(_) => {}
+                Step::Answer { record: got, .. } => {
+                    prop_assert!(get.received() >= required);
+                    let owners = heard.iter().filter(|node| [A, B, C].contains(node)).count();
+                    prop_assert!(owners >= required, "no fallback kept anything");
+                    prop_assert_eq!(seen(got), told(&heard, &held));
+                    return Ok(());
+                }
+                Step::WriteBack { record: got, need, .. } => {
+                    prop_assert!(strict && need > 0 && get.received() >= required);
+                    prop_assert_eq!(seen(Some(got)), told(&heard, &held));
+                    return Ok(());
+                }
+                Step::Missed => prop_assert!(false, "all owners answer"),
+            }
+            if at == hedge_at {
+                get.hedge();
+            }
+            let open: Vec<AskRead> = get.open().collect();
+            prop_assert!(!open.is_empty(), "it waits for nobody");
+            let AskRead { to, whole: wants } = open[turn % open.len()];
+            let place = nodes.iter().position(|node| *node == to).expect("one of five");
+            // Fallbacks keep nothing here.
+            let holding = match held[place] {
+                0 => Holding { round: 1, ..Holding::default() },
+                _ if place > 2 => Holding { round: 1, ..Holding::default() },
+                by if wants => whole(&record(by)),
+                by => digest(&record(by)),
+            };
+            get.holds(to, holding);
+            heard.push(to);
+        }
+        prop_assert!(false, "it never ends");
+    }
+}
+
+/// Whose writes are in a record.
+fn seen(record: Option<Record>) -> std::collections::BTreeSet<u64> {
+    let dots = record.iter().flat_map(|record| record.siblings.iter());
+    dots.map(|sibling| sibling.dot.actor.incarnation).collect()
+}
+
+/// Whose writes the owners among these have told of.
+fn told(heard: &[NodeId], held: &[u64]) -> std::collections::BTreeSet<u64> {
+    let owners = [A, B, C].into_iter().zip(held).filter(|(node, _)| heard.contains(node));
+    owners.map(|(_, by)| *by).filter(|by| *by > 0).collect()
 }
