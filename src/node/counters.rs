@@ -124,6 +124,10 @@ pub struct Counters {
     pub collection_heads: u64,
     /// Replicas that did not answer within an attempt.
     pub attempts_timed_out: u64,
+    /// Reads that asked one owner more, because an answer was late.
+    pub hedged_reads: u64,
+    /// Those of them in which that one was heard before somebody who was asked earlier.
+    pub hedges_won: u64,
     /// What was refused or dropped: by port (`gossip`, `peer`, `client`) and reason.
     pub rejected: BTreeMap<(&'static str, &'static str), u64>,
     /// Members by state.

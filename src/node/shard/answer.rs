@@ -12,6 +12,9 @@ use crate::version::Record;
 
 impl Shard {
     pub(super) fn handle_answer(&mut self, header: &Header, answer: Data, turn: &mut Turn) {
+        if matches!(answer, Data::Holding { .. }) {
+            self.laggards.answered(header.sender, header.request, turn.now.instant);
+        }
         let Some(mut request) = self.requests.take(header.request) else { return };
         let (id, from) = (header.request, header.sender);
         if !self.counts(header, &request, &answer) {

@@ -1,5 +1,6 @@
 //! Coordinating a get: any node may; what the tally asks for is fetched, joined, repaired.
 
+use super::hedge::Hedge;
 use super::pending;
 use super::request::{Goes, Request, Work};
 use super::write_back::{Wanted, WritingBack};
@@ -29,6 +30,7 @@ pub(super) struct GetWork {
     pub key: Bytes,
     pub partition: PartitionId,
     pub write_back: Option<WritingBack>,
+    pub hedge: Hedge,
 }
 
 impl GetWork {
@@ -40,7 +42,8 @@ impl GetWork {
         partition: PartitionId,
     ) -> Self {
         let key = key::item(partition, bucket.id, &item.key, &item.sort);
-        GetWork { tally, item, bucket, quorum, key, partition, write_back: None }
+        let (write_back, hedge) = (None, Hedge::Unplanned);
+        GetWork { tally, item, bucket, quorum, key, partition, write_back, hedge }
     }
 
     /// How many bytes of values it holds.
@@ -103,6 +106,9 @@ impl Shard {
         let replicas = self.replicas(get.partition, get.bucket.settings.n);
         get.tally = Get::begin(get.quorum, &replicas, self.view.me);
         get.write_back = None;
+        if get.hedge != Hedge::Unplanned {
+            get.hedge = Hedge::None;
+        }
     }
 
     pub(super) fn step_get(&mut self, id: u64, request: &mut Request, turn: &mut Turn) -> Goes {
@@ -111,13 +117,18 @@ impl Shard {
             if get.write_back.is_some() {
                 return self.step_write_back(request, turn);
             }
-            match get.tally.step() {
+            let step = get.tally.step();
+            if !matches!(step, Step::Ask(_)) {
+                self.judge_hedge(get);
+            }
+            match step {
                 Step::Ask(asks) => {
                     let mut heard = false;
                     for ask in asks {
                         heard |= self.ask_read(id, request, ask, turn);
                     }
                     if !heard {
+                        self.plan_hedge(id, request, turn);
                         return Goes::On;
                     }
                 }
@@ -139,12 +150,19 @@ impl Shard {
     }
 
     /// Asks one replica; true when it was this node itself, which has answered at once.
-    fn ask_read(&mut self, id: u64, request: &mut Request, ask: AskRead, turn: &mut Turn) -> bool {
+    pub(super) fn ask_read(
+        &mut self,
+        id: u64,
+        request: &mut Request,
+        ask: AskRead,
+        turn: &mut Turn,
+    ) -> bool {
         let me = self.view.me;
         let Work::Get(get) = &mut request.work else { return false };
         let (key, partition) = (get.key.clone(), get.partition);
         if ask.to != me {
             let message = Data::Read { key, whole: ask.whole };
+            self.laggards.asked(ask.to, id, turn.now.instant, request.attempt);
             self.ask(id, request, ask.to, partition, &message, turn);
             return false;
         }

@@ -21,7 +21,10 @@ mod finish;
 mod forward;
 mod get;
 mod handoff;
+mod hedge;
 mod inspect;
+mod laggards;
+mod latency;
 mod locate;
 mod pace;
 mod parking;
@@ -52,7 +55,7 @@ use super::config::{Limits, Timing};
 use super::counters::Counters;
 use super::outbox::{About, Outbox, Release};
 use super::view::View;
-use crate::coordinator::{List, Replicas};
+use crate::coordinator::{List, Reach, Replicas};
 use crate::id::{Epoch, NodeId, PartitionId};
 use crate::merkle::{Shape, Terms};
 use crate::message::peer::{Data, Refusal};
@@ -66,7 +69,9 @@ use collection::Collection;
 use dates::Dates;
 use doubts::Doubts;
 use handoff::Handoff;
+use hedge::Budget;
 pub(super) use inspect::record_json;
+use laggards::Laggards;
 use pace::Intake;
 pub(super) use parking::Want;
 use peers::Peers;
@@ -123,6 +128,8 @@ pub(super) struct Shard {
     requests: Requests,
     timers: Timers,
     peers: Peers,
+    laggards: Laggards,
+    hedges: Budget,
     handoff: Handoff,
     intake: Intake,
     slots: Slots,
@@ -189,6 +196,8 @@ impl Shard {
             pending: Pending::default(),
             timers: Timers::default(),
             peers: Peers::default(),
+            laggards: Laggards::default(),
+            hedges: Budget::default(),
             handoff: Handoff::open(turn.store)?,
             intake: Intake::default(),
             sync: Sync::default(),
@@ -234,6 +243,8 @@ impl Shard {
         let epoch_changed = old.agreement.layout.epoch != view.agreement.layout.epoch
             || old.lineage != view.lineage;
         if epoch_changed {
+            let members = &view.agreement.layout;
+            self.laggards.keep(|node| members.member(node).is_some());
             self.restored.begin_again();
             let slots = self.slots.reload(&view, turn.store);
             if let Err(error) = slots.and_then(|()| self.acquire.reload(&view, turn.store)) {
@@ -406,13 +417,14 @@ impl Shard {
         self.requests.is_empty()
     }
 
-    /// Who may be asked about a partition, as things look now.
+    /// Who may be asked about a partition, as things look now: owners that answer late come after the others.
     fn replicas(&self, partition: PartitionId, n: u8) -> Replicas {
         let layout = &self.view.agreement.layout;
         let reach = |node: NodeId| (node, self.peers.reach(node, &self.view));
-        let list = |list: PreferenceList<'_>| List {
-            owners: list.owners().map(reach).collect(),
-            fallbacks: list.fallbacks().map(reach).collect(),
+        let list = |list: PreferenceList<'_>| {
+            let mut owners: Vec<(NodeId, Reach)> = list.owners().map(reach).collect();
+            owners.sort_by_key(|(node, _)| self.laggards.lags(*node));
+            List { owners, fallbacks: list.fallbacks().map(reach).collect() }
         };
         Replicas {
             read: list(layout.preference_list(partition, n)),

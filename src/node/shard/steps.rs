@@ -47,7 +47,12 @@ impl Shard {
             Some(again) => again,
             None => sent.at + request.attempt,
         });
-        let due = attempts.min().map_or(request.deadline, |at| at.min(request.deadline));
+        let hedge = match &request.work {
+            Work::Get(get) => get.hedge.at(),
+            _ => None,
+        };
+        let due = attempts.chain(hedge).min();
+        let due = due.map_or(request.deadline, |at| at.min(request.deadline));
         self.timers.set(due, Timer::Request(id));
         self.requests.put(id, request);
     }
@@ -108,6 +113,7 @@ impl Shard {
             self.note_silence(sent.to, sent.at, now);
             self.did_not(id, &mut request, sent.to, true, turn);
         }
+        self.hedge_due(id, &mut request, turn);
         self.go_on(id, request, turn);
     }
 

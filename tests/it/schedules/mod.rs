@@ -7,6 +7,7 @@ mod collection;
 mod dead;
 mod durability;
 mod handoff;
+mod hedges;
 mod hints;
 pub mod kit;
 mod merkle;
