@@ -42,7 +42,6 @@ pub mod node;
 pub mod quorum;
 #[cfg(feature = "server")]
 pub mod register;
-#[cfg(feature = "server")]
 pub mod ring;
 #[cfg(feature = "server")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)] // a driver

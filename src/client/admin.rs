@@ -59,7 +59,11 @@ impl CreateBucket {
         let request = Request::CreateBucket(self.spec);
         let effect = Effect::Changes { required: 1 };
         match self.client.execute(&request, effect, self.options.deadline()).await? {
-            Reply::Agreed => Ok(()),
+            Reply::Agreed => {
+                // It may have fewer replicas than is usual.
+                self.client.inner.pool.routing().distrust();
+                Ok(())
+            }
             other => Err(super::execute::unexpected(&other)),
         }
     }

@@ -34,7 +34,8 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Adds nodes: native addresses, `host:port`. Requests go round robin over those that are up.
+    /// Adds nodes: native addresses, `host:port`. Requests about a key go to one of its owners among them, as soon as
+    /// it is known who owns what; all others go round robin over those that are up.
     pub fn nodes<I>(mut self, nodes: I) -> Self
     where
         I: IntoIterator,

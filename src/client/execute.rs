@@ -22,6 +22,7 @@ impl Client {
         let (pool, policy) = (&self.inner.pool, self.inner.profile.retries);
         let mut story = Attempts::new(effect, policy);
         let mut tried = Vec::new();
+        let owners = pool.routing().owners(request);
         loop {
             if story.is_unknown() && !says_so {
                 let mut again = request.clone();
@@ -32,7 +33,7 @@ impl Client {
                 return Err(story.time_is_up(false, || pool.why()));
             }
             let submitted = pool
-                .candidates(&tried)
+                .candidates(&tried, &owners)
                 .find_map(|link| Some((link.node, link.submit(body.clone(), deadline)?)));
             let outcome = match submitted {
                 None if pool.any_up() => Outcome::Full,
@@ -89,6 +90,7 @@ pub(super) fn unexpected(reply: &Reply) -> Error {
         Reply::Agreed => "a bucket",
         Reply::Json(_) => "an inspection",
         Reply::Failed(_) => "an error",
+        Reply::Placement(_) => "a placement",
     };
     Error::Internal(format!("the node answered with {kind} to something else"))
 }

@@ -10,6 +10,7 @@
 //! greet: so it stays out of the way without a clock that says for how long.
 
 use super::attempts::Outcome;
+use super::routing::Routing;
 use super::wire::{self, End};
 use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -59,6 +60,11 @@ impl State {
         self.greeted.load(Ordering::Relaxed)
     }
 
+    /// How many requests are under way.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
     pub(super) fn why(&self) -> Option<String> {
         self.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -101,10 +107,18 @@ impl Link {
         settings: Settings,
         capacity: usize,
         changed: &Arc<Notify>,
+        routing: &Arc<Routing>,
     ) -> Link {
         let (queue, attempts) = mpsc::channel(capacity);
         let state = Arc::new(State::default());
-        let task = Task { settings, attempts, state: state.clone(), changed: changed.clone() };
+        let task = Task {
+            node,
+            settings,
+            attempts,
+            state: state.clone(),
+            changed: changed.clone(),
+            routing: routing.clone(),
+        };
         tokio::spawn(task.run());
         Link { node, state, queue, capacity }
     }
@@ -128,10 +142,12 @@ impl Link {
 }
 
 struct Task {
+    node: usize,
     settings: Settings,
     attempts: mpsc::Receiver<Attempt>,
     state: Arc<State>,
     changed: Arc<Notify>,
+    routing: Arc<Routing>,
 }
 
 impl Task {
@@ -142,11 +158,18 @@ impl Task {
             let Some(dialled) = refuse_while(&mut self.attempts, dial).await else { return };
             let why = match dialled {
                 Ok(connection) => {
+                    self.routing.greeted(self.node, &connection.name);
                     self.tell(true, None);
                     let since = Instant::now();
                     let patience = self.settings.patience;
-                    let end =
-                        wire::serve(connection, &mut self.attempts, &self.state, patience).await;
+                    let end = wire::serve(
+                        connection,
+                        &mut self.attempts,
+                        &self.state,
+                        &self.routing,
+                        patience,
+                    )
+                    .await;
                     // A node that greets and breaks in a circle is not greeted ever faster.
                     if since.elapsed() > RECONNECT.1 {
                         pause = RECONNECT.0;

@@ -3,7 +3,7 @@
 //! ```text
 //!   client.put(…).await            one future a request; no task
 //!        │  retries: same operation id, another node, until the deadline
-//!   pool ┼───────────────┬────────────── round robin over the links that are up
+//!   pool ┼───────────────┬────────────── an owner of the key, as far as is known; else round robin
 //!        │               │
 //!   link to n1       link to n2          one task and one connection each: all that is queued
 //!        │               │               goes out in one write, answers are matched by id
@@ -39,6 +39,7 @@ mod pool;
 mod profile;
 mod put;
 mod resolve;
+mod routing;
 mod scan;
 mod slab;
 mod wire;

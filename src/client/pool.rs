@@ -2,6 +2,7 @@
 
 use super::link::{Link, Settings};
 use super::options::after;
+use super::routing::{Owners, Routing};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,7 +27,10 @@ pub(super) struct Pool {
     links: Vec<Link>,
     addresses: Vec<String>,
     turn: AtomicUsize,
+    /// The same among owners: the turn of all links would favour those that come behind others.
+    owner_turn: AtomicUsize,
     changed: Arc<Notify>,
+    routing: Arc<Routing>,
 }
 
 impl Pool {
@@ -38,29 +42,52 @@ impl Pool {
         name: &str,
     ) -> Pool {
         let changed = Arc::new(Notify::new());
+        let routing = Arc::new(Routing::new(addresses.len()));
         let cut = (0..=name.len().min(NAME_LIMIT)).rev().find(|&at| name.is_char_boundary(at));
         let name = &name[..cut.unwrap_or(0)];
         let links = (0..connections)
             .flat_map(|_| addresses.iter().enumerate())
             .map(|(node, address)| {
                 let settings = Settings { address: address.clone(), name: name.into(), patience };
-                Link::open(node, settings, in_flight, &changed)
+                Link::open(node, settings, in_flight, &changed, &routing)
             })
             .collect();
         // Where everybody begins is random, so that a crowd of short-lived clients spreads.
         let turn = AtomicUsize::new(fastrand::usize(..addresses.len()));
-        Pool { links, addresses: addresses.to_vec(), turn, changed }
+        let owner_turn = AtomicUsize::new(fastrand::usize(..addresses.len()));
+        Pool { links, addresses: addresses.to_vec(), turn, owner_turn, changed, routing }
     }
 
-    /// The links that are up, in turn, those to nodes not in `tried` first.
-    pub(super) fn candidates(&self, tried: &[usize]) -> impl Iterator<Item = &Link> {
+    /// Who owns what.
+    pub(super) fn routing(&self) -> &Routing {
+        &self.routing
+    }
+
+    /// The links that are up: the least busy one to an owner, then all in turn, those to nodes not in `tried` first.
+    pub(super) fn candidates(
+        &self,
+        tried: &[usize],
+        owners: &Owners,
+    ) -> impl Iterator<Item = &Link> {
         let first = self.turn.fetch_add(1, Ordering::Relaxed) % self.links.len();
-        let in_turn = || {
+        let in_turn = move || {
             let (before, after) = self.links.split_at(first);
             after.iter().chain(before).filter(|link| link.state.is_up())
         };
-        let fresh = in_turn().filter(move |link| !tried.contains(&link.node));
-        fresh.chain(in_turn().filter(move |link| tried.contains(&link.node)))
+        let fresh = move || in_turn().filter(move |link| !tried.contains(&link.node));
+        let to_owners =
+            move || fresh().filter(move |link| self.routing.is_one_of(link.node, owners));
+        let best = if owners.is_empty() { None } else { self.least_busy(to_owners()) };
+        let again = in_turn().filter(move |link| tried.contains(&link.node));
+        best.into_iter().chain(to_owners()).chain(fresh()).chain(again)
+    }
+
+    /// A slow node answers late, so more waits there, and it is given less. Among equals: in turn.
+    fn least_busy<'a>(&self, links: impl Iterator<Item = &'a Link> + Clone) -> Option<&'a Link> {
+        let least = links.clone().map(|link| link.state.in_flight()).min()?;
+        let equals = || links.clone().filter(|link| link.state.in_flight() <= least);
+        let turn = self.owner_turn.fetch_add(1, Ordering::Relaxed);
+        equals().nth(turn % equals().count().max(1)).or_else(|| links.clone().next())
     }
 
     pub(super) fn any_up(&self) -> bool {

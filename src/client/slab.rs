@@ -14,6 +14,8 @@ pub(super) enum Waiting {
     Caller(oneshot::Sender<Outcome>, Ticket),
     /// The connection itself, which asked whether the node is alive.
     SignOfLife,
+    /// The connection itself, which asked who owns what.
+    Placement,
 }
 
 #[derive(Debug, Default)]

@@ -9,6 +9,7 @@
 
 use super::attempts::Outcome;
 use super::link::{Attempt, Settings, State};
+use super::routing::Routing;
 use super::slab::{Slab, Waiting};
 use crate::message::client::{Inspect, Reply, Request};
 use crate::message::{self, Header, Hello, Kind, MAX_BODY_BYTES, Role, Split, decode, split};
@@ -35,6 +36,8 @@ const ANSWER_MARGIN: Duration = Duration::from_millis(50);
 pub(super) struct Connection {
     stream: TcpStream,
     inbox: BytesMut,
+    /// Who greeted.
+    pub(super) name: String,
 }
 
 /// Why a connection ended.
@@ -64,7 +67,7 @@ async fn greet(settings: &Settings) -> Result<Connection, String> {
             Split::Frame(frame) if frame.header.kind == Kind::Hello => {
                 let hello: Hello = decode(&frame.body).map_err(|error| error.to_string())?;
                 return match hello.common() {
-                    Some(_) => Ok(Connection { stream, inbox }),
+                    Some(_) => Ok(Connection { stream, inbox, name: hello.name }),
                     None => Err(format!("speaks protocols {} to {}", hello.min, hello.max)),
                 };
             }
@@ -83,6 +86,7 @@ pub(super) async fn serve(
     connection: Connection,
     attempts: &mut mpsc::Receiver<Attempt>,
     state: &State,
+    routing: &Routing,
     patience: Duration,
 ) -> End {
     let mut loop_ = Loop {
@@ -92,6 +96,7 @@ pub(super) async fn serve(
         written: 0,
         slab: Slab::default(),
         state,
+        routing,
         patience,
         quiet_since: Instant::now(),
         asked: false,
@@ -110,6 +115,7 @@ struct Loop<'a> {
     written: usize,
     slab: Slab,
     state: &'a State,
+    routing: &'a Routing,
     patience: Duration,
     /// Since when the node owes an answer and has said nothing.
     quiet_since: Instant,
@@ -188,6 +194,16 @@ impl Loop<'_> {
         header.request = self.slab.insert(Waiting::Caller(attempt.answer, attempt.ticket));
         header.encode_into(&mut self.outbox, |out| out.extend_from_slice(&attempt.body));
         self.state.sent.fetch_add(1, Ordering::Relaxed);
+        if self.routing.is_due(now) {
+            self.ask(Waiting::Placement, &Request::Placement);
+        }
+    }
+
+    /// A question of the connection's own.
+    fn ask(&mut self, waiting: Waiting, question: &Request) {
+        let mut header = Header::new(Kind::Request);
+        header.request = self.slab.insert(waiting);
+        header.encode_into(&mut self.outbox, |out| message::encode_into(out, question));
     }
 
     fn write(&mut self) -> Result<(), String> {
@@ -242,9 +258,17 @@ impl Loop<'_> {
                 return Err("a frame that is no reply".into());
             }
             let reply: Reply = decode(&frame.body).map_err(|error| error.to_string())?;
-            if let Some(Waiting::Caller(answer, _ticket)) = self.slab.take(frame.header.request) {
-                // Whoever stopped waiting need not hear it.
-                let _ = answer.send(Outcome::Answered(reply));
+            self.routing.heard(frame.header.epoch);
+            match (self.slab.take(frame.header.request), reply) {
+                (Some(Waiting::Caller(answer, _ticket)), reply) => {
+                    // Whoever stopped waiting need not hear it.
+                    let _ = answer.send(Outcome::Answered(reply));
+                }
+                (Some(Waiting::Placement), Reply::Placement(placement)) => {
+                    self.routing.install(*placement);
+                }
+                // A sign of life, a node that cannot tell, an answer that nobody waits for.
+                (Some(Waiting::Placement | Waiting::SignOfLife) | None, _) => {}
             }
         }
         Ok(())
@@ -263,10 +287,7 @@ impl Loop<'_> {
         }
         if silent >= self.patience / 2 && !self.asked {
             self.asked = true;
-            let mut header = Header::new(Kind::Request);
-            header.request = self.slab.insert(Waiting::SignOfLife);
-            let question = Request::Inspect(Inspect::Info);
-            header.encode_into(&mut self.outbox, |out| message::encode_into(out, &question));
+            self.ask(Waiting::SignOfLife, &Request::Inspect(Inspect::Info));
             // All of the other half from now, even if this alarm rang late.
             let half_ago = Instant::now().checked_sub(self.patience / 2);
             self.quiet_since = half_ago.map_or(self.quiet_since, |at| at.max(self.quiet_since));

@@ -2,6 +2,7 @@
 //!
 //! The context is an opaque token all the way: the node alone can open it.
 
+use super::Placement;
 use crate::error::Error;
 use crate::quorum::QuorumRequest;
 use crate::time::HybridTime;
@@ -74,6 +75,8 @@ pub enum Request {
     ChangeRing(RingChange),
     /// Looks at the cluster or at this node; answers [`Reply::Json`].
     Inspect(Inspect),
+    /// Who owns what; answers [`Reply::Placement`].
+    Placement,
 }
 
 impl Request {
@@ -250,6 +253,8 @@ pub enum Reply {
     Json(String),
     /// It was not done, or nobody knows.
     Failed(Error),
+    /// Who owns what, as far as this node knows.
+    Placement(Box<Placement>),
 }
 
 /// One of the concurrent values of an item.

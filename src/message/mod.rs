@@ -14,9 +14,11 @@ mod codec;
 mod frame;
 #[cfg(feature = "server")]
 pub mod peer;
+mod placement;
 
 pub use codec::{DecodeError, decode, encode_into};
 pub use frame::{
     Class, Frame, FrameError, HEADER_BYTES, Header, Hello, Kind, MAX_BODY_BYTES, PROTOCOL,
     PROTOCOL_MIN, Role, Split, split,
 };
+pub use placement::{Placement, SMALLER_BUCKETS};

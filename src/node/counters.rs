@@ -124,6 +124,8 @@ pub struct Counters {
     pub collection_heads: u64,
     /// Replicas that did not answer within an attempt.
     pub attempts_timed_out: u64,
+    /// Puts that went on to another node, for this one may not coordinate them.
+    pub forwards: u64,
     /// Reads that asked one owner more, because an answer was late.
     pub hedged_reads: u64,
     /// Those of them in which that one was heard before somebody who was asked earlier.

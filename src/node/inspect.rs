@@ -420,6 +420,7 @@ impl<S: Store> Node<S> {
             "sync_bytes": counters.sync_bytes,
             "tree_heads": counters.tree_heads,
             "attempts_timed_out": counters.attempts_timed_out,
+            "forwards": counters.forwards,
             "hedged_reads": counters.hedged_reads,
             "hedges_won": counters.hedges_won,
             "rejected": counters.rejected.values().sum::<u64>(),

@@ -5,11 +5,12 @@ use super::counters::Counters;
 use super::event::{ConnectionId, Effect, Event};
 use super::health::Health;
 use super::outbox::{Outbox, Release};
+use super::placement::placement;
 use super::shard::{Restored, RestoredIs, Shard, Turn, Want};
 use super::stall::Stall;
 use super::topology::{OpenError, Standing, Ticket, Topology, flags};
 use crate::error::Error;
-use crate::id::{ClusterId, Lineage, NodeId};
+use crate::id::{ClusterId, Epoch, Lineage, NodeId};
 use crate::message::client::{BucketSpec, Reply, Request};
 use crate::message::peer::Control;
 use crate::message::{Frame, Header, Kind, decode};
@@ -180,6 +181,12 @@ impl<S: Store> Node<S> {
     ) {
         match request {
             Request::Inspect(what) => self.inspect(now, connection, id, what),
+            Request::Placement => {
+                let placement = self.topology.agreement().map(|agreement| placement(agreement));
+                let unknown = Reply::Failed(Error::Unavailable { required: 1, alive: 0 });
+                let reply = placement.map_or(unknown, |told| Reply::Placement(Box::new(told)));
+                self.outbox.reply(connection, id, reply);
+            }
             _ if self.stopping => {
                 let error = Error::Overloaded("the node is stopping; ask another".into());
                 self.outbox.reply(connection, id, Reply::Failed(error));
@@ -442,6 +449,11 @@ impl<S: Store> Node<S> {
             0 => Ok(()),
             slots => Err(format!("rebuilding: {slots} slots are not complete yet")),
         }
+    }
+
+    /// The epoch of the newest layout known here; 0: none.
+    pub fn epoch(&self) -> Epoch {
+        self.topology.agreement().map_or(Epoch(0), |agreement| agreement.layout.epoch)
     }
 
     /// A snapshot of what was counted.

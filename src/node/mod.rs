@@ -20,6 +20,7 @@ mod health;
 mod inspect;
 mod machine;
 mod outbox;
+mod placement;
 mod shard;
 mod stall;
 pub mod topology;

@@ -1,6 +1,7 @@
 //! What the drivers need of a node, and of whoever opens one on this disk.
 
 use super::StartError;
+use crate::id::Epoch;
 use crate::message::client::{BackupRequest, Reply};
 use crate::node::{Config, Counters, Effect, Event};
 use crate::store::StoreError;
@@ -21,6 +22,8 @@ pub trait Machine {
     fn poll_effect(&mut self) -> Option<Effect>;
     /// When a turn is due although nothing has arrived.
     fn poll_timeout(&self) -> Option<Instant>;
+    /// The epoch of the newest layout that it knows; 0: none.
+    fn epoch(&self) -> Epoch;
     /// A copy of everything it counts.
     fn counters(&self) -> Counters;
     /// Whether it has joined and is not rebuilding; else the reason in words.

@@ -7,6 +7,7 @@ use super::restored::{RESTORED, Restored};
 use super::start::StartError;
 use crate::Error;
 use crate::config::{Durability, ServerConfig, StoreSection};
+use crate::id::Epoch;
 use crate::message::client::{BackupRequest, Reply};
 use crate::node::{Counters, Effect, Event, Node};
 use crate::store::{self, CommitNumber, SledStore, Store, StoreError};
@@ -159,6 +160,10 @@ impl Machine for RealNode {
 
     fn poll_timeout(&self) -> Option<Instant> {
         self.node.poll_timeout()
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.node.epoch()
     }
 
     fn counters(&self) -> Counters {

@@ -4,6 +4,7 @@ use super::counters::DriverCounters;
 use super::inbox::Inbox;
 use super::native::Client;
 use crate::config::{LimitsSection, TimingSection};
+use crate::id::Epoch;
 use crate::message::client::Reply;
 use crate::node::{ConnectionId, Event};
 use std::cell::{Cell, RefCell};
@@ -33,6 +34,8 @@ pub(super) struct Shared {
     pub(super) timing: TimingSection,
     /// This node's name, for the Hello.
     pub(super) name: String,
+    /// The newest layout that the node knows: every reply says so, for clients that know an older one.
+    pub(super) epoch: Cell<Epoch>,
     next_connection: Cell<u64>,
 }
 
@@ -52,6 +55,7 @@ impl Shared {
             limits,
             timing,
             name: name.to_owned(),
+            epoch: Cell::default(),
             next_connection: Cell::new(1),
         })
     }

@@ -144,6 +144,8 @@ impl<O: Opener> Turns<O> {
         }
         self.take_asks();
         self.machine().end_turn(now);
+        let epoch = self.machine().epoch();
+        self.shared.epoch.set(epoch);
         let after = self.carry_out();
         for client in after.touched {
             client.flush();

@@ -68,6 +68,7 @@ impl Shard {
         let mut seen = std::collections::BTreeSet::from([me]);
         candidates.retain(|node| seen.insert(*node));
         candidates.reverse();
+        self.counters.forwards += 1;
         let id = self.requests.number();
         let asked = Vec::with_capacity(1);
         let work = ForwardWork { request, partition, quorum, candidates, asked, said: None };

@@ -138,9 +138,10 @@ impl Shard {
                 let Origin::Client { connection, id } = origin else { return };
                 return self.locate(connection, id, item, turn);
             }
-            Request::CreateBucket(_) | Request::ChangeRing(_) | Request::Inspect(_) => {
-                Err(Error::Invalid("this request is not about one key".into()))
-            }
+            Request::CreateBucket(_)
+            | Request::ChangeRing(_)
+            | Request::Inspect(_)
+            | Request::Placement => Err(Error::Invalid("this request is not about one key".into())),
         };
         match begun {
             Err(error) => self.turn_away(origin, labels, error, turn),
@@ -174,7 +175,10 @@ impl Shard {
                 // A page that ended with the longest of sort keys goes on right behind it.
                 (key, from, SORT_KEY_LIMIT + 1)
             }
-            Request::CreateBucket(_) | Request::ChangeRing(_) | Request::Inspect(_) => {
+            Request::CreateBucket(_)
+            | Request::ChangeRing(_)
+            | Request::Inspect(_)
+            | Request::Placement => {
                 return Ok(());
             }
         };
@@ -239,7 +243,7 @@ fn bucket_name(request: &Request) -> &str {
         Request::Inspect(Inspect::Locate(item)) => &item.bucket,
         Request::Scan { bucket, .. } => bucket,
         Request::CreateBucket(spec) => &spec.name,
-        Request::ChangeRing(_) | Request::Inspect(_) => "",
+        Request::ChangeRing(_) | Request::Inspect(_) | Request::Placement => "",
     }
 }
 
@@ -248,7 +252,10 @@ pub(super) fn key_of(request: &Request) -> &[u8] {
         Request::Get { item, .. } | Request::Put { item, .. } => &item.key,
         Request::Inspect(Inspect::Locate(item)) => &item.key,
         Request::Scan { key, .. } => key,
-        Request::CreateBucket(_) | Request::ChangeRing(_) | Request::Inspect(_) => &[],
+        Request::CreateBucket(_)
+        | Request::ChangeRing(_)
+        | Request::Inspect(_)
+        | Request::Placement => &[],
     }
 }
 

@@ -64,7 +64,7 @@ fn repairs_completed(node: &Counters) -> u64 {
 }
 
 /// What only grows: name, meaning, number.
-fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 43] {
+fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 44] {
     let (node, driver) = (&snapshot.node, &snapshot.driver);
     [
         ("turns", "Turns of the node thread", driver.turns),
@@ -112,6 +112,7 @@ fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 43] {
         ("scrub_trees_differed", "Hash trees that were wrong", node.scrub_trees_differed),
         ("records_mended", "Unreadable records fetched from others", node.records_mended),
         ("attempts_timed_out", "Replicas that did not answer in time", node.attempts_timed_out),
+        ("forwards", "Writes passed on to a node that may coordinate them", node.forwards),
         ("hedged_reads", "Reads that asked one owner more", node.hedged_reads),
         ("hedges_won", "Of them, in which that one was earlier", node.hedges_won),
     ]

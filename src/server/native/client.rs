@@ -106,7 +106,8 @@ impl Client {
         let buffer = &mut *self.buffer.borrow_mut();
         let was_empty = buffer.bytes.is_empty();
         let start = buffer.bytes.len();
-        let header = Header { request: id, ..Header::new(Kind::Reply) };
+        let epoch = self.shared.epoch.get();
+        let header = Header { request: id, epoch, ..Header::new(Kind::Reply) };
         header.encode_into(&mut buffer.bytes, |out| encode_into(out, reply));
         let size = buffer.bytes.len() - start - HEADER_BYTES;
         if size > MAX_BODY_BYTES {

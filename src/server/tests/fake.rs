@@ -131,6 +131,7 @@ impl Fake {
                 }
                 bucket => failure(bucket).map_or_else(written, Reply::Failed),
             },
+            Request::Placement => Reply::Failed(Error::Unavailable { required: 1, alive: 0 }),
             Request::Scan { from, to, .. } => Reply::Page {
                 items: vec![PageItem {
                     sort: from.clone(),
@@ -220,6 +221,10 @@ impl Machine for Fake {
         let mut counters = self.counters.clone();
         counters.members.insert("alive", 1);
         counters
+    }
+
+    fn epoch(&self) -> crate::id::Epoch {
+        crate::id::Epoch(0)
     }
 
     fn readiness(&self) -> Result<(), String> {

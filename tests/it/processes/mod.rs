@@ -26,6 +26,7 @@ mod owners;
 mod process;
 mod restarts;
 mod rot;
+mod routing;
 mod versions;
 mod wire;
 mod wrecks;
