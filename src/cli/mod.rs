@@ -16,6 +16,7 @@ mod demo;
 mod dump;
 mod failure;
 mod input;
+mod latency;
 mod local;
 mod look;
 mod output;
@@ -86,6 +87,7 @@ fn run(command: Command) -> Result<()> {
         Command::Transfers(args) => alone(ring::transfers(args)),
         Command::Backup(args) => alone(backup::backup(args)),
         Command::Restore(args) => backup::restore(&args),
+        Command::Latency(args) => alone(latency::latency(args)),
         // One thread makes the load, and leaves the other cores to the nodes.
         Command::Bench(args) => alone(bench::bench(args)),
         Command::Sim(args) => sim::sim(&args),

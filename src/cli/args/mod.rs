@@ -24,8 +24,9 @@ use std::time::Duration;
 pub(in crate::cli) use process::{ClusterArgs, ClusterCommand, DemoArgs, ServeArgs, SimArgs};
 pub(in crate::cli) use requests::{
     BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, CommitArgs, Conflict,
-    DeleteArgs, DumpArgs, GetArgs, LeaveArgs, LocateArgs, LookArgs, PlaceArgs, PlanArgs, PutArgs,
-    RemoveArgs, RepairArgs, RestoreArgs, RingArgs, RingCommand, ScanArgs, ScrubArgs, SurvivorsArgs,
+    DeleteArgs, DumpArgs, GetArgs, LatencyArgs, LeaveArgs, LocateArgs, LookArgs, PlaceArgs,
+    PlanArgs, PutArgs, RemoveArgs, RepairArgs, RestoreArgs, RingArgs, RingCommand, ScanArgs,
+    ScrubArgs, SurvivorsArgs,
 };
 
 /// A leaderless key-value store: any node takes any request, any node can die.
@@ -84,6 +85,8 @@ pub(in crate::cli) enum Command {
     Backup(BackupArgs),
     /// Make a data directory of a backup, for a node that is down
     Restore(RestoreArgs),
+    /// How long each node takes to answer, one question at a time
+    Latency(LatencyArgs),
     /// Load with a latency histogram
     Bench(BenchArgs),
     /// A whole cluster in one thread, in simulated time, broken in every way: same seed, same run

@@ -341,3 +341,23 @@ pub(in crate::cli) struct BenchArgs {
     #[command(flatten)]
     pub print: Print,
 }
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct LatencyArgs {
+    /// How long; Ctrl-C ends it earlier, and what was measured is shown
+    #[arg(long, value_name = "D", default_value = "10s", value_parser = parse_duration)]
+    pub duration: Duration,
+    /// Pause between two rounds over all nodes
+    #[arg(long, value_name = "D", default_value = "10ms", value_parser = parse_duration)]
+    pub interval: Duration,
+    /// Read this item as well: its bucket
+    #[arg(long, value_name = "B", requires = "key")]
+    pub bucket: Option<String>,
+    /// Read this item as well: its partition key
+    #[arg(long, value_name = "K", requires = "bucket", allow_hyphen_values = true)]
+    pub key: Option<String>,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub print: Print,
+}

@@ -46,6 +46,7 @@ fn every_name_of_the_interface_parses() {
         "quorate dump --local --bucket b",
         "quorate sim --seed 7 --runs 3 --steps 5 -o json",
         "quorate sim --scale --seed 7 --members 5,50 -o json",
+        "quorate latency --duration 3s --interval 5ms --bucket b --key k --node 127.0.0.1:1 -o json",
         "quorate bench --workload a --clients 2 --in-flight 3 --value-bytes 1KiB --keys 5 --duration 1s --consistency all --rate 100",
     ] {
         if let Err(error) = parse(line) {

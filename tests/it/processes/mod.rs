@@ -20,6 +20,7 @@ mod fencing;
 mod gaps;
 mod http;
 mod kills;
+mod latency;
 mod load;
 mod logs;
 mod owners;
