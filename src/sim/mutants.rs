@@ -63,7 +63,7 @@ pub fn hunt_all(
 mod tests {
     use super::*;
 
-    /// Whose loss sixty seeds are too few to notice. The scripts of stories 5 and 6 notice the first, those of the late
+    /// Whose loss a hundred and fifty seeds may be too few to notice. The scripts of stories 5 and 6 notice the first, those of the late
     /// retries the second and the third (`tests/scripts`), and `what_does_not_arrive_keeps_its_range` the fourth. What a
     /// tree lacks the scrub finds before anybody else, here; unit tests compare trees with what is there. The others are
     /// about moments in which owners change or tombstones go, which few seeds have.
@@ -85,12 +85,15 @@ mod tests {
         Guard::OldStoreIsMute,
     ];
 
+    /// Some are caught by one seed of a hundred: a hedged read hears the right one more often than not.
+    const MOST: u64 = 150;
+
     /// Each by a verdict of the simulator.
     #[test]
     fn the_simulator_notices_when_a_guard_is_gone() {
         let often: Vec<Guard> =
             Guard::EVERY.into_iter().filter(|guard| !TOO_RARE.contains(guard)).collect();
-        let hunts = hunt_all(&often, &Setup::new(1), 60, 2, |_| {});
+        let hunts = hunt_all(&often, &Setup::new(1), MOST, 2, |_| {});
         let missed: Vec<_> = hunts.iter().filter(|hunt| hunt.caught.is_none()).collect();
         for hunt in &hunts {
             println!("{:24} {:3} seeds  {:?}", hunt.guard.name(), hunt.seeds, hunt.caught);
