@@ -21,6 +21,7 @@ mod finish;
 mod forward;
 mod get;
 mod handoff;
+mod held;
 mod inspect;
 mod locate;
 mod pace;
@@ -29,6 +30,7 @@ mod peers;
 mod pending;
 mod put;
 mod ranges;
+mod recent;
 mod remnants;
 mod replica;
 mod request;
@@ -40,6 +42,7 @@ mod scrub;
 mod serve;
 mod slots;
 mod steps;
+mod stored;
 mod sync;
 #[cfg(test)]
 mod testing;
@@ -186,7 +189,7 @@ impl Shard {
             clock: HybridClock::default(),
             requests: Requests::new(rng.u64(..)),
             rng,
-            pending: Pending::default(),
+            pending: Pending::new(limits.record_cache_bytes),
             timers: Timers::default(),
             peers: Peers::default(),
             handoff: Handoff::open(turn.store)?,
