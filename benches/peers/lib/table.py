@@ -1,0 +1,104 @@
+"""The figures as tables, for the terminal and in Markdown: the same cells."""
+
+from .figures import Figure, Pair, Row
+from .goals import judged
+
+HEAD = ("load", "Quorate/s", "{peer}/s", "ratio", "p50 / p99 ms", "{peer}'s", "CPU µs", "{peer}'s", "errors")
+LIMIT_MARK = "*"
+
+
+def number(figure: Figure | None, mark: bool = False) -> str:
+    if figure is None:
+        return "-"
+    return f"{figure.median:,.0f}{LIMIT_MARK if mark else ''} ({figure.least:,.0f} to {figure.most:,.0f})"
+
+
+def ratio(figure: Figure | None) -> str:
+    return "-" if figure is None else f"{figure.median:.2f} ({figure.least:.2f} to {figure.most:.2f})"
+
+
+def latency(p50: Figure | None, p99: Figure | None) -> str:
+    return "-" if p50 is None or p99 is None else f"{p50.median / 1000:.2f} / {p99.median / 1000:.2f}"
+
+
+def cost(figure: Figure | None) -> str:
+    return "-" if figure is None else f"{figure.median:.1f}"
+
+
+def cells(row: Row) -> list[str]:
+    ours_full, theirs_full = row.client_was_the_limit()
+    return [
+        f"{row.workload}, {row.shape}",
+        number(row.quorate("throughput"), ours_full),
+        number(row.peer("throughput"), theirs_full),
+        ratio(row.ratio()),
+        latency(row.quorate("p50_us"), row.quorate("p99_us")),
+        latency(row.peer("p50_us"), row.peer("p99_us")),
+        cost(row.quorate("cpu_us")),
+        cost(row.peer("cpu_us")),
+        "{:,} / {:,}".format(*row.errors()),
+    ]
+
+
+def plain(table: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*table)]
+    lines = []
+    for line in table:
+        first, *others = (cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths)))
+        lines.append("  ".join([first, *others]).rstrip())
+    return lines
+
+
+def markdown(table: list[list[str]]) -> list[str]:
+    lines = ["| " + " | ".join(line) + " |" for line in table]
+    lines.insert(1, "|" + "---|" * len(table[0]))
+    return lines
+
+
+def about(pair: Pair) -> list[str]:
+    said = []
+    for title, facts in (("Quorate", pair.about_quorate), (pair.title, pair.about_peer)):
+        said.append(f"{title} {facts['version']}: {facts['durability']}; {facts['configuration']}.")
+    return said
+
+
+def notes(pair: Pair) -> list[str]:
+    said = []
+    idle = pair.idle_cores()
+    if idle is not None:
+        said.append(f"The system that was not driven took {idle.median:.3f} of a core meanwhile, at most {idle.most:.3f}.")
+    if any(any(row.client_was_the_limit()) for row in pair.rows):
+        said.append(f"{LIMIT_MARK} The client had no CPU left: the system could have done more.")
+    kinds: dict[str, int] = {}
+    for row in pair.rows:
+        for side, runs in (("Quorate", row.ours), (pair.title, row.theirs)):
+            for run in runs:
+                for kind, times in run["errors_by_kind"].items():
+                    kinds[f"{side}: {kind}"] = kinds.get(f"{side}: {kind}", 0) + times
+    said += [f"{times:,} errors of {kind}" for kind, times in kinds.items()]
+    if pair.failed:
+        said.append(f"NOT COMPLETE: {pair.failed}")
+    return said
+
+
+def of_pair(pair: Pair) -> list[list[str]]:
+    return [[word.format(peer=pair.title) for word in HEAD], *map(cells, pair.rows)]
+
+
+def of_goals(pairs: list[Pair]) -> list[list[str]]:
+    return [["goal", "measured", ""], *map(list, judged(pairs))]
+
+
+def report(pairs: list[Pair], facts: dict[str, str], load: str, skipped: list[str], render) -> str:
+    """Everything there is to say; `render` makes lines of a table."""
+    marks = ("## ", "- ") if render is markdown else ("", "  ")
+    title, item = marks
+    parts = [f"{title}Quorate beside its peers", ""]
+    parts += [f"{item}{name}: {fact}" for name, fact in facts.items()] + [f"{item}load: {load}"]
+    parts += [f"{item}skipped: {line}" for line in skipped]
+    for pair in pairs:
+        parts += ["", f"{title}Quorate, {pair.durability}, and {pair.title}", ""]
+        parts += [f"{item}{line}" for line in about(pair)] + [""] + render(of_pair(pair)) + [""]
+        parts += [f"{item}{line}" for line in notes(pair)]
+    parts += ["", f"{title}Goals", ""] + render(of_goals(pairs))
+    return "\n".join(parts) + "\n"
