@@ -44,7 +44,7 @@ def panel(pair: Pair, y: float) -> tuple[list[str], float]:
 
 def svg(pairs: list[Pair], facts: dict[str, str]) -> str:
     drawn = [text(16, 26, "Requests a second, medians; the line is from the least to the most", 15, weight="bold")]
-    drawn.append(text(16, 44, f"{facts['date']}, {facts['processor']}, {facts['kernel']}, Quorate {facts['commit']}", 11, colour=QUIET))
+    drawn.append(text(16, 44, f"{facts['date']}, {facts['processor']}, {facts['kernel']}, commit {facts['commit']}", 11, colour=QUIET))
     y = 58.0
     for x, colour, words in ((16, OURS, "Quorate"), (110, THEIRS, "peer")):
         drawn.append(f'<rect x="{x}" y="{y}" width="12" height="12" fill="{colour}"/>')

@@ -66,6 +66,6 @@ class Pair:
     def row(self, workload: str, multiplexed: bool = False) -> Row | None:
         return next((row for row in self.rows if (row.workload, row.multiplexed) == (workload, multiplexed)), None)
 
-    def idle_cores(self) -> Figure | None:
-        """What the system that was not driven took meanwhile."""
-        return Figure.of(run["idle_cores"] for row in self.rows for run in row.ours + row.theirs)
+    def cores(self, name: str) -> Figure | None:
+        """What somebody else took meanwhile: `idle_cores`, the system that was not driven; `other_cores`, all the rest."""
+        return Figure.of(run[name] for row in self.rows for run in row.ours + row.theirs)

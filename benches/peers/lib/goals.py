@@ -18,14 +18,18 @@ class Goal:
     multiplexed: bool = False
     measure: Callable[[Row], Figure | None] = Row.ratio
 
-    def verdict(self, pairs: list[Pair]) -> tuple[str, Figure | None]:
+    @property
+    def unit(self) -> str:
+        return " µs" if self.measure is cpu else " x"
+
+    def verdict(self, pairs: list[Pair]) -> tuple[Figure | None, str]:
         pair = next((pair for pair in pairs if pair.peer == self.peer), None)
         row = pair.row(self.workload, self.multiplexed) if pair else None
         figure = self.measure(row) if row else None
         if figure is None:
-            return "not measured", None
+            return None, "not measured"
         met = figure.median >= self.bound if self.at_least else figure.median <= self.bound
-        return ("met" if met else "missed"), figure
+        return figure, ("met" if met else "missed")
 
 
 def p99(row: Row) -> Figure | None:
@@ -55,12 +59,6 @@ GOALS = (
 )
 
 
-def judged(pairs: list[Pair]) -> list[tuple[str, str, str]]:
+def judged(pairs: list[Pair]) -> list[tuple[Goal, Figure | None, str]]:
     """Each goal, what was measured for it, and the verdict."""
-    said = []
-    for goal in GOALS:
-        verdict, figure = goal.verdict(pairs)
-        unit = " µs" if goal.measure is cpu else " x"
-        measured = "" if figure is None else f"{figure.median:.2f}{unit} ({figure.least:.2f} to {figure.most:.2f})"
-        said.append((goal.text, measured, verdict))
-    return said
+    return [(goal, *goal.verdict(pairs)) for goal in GOALS]

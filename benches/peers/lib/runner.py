@@ -11,12 +11,15 @@ from pathlib import Path
 
 from . import build, chart, machine, options, table
 from .figures import Pair, Row
+from .goals import judged
 from .options import Shape
 from .process import Failed, end_on_signals, environment, said
 from .systems import PEERS, Quorate, System
 
 # How long a run may take beyond its seconds: connecting, and writing all keys to a slow system.
 RUN_LIMIT = 200.0
+# Of puts, for each system of a pair, before anything counts.
+WARM_UP = 3.0
 # How far the ports of the two systems of a pair are apart, and how many each uses.
 PORTS_APART, PORTS = 100, 40
 
@@ -53,6 +56,9 @@ class Comparison:
         quorate = build.quorate()
         self.load = build.load(any(peer.name == "cassandra" for _, peer in wanted))
         self.facts = machine.facts(self.folder, build.ROOT)
+        if build.given("QUORATE"):
+            # Whatever stands in this folder, that is not what runs.
+            self.facts["commit"] = "unknown: the binary was given"
         runs = 2 * self.asked.runs * sum(len(self.rows(peer)) for _, peer in wanted)
         say(f"{runs} runs of {self.asked.seconds:g} s: about {runs * (self.asked.seconds + 3) / 60:.0f} minutes")
         for durability, peer in wanted:
@@ -82,6 +88,8 @@ class Comparison:
             peer.use(stack, place / "peer", self.asked.base_port + PORTS_APART, PORTS)
             rows = self.rows(peer)
             pair.rows = [Row(workload, str(shape), shape.multiplexed) for workload, shape in rows]
+            for system, idle in ((ours, peer), (peer, ours)):
+                self.one(pair, 0, system, idle, "put", self.asked.shapes[0], min(self.asked.seconds, WARM_UP))
             # Round by round, so that what changes with time changes all rows alike.
             for number in range(1, self.asked.runs + 1):
                 for row, (workload, shape) in zip(pair.rows, rows):
@@ -92,14 +100,18 @@ class Comparison:
         if not self.asked.keep:
             shutil.rmtree(place, ignore_errors=True)
 
-    def one(self, pair: Pair, number: int, system: System, idle: System, workload: str, shape: Shape) -> dict:
+    def one(
+        self, pair: Pair, number: int, system: System, idle: System, workload: str, shape: Shape, seconds: float | None = None
+    ) -> dict:
+        """One run; number 0 is to warm up, and is in no figure."""
         asked = self.asked
+        seconds = seconds or asked.seconds
         command = [self.load, "--system", system.protocol, "--nodes", ",".join(system.nodes), "--workload", workload]
         command += ["--connections", str(shape.connections), "--in-flight", str(shape.in_flight)]
-        command += ["--seconds", str(asked.seconds), "--keys", str(asked.keys), "--value-bytes", str(asked.value_bytes)]
+        command += ["--seconds", str(seconds), "--keys", str(asked.keys), "--value-bytes", str(asked.value_bytes)]
         command += ["--pids", ",".join(map(str, system.pids)), "--idle-pids", ",".join(map(str, idle.pids))]
         command += ["--threads", str(asked.load_threads)]
-        run = json.loads(said(command, asked.seconds + RUN_LIMIT, environment("QUORATE_", **system.load_environment)))
+        run = json.loads(said(command, seconds + RUN_LIMIT, environment("QUORATE_", **system.load_environment)))
         named = {"pair": pair.peer, "durability": pair.durability, "run": number, **run, "name": system.name}
         print(json.dumps(named), file=self.runs, flush=True)
         return named
@@ -118,7 +130,10 @@ class Comparison:
         out = self.asked.out
         (out / "table.md").write_text(self.shown(table.markdown))
         (out / "chart.svg").write_text(chart.svg(self.pairs, self.facts))
-        goals = [dict(zip(("goal", "measured", "verdict"), each)) for each in table.judged(self.pairs)]
+        goals = [
+            {"goal": goal.text, "measured": figure and asdict(figure), "verdict": verdict}
+            for goal, figure, verdict in judged(self.pairs)
+        ]
         summary = {"facts": self.facts, "skipped": self.skipped, "pairs": [asdict(pair) for pair in self.pairs], "goals": goals}
         (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
 

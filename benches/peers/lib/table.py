@@ -3,18 +3,26 @@
 from .figures import Figure, Pair, Row
 from .goals import judged
 
-HEAD = ("load", "Quorate/s", "{peer}/s", "ratio", "p50 / p99 ms", "{peer}'s", "CPU µs", "{peer}'s", "errors")
+HEAD = ("load", "Quorate", "{peer}", "ratio", "Quorate", "{peer}", "Quorate", "{peer}", "Quorate / {peer}")
+UNDER = ("", "a second", "a second", "", "p50 / p99 ms", "p50 / p99 ms", "CPU µs", "CPU µs", "errors")
 LIMIT_MARK = "*"
+# The kernel's own work for disk and network is among it, so it is never nothing.
+BUSY_CORES = 0.3
 
 
 def number(figure: Figure | None, mark: bool = False) -> str:
+    """A median with its spread, if it has one."""
     if figure is None:
         return "-"
-    return f"{figure.median:,.0f}{LIMIT_MARK if mark else ''} ({figure.least:,.0f} to {figure.most:,.0f})"
+    spread = f" ({figure.least:,.0f} to {figure.most:,.0f})" if figure.least < figure.most else ""
+    return f"{figure.median:,.0f}{LIMIT_MARK if mark else ''}{spread}"
 
 
-def ratio(figure: Figure | None) -> str:
-    return "-" if figure is None else f"{figure.median:.2f} ({figure.least:.2f} to {figure.most:.2f})"
+def ratio(figure: Figure | None, unit: str = "") -> str:
+    if figure is None:
+        return "-"
+    spread = f" ({figure.least:.2f} to {figure.most:.2f})" if figure.least < figure.most else ""
+    return f"{figure.median:.2f}{unit}{spread}"
 
 
 def latency(p50: Figure | None, p99: Figure | None) -> str:
@@ -58,15 +66,18 @@ def markdown(table: list[list[str]]) -> list[str]:
 def about(pair: Pair) -> list[str]:
     said = []
     for title, facts in (("Quorate", pair.about_quorate), (pair.title, pair.about_peer)):
-        said.append(f"{title} {facts['version']}: {facts['durability']}; {facts['configuration']}.")
+        said.append(f"{title}: version {facts['version']}; {facts['durability']}; {facts['configuration']}.")
     return said
 
 
 def notes(pair: Pair) -> list[str]:
     said = []
-    idle = pair.idle_cores()
-    if idle is not None:
-        said.append(f"The system that was not driven took {idle.median:.3f} of a core meanwhile, at most {idle.most:.3f}.")
+    idle, other = pair.cores("idle_cores"), pair.cores("other_cores")
+    if idle and other:
+        said.append(f"The system that was not driven took {idle.median:.2f} of a core meanwhile, at most {idle.most:.2f}.")
+        said.append(f"The rest of the machine took {other.median:.2f} of a core, at most {other.most:.2f}.")
+        if other.median >= BUSY_CORES:
+            said.append("THE MACHINE WAS NOT IDLE: somebody else was at work, and these figures say little.")
     if any(any(row.client_was_the_limit()) for row in pair.rows):
         said.append(f"{LIMIT_MARK} The client had no CPU left: the system could have done more.")
     kinds: dict[str, int] = {}
@@ -82,11 +93,12 @@ def notes(pair: Pair) -> list[str]:
 
 
 def of_pair(pair: Pair) -> list[list[str]]:
-    return [[word.format(peer=pair.title) for word in HEAD], *map(cells, pair.rows)]
+    return [[word.format(peer=pair.title) for word in HEAD], list(UNDER), *map(cells, pair.rows)]
 
 
 def of_goals(pairs: list[Pair]) -> list[list[str]]:
-    return [["goal", "measured", ""], *map(list, judged(pairs))]
+    lines = [[goal.text, ratio(figure, goal.unit), verdict] for goal, figure, verdict in judged(pairs)]
+    return [["goal", "measured", ""], *lines]
 
 
 def report(pairs: list[Pair], facts: dict[str, str], load: str, skipped: list[str], render) -> str:

@@ -8,7 +8,7 @@ from lib.goals import GOALS, judged
 
 def run(throughput: float, **more: object) -> dict:
     base = {"throughput": throughput, "p50_us": 100, "p99_us": 900, "cpu_us": 30.0, "errors": 0, "errors_by_kind": {}}
-    return base | {"load_cores": 0.4, "load_threads": 1, "idle_cores": 0.01} | more
+    return base | {"load_cores": 0.4, "load_threads": 1, "idle_cores": 0.01, "other_cores": 0.02} | more
 
 
 def pair(peer: str, workload: str, ours: list[dict], theirs: list[dict], multiplexed: bool = False) -> Pair:
@@ -36,7 +36,7 @@ class Figures(unittest.TestCase):
 
 class Goals(unittest.TestCase):
     def verdicts(self, pairs: list[Pair]) -> dict[str, str]:
-        return {text: verdict for text, _, verdict in judged(pairs)}
+        return {goal.text: verdict for goal, _, verdict in judged(pairs)}
 
     def test_at_least_and_at_most(self):
         def check(ours: dict, expected: tuple[str, str, str]):

@@ -22,7 +22,7 @@ class Report(unittest.TestCase):
         said = table.report([etcd()], FACTS, "load", ["garage: there is none"], table.markdown)
         row = "| put, 64 x 1 | 4,500 (4,000 to 5,000) | 1,000 (900 to 1,000) | 5.00 (4.00 to 5.00) | 0.10 / 0.90 | 0.10 / 0.90 | 30.0 | 30.0 | 0 / 2 |"
         self.assertIn(row, said.splitlines())
-        for words in ("skipped: garage: there is none", "2 errors of etcd: x", "not measured", "0.010 of a core"):
+        for words in ("skipped: garage: there is none", "2 errors of etcd: x", "not measured", "0.01 of a core", "0.02 of a core"):
             self.assertIn(words, said)
         plain = table.report([etcd()], FACTS, "load", [], table.plain)
         for cell in row.strip("| ").split(" | "):

@@ -46,7 +46,7 @@ class Garage(System):
 
     def version(self) -> str:
         words = said(["garage", "--version"]).split()
-        return words[1] if len(words) > 1 else "unknown"
+        return words[1].removeprefix("cargo:") if len(words) > 1 else "unknown"
 
     def start(self, stack: ExitStack, folder: Path, port: int) -> None:
         env = environment("GARAGE_", RUST_LOG="error")

@@ -34,7 +34,7 @@ class Quorate(System):
         return None
 
     def version(self) -> str:
-        return f"{said([self.binary, '--version']).split()[-1]} ({self.commit})"
+        return f"{said([self.binary, '--version']).split()[-1]}, commit {self.commit}"
 
     def start(self, stack: ExitStack, folder: Path, port: int) -> None:
         cluster = folder / "cluster"

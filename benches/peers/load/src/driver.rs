@@ -40,6 +40,7 @@ pub async fn drive<C: Connection>(load: &Load) -> Result<Report> {
         servers: after.servers.saturating_sub(before.servers),
         load: after.load.saturating_sub(before.load),
         idle: after.idle.saturating_sub(before.idle),
+        machine: after.machine.saturating_sub(before.machine),
     };
     let tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(Report::new(load, &tally, spent))
@@ -52,6 +53,7 @@ fn clock(load: &Load) -> Result<Spent> {
         servers: cpu::of_processes(&load.pids)?,
         load: cpu::of_this_process()?,
         idle: cpu::of_processes(&load.idle_pids)?,
+        machine: cpu::of_the_machine()?,
     })
 }
 

@@ -56,6 +56,7 @@ pub struct Spent {
     pub servers: Duration,
     pub load: Duration,
     pub idle: Duration,
+    pub machine: Duration,
 }
 
 /// One run. Latencies are of requests that succeeded.
@@ -86,6 +87,8 @@ pub struct Report {
     server_cores: f64,
     load_cores: f64,
     idle_cores: f64,
+    /// The rest of the machine, the work that the kernel does for nobody in particular included.
+    other_cores: f64,
     load_threads: usize,
 }
 
@@ -117,6 +120,9 @@ impl Report {
             server_cores: cores(spent.servers),
             load_cores: cores(spent.load),
             idle_cores: cores(spent.idle),
+            other_cores: cores(
+                spent.machine.saturating_sub(spent.servers + spent.load + spent.idle),
+            ),
             load_threads: load.threads,
         }
     }
@@ -146,12 +152,14 @@ mod tests {
             servers: Duration::from_millis(30),
             load: Duration::from_millis(10),
             idle: Duration::from_millis(20),
+            machine: Duration::from_millis(1_060),
         };
         let report = Report::new(&Load::parse_from(load), &tally, spent);
         assert_eq!((report.requests, report.throughput, report.errors), (2, 0.5, 1));
         assert_eq!(report.errors_by_kind["refused"], 1);
         assert_eq!((report.cpu_us, report.cpu_load_us), (20_000.0, 5_000.0));
         assert_eq!((report.server_cores, report.idle_cores), (0.015, 0.01));
+        assert_eq!(report.other_cores, 0.5);
         assert!((199_000..=201_000).contains(&report.p50_us), "{}", report.p50_us);
     }
 
