@@ -11,6 +11,8 @@ from pathlib import Path
 
 # How long a server may take to end before it is killed.
 STOP_LIMIT = 15.0
+# How much of what a command said about its failure is kept.
+SAID_LIMIT = 600
 
 
 class Failed(Exception):
@@ -38,9 +40,11 @@ def said(command: Sequence[str | Path], limit: float = 60.0, env: dict[str, str]
             list(map(str, command)), env=env, timeout=limit, capture_output=True, text=True, start_new_session=True
         )
     except subprocess.TimeoutExpired:
-        raise Failed(f"{command[0]} took longer than {limit:.0f} s") from None
+        raise Failed(f"{Path(command[0]).name} took longer than {limit:.0f} s") from None
     if done.returncode != 0:
-        raise Failed(f"{' '.join(map(str, command))}: exit {done.returncode}: {(done.stderr or done.stdout).strip()[-2000:]}")
+        # In one line, and without paths of this machine that the command may have: it may end up in a table.
+        why = " ".join((done.stderr or done.stdout).split())[-SAID_LIMIT:]
+        raise Failed(f"{Path(command[0]).name}: exit {done.returncode}: {why}")
     return done.stdout
 
 

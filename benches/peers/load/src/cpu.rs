@@ -32,8 +32,7 @@ pub fn of_processes(pids: &[u32]) -> Result<Duration> {
     for pid in pids {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
             .with_context(|| format!("the server process {pid} is gone"))?;
-        ticks += ticks_of(&stat)
-            .with_context(|| format!("the server process {pid} is dead: {}", stat.trim_end()))?;
+        ticks += ticks_of(&stat).with_context(|| format!("the server process {pid} is dead"))?;
     }
     seconds(ticks)
 }
