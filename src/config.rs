@@ -235,7 +235,7 @@ impl Default for StoreSection {
             durability: Durability::Sync,
             segment_bytes: Size(64 << 20),
             cache_bytes: Size(64 << 20),
-            record_cache_bytes: Size(32 << 20),
+            record_cache_bytes: Size(64 << 20),
             reserve_bytes: Size(64 << 20),
         }
     }

@@ -88,7 +88,7 @@ impl Default for Limits {
             value_bytes: 1 << 20,
             requests_in_flight: 16_384,
             scrub_bytes_per_second: 4 << 20,
-            record_cache_bytes: 32 << 20,
+            record_cache_bytes: 64 << 20,
             hint_entries: 1 << 18,
             hint_items: 1 << 20,
         }
