@@ -492,6 +492,12 @@ impl<S: Store> Node<S> {
         self.shard.as_ref().map_or(RestoredIs::Wanted, Shard::restored)
     }
 
+    /// It cannot be read for now, and will be brought again: comparisons go on without it, and what it alone has is
+    /// waited for. Gives back what it was read through, to be closed.
+    pub fn miss_restored(&mut self) -> Option<Box<dyn Source + Send>> {
+        std::mem::replace(self.restored_mut(), Restored::Away(None)).into_source()
+    }
+
     /// Gives it back, to be closed. There is none from now on.
     pub fn take_restored(&mut self) -> Option<Box<dyn Source + Send>> {
         std::mem::take(self.restored_mut()).into_source()

@@ -89,7 +89,7 @@ impl Opener for NodeOpener {
             .map_err(|error| StartError::Node(error.to_string()))?;
         let lineage = node.lineage();
         node.store_mut().set_lineage(lineage);
-        let restored = Restored::find(&self.path, &mut node, waker.clone())
+        let restored = Restored::find(&self.path, &mut node, &waker)
             .map_err(|error| StartError::Data(format!("{}: {error}", self.path.display())))?;
         let name = self.name.clone();
         let forget_damage_above = damaged.then_some(opened.durable);

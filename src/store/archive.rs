@@ -10,7 +10,8 @@
 //! - All of the log must be there, batch by batch, up to the one that `STATE` names, but for what was missing when its
 //!   node lived with it. An archive with another hole might show what was overwritten or erased there, so it is not
 //!   opened at all.
-//! - The index is not kept from one time to the next: nobody would notice what a crash took from it.
+//! - The index is not kept from one time to the next: nobody would notice what a crash took from it. One that cannot be
+//!   made, for want of room, says nothing of the log: it is made again.
 
 use super::disk::{Disk, RealDisk};
 use super::index::{Index, IndexDamaged, SledIndex};
@@ -40,10 +41,18 @@ const INDEX: &str = "archive-index";
 /// Why an archive cannot be read. Nothing in it was touched.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// It is in use, of a newer format, or the disk refused.
+    /// It is in use, of a newer format, or the disk refused: another time it may be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It is not all there.
+    /// Its index cannot be made now: another time it may be. What was made of it is gone.
+    #[error("{dir}: {what}")]
+    Index {
+        /// The archive.
+        dir: PathBuf,
+        /// What went wrong.
+        what: String,
+    },
+    /// It is not all there, and never will be.
     #[error("{dir}: {what}")]
     Damaged {
         /// The archive.
@@ -70,23 +79,44 @@ impl Archive {
     /// # Errors
     /// See [`ArchiveError`].
     pub fn open(dir: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Archive, ArchiveError> {
-        let damaged = |what: String| ArchiveError::Damaged { dir: dir.to_path_buf(), what };
         let refused = |source: io::Error| {
             ArchiveError::Open(OpenError::Io { dir: dir.to_path_buf(), source })
         };
         let log = dir.join("log");
-        if !log.is_dir() {
-            return Err(damaged("there is no log in it".into()));
+        if !log.try_exists().map_err(refused)? {
+            let what = "there is no log in it".into();
+            return Err(ArchiveError::Damaged { dir: dir.to_path_buf(), what });
         }
         let lock = take_lock(dir)?;
         check_format(dir)?;
-        let disk = RealDisk::open(&log).map_err(refused)?;
+        let archive = Archive::read(dir, &log, lock.try_clone().map_err(refused)?, progress);
+        if archive.is_err() {
+            // Under the lock, and after everything in it is closed.
+            let _ = Archive::forget_index(dir);
+        }
+        archive
+    }
+
+    fn read(
+        dir: &Path,
+        log: &Path,
+        lock: File,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Archive, ArchiveError> {
+        let damaged = |what: String| ArchiveError::Damaged { dir: dir.to_path_buf(), what };
+        let refused = |source: io::Error| {
+            ArchiveError::Open(OpenError::Io { dir: dir.to_path_buf(), source })
+        };
+        let disk = RealDisk::open(log).map_err(refused)?;
         let state = State::read(&disk).map_err(refused)?;
         let Some(state) = state.filter(|state| state.clean) else {
             return Err(damaged("it does not say where its log ends".into()));
         };
         Archive::forget_index(dir).map_err(refused)?;
-        let broken = |error: IndexDamaged| damaged(error.to_string());
+        let broken = |error: IndexDamaged| {
+            let what = format!("no index can be made for it: {error}");
+            ArchiveError::Index { dir: dir.to_path_buf(), what }
+        };
         let index = SledIndex::open(&dir.join(INDEX), CACHE_BYTES).map_err(broken)?;
         let mut replay = Replay::new(&index, 0);
         let numbers = segment_numbers(&disk).map_err(refused)?;

@@ -16,6 +16,8 @@
 //! - What only the backup can have is here, durably, before its slot is complete. No round of a partition ends while an
 //!   owner's slot is not, so nothing can have been deleted and collected before the backup's version of it came in.
 //! - A crash loses nothing: slots that are not complete are compared, and refilled, once more.
+//! - That it cannot be read for now says nothing of what is in it: comparisons go on without it, and what it alone has is
+//!   waited for. Only a driver that finds it damaged takes it away for good.
 
 use super::scan::after;
 use super::{Release, Shard, Turn};
@@ -37,7 +39,7 @@ pub enum RestoredIs {
     Wanted,
     /// This node is whole: nothing more is taken from it.
     Done,
-    /// It cannot be read any more.
+    /// It cannot be read any more, as it was opened: it is to be opened again.
     Unusable,
 }
 
@@ -51,8 +53,8 @@ pub enum Restored {
     Opening,
     /// It can be looked into.
     Open(Shelf),
-    /// It could be.
-    Unusable,
+    /// It cannot be, for now. A driver closes what it was read through, which may take a while.
+    Away(Option<Box<dyn Source + Send>>),
 }
 
 /// An open one, and how far what it alone has is taken.
@@ -91,11 +93,12 @@ impl Restored {
     pub fn into_source(self) -> Option<Box<dyn Source + Send>> {
         match self {
             Restored::Open(shelf) => Some(shelf.source),
-            _ => None,
+            Restored::Away(source) => source,
+            Restored::None | Restored::Opening => None,
         }
     }
 
-    /// Whether there is one, open or not yet.
+    /// Whether it is, or is about to be, taken from.
     pub(super) fn is_there(&self) -> bool {
         matches!(self, Restored::Opening | Restored::Open(_))
     }
@@ -115,8 +118,8 @@ impl Restored {
     /// Whether everything of a partition is durable here that it alone has.
     pub(super) fn is_refilled(&self, partition: PartitionId) -> bool {
         match self {
-            Restored::None | Restored::Unusable => true,
-            Restored::Opening => false,
+            Restored::None => true,
+            Restored::Opening | Restored::Away(_) => false,
             Restored::Open(shelf) => shelf.refilled.contains(&partition),
         }
     }
@@ -128,9 +131,10 @@ impl Shard {
         let layout = &self.view.agreement.layout;
         let is_settled = self.view.admitted && self.view.counts && layout.transition.is_none();
         let has_slots = self.slots.owned().next().is_some();
+        let is_whole = is_settled && has_slots && self.is_complete();
         match &self.restored {
-            Restored::Unusable => RestoredIs::Unusable,
-            Restored::Open(_) if is_settled && has_slots && self.is_complete() => RestoredIs::Done,
+            Restored::Away(Some(_)) => RestoredIs::Unusable,
+            Restored::Open(_) | Restored::Away(None) if is_whole => RestoredIs::Done,
             _ => RestoredIs::Wanted,
         }
     }
@@ -192,12 +196,17 @@ impl Shard {
                 Ok(Came::SomeWay) => room.is_spent = true,
                 Err(error) => {
                     self.counters.note_store_error(&error);
-                    self.restored = Restored::Unusable;
+                    self.restored = Restored::Away(Some(shelf.source));
                     return;
                 }
             }
         }
         self.restored = Restored::Open(shelf);
+    }
+
+    /// Whether everything of a partition is durable here that the restored backup alone can have.
+    pub(super) fn has_refilled(&self, partition: PartitionId) -> bool {
+        self.restored.is_refilled(partition) || self.lone_buckets(partition).is_empty()
     }
 
     /// All that was taken of a partition is durable.

@@ -348,16 +348,43 @@ fn a_process_that_dies_in_the_middle_goes_on_where_slots_are_not_complete() {
     assert_eq!((taken(&lone, &all), lone.shard.slots.rebuilding()), (mine, 0));
 }
 
+/// Else what only the backup has is answered with "not found", for good, because a disk was full for a while.
 #[test]
-fn a_backup_that_breaks_on_the_way_holds_nobody_up() {
+fn a_backup_that_cannot_be_read_for_now_holds_up_what_it_alone_has_and_nothing_else() {
     let mut lone = Lone::open(late(1));
     let backup = Backup::of(&everywhere(1));
     bring(&mut lone, &backup);
     backup.breaks.store(true, SeqCst);
     let mut owners = Owners::holding(BTreeMap::new());
     owners.answer_for(&mut lone, 5_000);
-    assert_eq!(lone.shard.slots.rebuilding(), 0);
+    let owned = |p: &PartitionId| lone.shard.view.agreement.layout.owns(ME, *p, 1);
+    let partitions: Vec<PartitionId> = (0..8).map(PartitionId).filter(owned).collect();
+    assert_eq!(lone.shard.slots.rebuilding(), partitions.len(), "the others are complete");
     assert_eq!(lone.shard.restored(), RestoredIs::Unusable);
+    // As a driver does: it is closed elsewhere, and opened again.
+    let broken = std::mem::replace(lone.shard.restored_mut(), Restored::Away(None));
+    assert!(broken.into_source().is_some());
+    owners.answer_for(&mut lone, 3_000);
+    assert_eq!(lone.shard.slots.rebuilding(), partitions.len());
+    assert_eq!(lone.shard.restored(), RestoredIs::Wanted);
+    backup.breaks.store(false, SeqCst);
+    bring(&mut lone, &backup);
+    owners.answer_for(&mut lone, 3_000);
+    assert_eq!(lone.shard.slots.rebuilding(), 0);
+    assert_eq!(taken(&lone, &everywhere(1)), partitions.len());
+    assert_eq!(lone.shard.restored(), RestoredIs::Done);
+}
+
+/// Nobody needs it any more: it is not waited for either.
+#[test]
+fn a_backup_that_cannot_be_read_is_done_with_when_it_alone_has_nothing() {
+    let mut lone = Lone::open(late(3));
+    *lone.shard.restored_mut() = Restored::Away(None);
+    let mut owners = Owners::holding(items([("k", 1)]));
+    owners.answer_for(&mut lone, 5_000);
+    assert_eq!(lone.shard.slots.rebuilding(), 0);
+    assert!(!owners.fetched.is_empty());
+    assert_eq!(lone.shard.restored(), RestoredIs::Done);
 }
 
 /// Whose copy is newer is for versions to say, not for who was here first.

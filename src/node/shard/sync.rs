@@ -330,8 +330,10 @@ impl Shard {
         }
         let quorums = quorums(&self.view);
         let copied = self.acquire.complete(&self.view, &quorums, of.clone());
-        let is_refilled = |partition| self.restored.is_refilled(partition);
-        let complete = self.slots.complete(&self.view, &quorums, of, &is_refilled);
+        let mut slots = std::mem::take(&mut self.slots);
+        let is_refilled = |partition| self.has_refilled(partition);
+        let complete = slots.complete(&self.view, &quorums, of, &is_refilled);
+        self.slots = slots;
         for change in complete.into_iter().chain(copied) {
             turn.outbox.persist(change);
         }
