@@ -190,6 +190,11 @@ impl Machine for RealNode {
     }
 
     fn close(self) -> Result<(), StoreError> {
-        self.node.into_store().close()
+        // What is lent is closed with the node.
+        let store = self.node.into_store();
+        if let Some(restored) = self.restored {
+            restored.end();
+        }
+        store.close()
     }
 }

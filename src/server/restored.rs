@@ -116,6 +116,14 @@ impl Restored {
         };
     }
 
+    /// Before its data directory is moved: whatever is on its way to another name has arrived there. A thread that still
+    /// reads goes on, and keeps the lock for so long: the next life waits for it.
+    pub(super) fn end(self) {
+        if let State::Closing(told) = self.state {
+            let _ = told.recv();
+        }
+    }
+
     fn lend<S: Store>(&mut self, archive: Archive, node: &mut Node<S>) -> State {
         let (dir, commit) = (self.dir.display(), archive.commit());
         tracing::info!(%dir, commit = commit.0, "the restored backup can be looked into");
