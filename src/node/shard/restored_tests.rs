@@ -88,6 +88,8 @@ struct Owners {
     pushed: Vec<Bytes>,
     /// Whether they answer what is asked about single items.
     are_mute: bool,
+    /// Who answers nothing at all.
+    absent: Option<NodeId>,
 }
 
 impl Owners {
@@ -101,6 +103,9 @@ impl Owners {
             lone.run_for(50);
             for (to, header, message) in std::mem::take(&mut lone.sent) {
                 let partition = header.partition;
+                if self.absent == Some(to) {
+                    continue;
+                }
                 let Some(answer) = self.answer(partition, message) else { continue };
                 lone.hear_under(to.0, header.request, partition, self.round, answer);
             }
@@ -228,30 +233,46 @@ fn what_an_owner_held_before_a_round_was_closed_here_is_not_taken_from_the_backu
     assert!(owners.fetched.is_empty());
 }
 
+/// Whether this owner hears that it is not compared with now.
+fn is_shut(lone: &mut Lone, owner: u64) -> bool {
+    let roots = [&[0, 0][..], &7u128.to_be_bytes()].concat().into();
+    lone.sent.clear();
+    lone.hear(owner, 5, Data::Roots { roots, compared: Vec::new() });
+    let answer = lone.sent.iter().find_map(|(_, header, message)| match message {
+        Data::RootsCompared { unknown, .. } if header.request == 5 => Some(!unknown.is_empty()),
+        _ => None,
+    });
+    answer.expect("it answers")
+}
+
 /// Else other owners push to it what lies beside it, however long that takes to be read.
 #[test]
 fn no_owner_pushes_to_a_slot_that_is_taken_from_a_backup() {
     let mut lone = Lone::open(late(3));
     lone.run_for(200);
-    let unknown = |lone: &mut Lone| {
-        let roots = [&[0, 0][..], &7u128.to_be_bytes()].concat().into();
-        lone.sent.clear();
-        lone.hear(2, 5, Data::Roots { roots, compared: Vec::new() });
-        let answer = lone.sent.iter().find_map(|(_, header, message)| match message {
-            Data::RootsCompared { unknown, .. } if header.request == 5 => Some(unknown.len()),
-            _ => None,
-        });
-        answer.expect("it answers")
-    };
-    assert_eq!(unknown(&mut lone), 0, "it knows that it has nothing");
+    assert!(!is_shut(&mut lone, 2), "it knows that it has nothing");
     *lone.shard.restored_mut() = Restored::Opening;
-    assert_eq!(unknown(&mut lone), 1);
+    assert!(is_shut(&mut lone, 2));
     let items = items([("k", 1)]);
     bring(&mut lone, &Backup::of(&items));
-    assert_eq!(unknown(&mut lone), 1);
+    assert!(is_shut(&mut lone, 2));
     Owners::holding(items).answer_for(&mut lone, 5_000);
     assert_eq!(lone.shard.restored(), RestoredIs::Done);
-    assert_eq!(unknown(&mut lone), 0, "whoever is complete is compared with");
+    assert!(!is_shut(&mut lone, 2), "whoever is complete is compared with");
+}
+
+/// Else an owner that is away for a day keeps this one from what the other has taken in for a day.
+#[test]
+fn an_owner_that_was_merged_pushes_while_another_is_still_to_be() {
+    let mut lone = Lone::open(late(3));
+    let items = items([("k", 1)]);
+    bring(&mut lone, &Backup::of(&items));
+    let mut owners = Owners::holding(items);
+    owners.absent = Some(NodeId(3));
+    owners.answer_for(&mut lone, 3_000);
+    assert!(lone.shard.is_filling(PartitionId(0)), "one of two is not enough");
+    assert!(!is_shut(&mut lone, 2));
+    assert!(is_shut(&mut lone, 3), "it is asked first");
 }
 
 /// So many items of the bucket in each of the eight partitions.

@@ -344,6 +344,13 @@ impl Shard {
         self.slots.is_rebuilding(partition) || self.acquire.contains(partition)
     }
 
+    /// Whether a slot is not complete, and this owner has not been merged into it yet.
+    pub(super) fn still_asks(&self, partition: PartitionId, whom: NodeId) -> bool {
+        let lacks =
+            self.slots.is_rebuilding(partition) && !self.slots.has_merged(partition, whom);
+        lacks || self.acquire.contains(partition) && !self.acquire.has_merged(partition, whom)
+    }
+
     /// Everything that a complete owner holds of a partition is durable here.
     pub(super) fn merged(&mut self, partition: PartitionId, from: NodeId) {
         self.slots.merged(partition, from);
