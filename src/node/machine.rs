@@ -305,11 +305,12 @@ impl<S: Store> Node<S> {
             Some(shard) => shard.install(view, turn),
             None => {
                 let (limits, timing) = (self.config.limits, self.config.timing);
-                let (damaged, restored) = (self.damaged, std::mem::take(&mut self.restored));
                 let rng = self.rng.fork();
-                let opened = Shard::open(limits, timing, view, damaged, restored, rng, turn);
-                match opened {
-                    Ok(shard) => self.shard = Some(shard),
+                match Shard::open(limits, timing, view, self.damaged, rng, turn) {
+                    Ok(mut shard) => {
+                        *shard.restored_mut() = std::mem::take(&mut self.restored);
+                        self.shard = Some(shard);
+                    }
                     Err(error) => self.own.note_store_error(&error),
                 }
             }
@@ -563,3 +564,7 @@ impl<S: Store> Node<S> {
         self.stopping && idle && !self.outbox.is_waiting() && self.topology.has_left()
     }
 }
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

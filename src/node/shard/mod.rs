@@ -154,7 +154,6 @@ impl Shard {
         timing: Timing,
         view: View,
         new_lineage: bool,
-        restored: Restored,
         mut rng: fastrand::Rng,
         turn: &mut Turn,
     ) -> Result<Shard, StoreError> {
@@ -173,7 +172,7 @@ impl Shard {
             limits,
             timing,
             slots: Slots::default(),
-            restored,
+            restored: Restored::default(),
             acquire: Acquire::default(),
             remnants: Remnants::default(),
             doubts: Doubts::open(turn.store)?,
