@@ -485,7 +485,7 @@ impl<S: Store> Node<S> {
 
     /// It can be looked into from now on.
     pub fn bring_restored(&mut self, source: Box<dyn Source + Send>) {
-        *self.restored_mut() = Restored::brought(source);
+        *self.restored_mut() = Restored::Open(source);
     }
 
     /// What is still wanted of it.

@@ -92,8 +92,8 @@ pub enum Release {
     Refilled {
         /// Which.
         partition: PartitionId,
-        /// The epoch under which it was read.
-        epoch: Epoch,
+        /// Of buckets with so many replicas at most.
+        upto: u8,
     },
     /// The topology's own: what it installed under this number is durable.
     Installed {

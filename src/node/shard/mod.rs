@@ -22,6 +22,8 @@ mod forward;
 mod get;
 mod handoff;
 mod inspect;
+#[cfg(test)]
+mod lender;
 mod locate;
 mod pace;
 mod parking;
@@ -29,6 +31,7 @@ mod peers;
 mod pending;
 mod put;
 mod ranges;
+mod refill;
 mod remnants;
 mod replica;
 mod request;
@@ -71,6 +74,7 @@ use pace::Intake;
 pub(super) use parking::Want;
 use peers::Peers;
 use pending::Pending;
+use refill::Refill;
 use remnants::Remnants;
 use requests::Requests;
 pub(super) use restored::Restored;
@@ -127,6 +131,7 @@ pub(super) struct Shard {
     intake: Intake,
     slots: Slots,
     restored: Restored,
+    refill: Refill,
     acquire: Acquire,
     remnants: Remnants,
     doubts: Doubts,
@@ -173,6 +178,7 @@ impl Shard {
             timing,
             slots: Slots::default(),
             restored: Restored::default(),
+            refill: Refill::open(turn.store)?,
             acquire: Acquire::default(),
             remnants: Remnants::default(),
             doubts: Doubts::open(turn.store)?,
@@ -233,7 +239,7 @@ impl Shard {
         let epoch_changed = old.agreement.layout.epoch != view.agreement.layout.epoch
             || old.lineage != view.lineage;
         if epoch_changed {
-            self.restored.begin_again();
+            self.refill.begin_again();
             let slots = self.slots.reload(&view, turn.store);
             if let Err(error) = slots.and_then(|()| self.acquire.reload(&view, turn.store)) {
                 self.disk = Some(error);
@@ -286,7 +292,7 @@ impl Shard {
                 turn.outbox.send_data(to, about, &message);
             }
             Release::Round { ticket } => self.round_is_durable(ticket, turn),
-            Release::Refilled { partition, epoch } => self.refilled(partition, epoch),
+            Release::Refilled { partition, upto } => self.refilled(partition, upto),
             Release::Control { .. } | Release::Installed { .. } => {
                 unreachable!("the topology's releases never come here")
             }

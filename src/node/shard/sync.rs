@@ -331,7 +331,8 @@ impl Shard {
         let quorums = quorums(&self.view);
         let copied = self.acquire.complete(&self.view, &quorums, of.clone());
         let mut slots = std::mem::take(&mut self.slots);
-        let is_refilled = |partition| self.has_refilled(partition);
+        let sizes = self.sizes();
+        let is_refilled = |partition| self.is_refilled(partition, &sizes);
         let complete = slots.complete(&self.view, &quorums, of, &is_refilled);
         self.slots = slots;
         for change in complete.into_iter().chain(copied) {

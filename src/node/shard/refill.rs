@@ -1,0 +1,243 @@
+//! What a restored backup alone can have: the items of which this node is the only owner.
+//!
+//! ```text
+//!   n=1, partition 7    k1 k2 k3 │ k4 …       so many looks a tick
+//!                                └ at           … to the end ─► `refilled/7` in that batch ─► durable: the slot may count
+//! ```
+//!
+//! - A partition is taken once, however often this node's data begin another life: what was deleted and collected here
+//!   since would come back, and nobody is left to contradict. Another restore begins with an empty store, and with none
+//!   of these notes.
+//! - A note says up to which n: with fewer members left this node may be the only owner of more.
+
+use super::restored::Restored;
+use super::scan::after;
+use super::{Release, Shard, Turn};
+use crate::id::{BucketId, PartitionId};
+use crate::store::{Change, Source, Store, StoreError, key};
+use crate::version::Record;
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many places of the backup are looked at in a tick: 10,240 a second, as many as an owner takes from others.
+pub(super) const LOOKS: usize = 512;
+/// About how many bytes are taken from there in a tick.
+const BYTES: usize = 4 << 20;
+/// How many keys are listed at a time.
+const PAGE: usize = 128;
+
+/// Under which of the node's own keys the notes are.
+const PREFIX: &str = "refilled/";
+
+/// See the module's picture.
+#[derive(Debug, Default)]
+pub(super) struct Refill {
+    /// Up to which n all of a partition is durable here.
+    durable: BTreeMap<PartitionId, u8>,
+    /// Up to which n it was read to the end.
+    read: BTreeMap<PartitionId, u8>,
+    /// Where those go on that were begun.
+    at: BTreeMap<PartitionId, Bytes>,
+}
+
+/// What is left of a tick.
+struct Room {
+    looks: usize,
+    bytes: usize,
+}
+
+/// How far the reading of a partition came.
+enum Came {
+    ToTheEnd,
+    /// It goes on in the next tick.
+    SomeWay,
+}
+
+impl Refill {
+    /// What was taken in earlier lives.
+    pub fn open(store: &dyn Store) -> Result<Refill, StoreError> {
+        let from = key::meta(PREFIX);
+        let notes = store.scan(&from, &key::after_prefix(&from), 1 << 16)?;
+        let note = |(key, head): (Bytes, Bytes)| {
+            Some((PartitionId(u16::from_be_bytes(*key.last_chunk()?)), *head.first()?))
+        };
+        let durable = notes.into_iter().filter_map(note).collect();
+        Ok(Refill { durable, ..Refill::default() })
+    }
+
+    /// Owners have changed, or what was taken was refused by the disk: what is not durable is taken once more.
+    pub fn begin_again(&mut self) {
+        *self = Refill { durable: std::mem::take(&mut self.durable), ..Refill::default() };
+    }
+
+    fn has(&self, partition: PartitionId, upto: u8) -> bool {
+        self.durable.get(&partition).is_some_and(|n| *n >= upto)
+    }
+
+    fn has_read(&self, partition: PartitionId, upto: u8) -> bool {
+        self.read.get(&partition).is_some_and(|n| *n >= upto)
+    }
+}
+
+impl Room {
+    fn is_spent(&self) -> bool {
+        self.looks == 0 || self.bytes == 0
+    }
+}
+
+fn note(partition: PartitionId, upto: u8) -> Change {
+    let key = [&key::meta(PREFIX)[..], &partition.0.to_be_bytes()].concat().into();
+    Change::Put { key, head: Bytes::copy_from_slice(&[upto]), body: Bytes::new() }
+}
+
+impl Shard {
+    /// The n of every bucket.
+    pub(super) fn sizes(&self) -> BTreeSet<u8> {
+        self.buckets_by_id.values().map(|bucket| bucket.settings.n).collect()
+    }
+
+    /// Up to which of these n this node is the only owner of a partition, if it is of any.
+    fn alone_upto(&self, partition: PartitionId, sizes: &BTreeSet<u8>) -> Option<u8> {
+        let (layout, me) = (&self.view.agreement.layout, self.view.me);
+        let is_alone = |n: &u8| layout.preference_list(partition, *n).owners().eq([me]);
+        sizes.iter().copied().take_while(is_alone).last()
+    }
+
+    /// Whether everything of a partition is durable here that a restored backup alone can have.
+    pub(super) fn is_refilled(&self, partition: PartitionId, sizes: &BTreeSet<u8>) -> bool {
+        let is_here = |upto| self.refill.has(partition, upto);
+        matches!(self.restored, Restored::None)
+            || self.alone_upto(partition, sizes).is_none_or(is_here)
+    }
+
+    /// All that was taken of a partition is durable, and the note of it.
+    pub(super) fn refilled(&mut self, partition: PartitionId, upto: u8) {
+        self.refill.durable.insert(partition, upto);
+    }
+
+    /// Takes some of what the restored backup alone has, for slots that are not complete.
+    pub(super) fn refill(&mut self, turn: &mut Turn) {
+        if self.disk.is_some() {
+            return;
+        }
+        let source = match std::mem::take(&mut self.restored) {
+            Restored::Open(source) => source,
+            other => {
+                self.restored = other;
+                return;
+            }
+        };
+        let mut room = Room { looks: LOOKS, bytes: BYTES };
+        let mut failed = None;
+        for (partition, upto) in self.due() {
+            if room.is_spent() {
+                break;
+            }
+            match self.refill_partition(&*source, partition, upto, &mut room, turn) {
+                Ok(Came::ToTheEnd) => {
+                    self.refill.read.insert(partition, upto);
+                    turn.outbox.persist(note(partition, upto));
+                    turn.outbox.when_durable(Release::Refilled { partition, upto });
+                }
+                Ok(Came::SomeWay) => {}
+                Err(error) => {
+                    self.counters.note_store_error(&error);
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        self.restored = match failed {
+            None => Restored::Open(source),
+            Some(_) => Restored::Away(Some(source)),
+        };
+    }
+
+    /// What is still to be read, and up to which n.
+    fn due(&self) -> Vec<(PartitionId, u8)> {
+        let sizes = self.sizes();
+        let rebuilding = self.slots.owned().filter(|(_, rebuilding)| *rebuilding);
+        let alone = rebuilding.filter_map(|(p, _)| Some((p, self.alone_upto(p, &sizes)?)));
+        let is_due = |(partition, upto): &(PartitionId, u8)| {
+            !self.refill.has(*partition, *upto) && !self.refill.has_read(*partition, *upto)
+        };
+        alone.filter(is_due).collect()
+    }
+
+    fn refill_partition(
+        &mut self,
+        source: &dyn Source,
+        partition: PartitionId,
+        upto: u8,
+        room: &mut Room,
+        turn: &mut Turn,
+    ) -> Result<Came, StoreError> {
+        let begun = self.refill.at.get(&partition).cloned().unwrap_or_default();
+        // In the order of the store.
+        let buckets = self.buckets_by_id.values().filter(|bucket| bucket.settings.n <= upto);
+        for bucket in buckets.map(|bucket| bucket.id).collect::<Vec<BucketId>>() {
+            let (first, to) = key::bucket_range(partition, bucket);
+            let mut from = first.max(begun.clone());
+            while from < to {
+                if room.is_spent() || turn.store.congested() {
+                    return Ok(self.goes_on(partition, from));
+                }
+                let page = PAGE.min(room.looks);
+                let heads = source.scan(&from, &to, page)?;
+                let more = heads.len() == page;
+                room.looks = room.looks.saturating_sub(heads.len().max(1));
+                for (key, _) in heads {
+                    if room.bytes == 0 || !self.refill_item(source, &key, room, turn)? {
+                        return Ok(self.goes_on(partition, key));
+                    }
+                    from = after(&key);
+                }
+                if !more {
+                    break;
+                }
+            }
+        }
+        self.refill.at.remove(&partition);
+        Ok(Came::ToTheEnd)
+    }
+
+    fn goes_on(&mut self, partition: PartitionId, at: Bytes) -> Came {
+        self.refill.at.insert(partition, at);
+        Came::SomeWay
+    }
+
+    /// Takes one item in. False: the disk takes nothing now.
+    fn refill_item(
+        &mut self,
+        source: &dyn Source,
+        key: &Bytes,
+        room: &mut Room,
+        turn: &mut Turn,
+    ) -> Result<bool, StoreError> {
+        let entry = match source.get(key) {
+            Ok(Some(entry)) => entry,
+            Ok(None) => return Ok(true),
+            Err(StoreError::Busy(_)) => return Ok(false),
+            Err(StoreError::Damaged(_)) => {
+                // It stays where it is, for whoever wants to try.
+                self.counters.reject("restored", "unreadable");
+                return Ok(true);
+            }
+            Err(error) => return Err(error),
+        };
+        room.bytes = room.bytes.saturating_sub(key.len() + entry.head.len() + entry.body.len());
+        let Ok(record) = Record::decode(&entry.head, entry.body) else {
+            self.counters.reject("restored", "unreadable");
+            return Ok(true);
+        };
+        if !self.join_here(key, &Record { local: None, ..record }, turn) {
+            return Ok(false);
+        }
+        self.counters.restored_items += 1;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+#[path = "refill_tests.rs"]
+mod tests;
