@@ -209,6 +209,14 @@ impl Restored {
     }
 }
 
+/// Whether this data directory began beside a backup: then there is a cluster already, whatever a configuration says.
+///
+/// # Errors
+/// The system does not show the directory.
+pub(super) fn began_with_backup(data: &Path) -> io::Result<bool> {
+    Ok(data.join(RESTORED).try_exists()? || last_aside(data)?.is_some())
+}
+
 fn thread(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     std::thread::Builder::new().name("restored".into()).spawn(work).map(drop)
 }

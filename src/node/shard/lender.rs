@@ -1,7 +1,7 @@
 //! For tests: a backup in memory, and the other owners of a node that has come back empty beside it.
 
 use super::Restored;
-use super::testing::{Lone, agreement, member, record, view};
+use super::testing::{Lone, agreement, item, member, record, view};
 use crate::id::{Lineage, NodeId, PartitionId};
 use crate::message::peer::{self, Data};
 use crate::node::view::View;

@@ -47,3 +47,23 @@ fn what_was_acknowledged_is_there_after_an_orderly_stop_and_a_directory_has_one_
     let error = Server::start(config).expect_err("another node's").to_string();
     assert!(error.starts_with("invalid: ") && error.contains("`n1`"), "{error}");
 }
+
+/// Else a node whose store is lost for the second time is alone in a cluster of its own.
+#[test]
+fn where_a_backup_was_restored_nobody_founds_a_cluster() {
+    for lies_here in ["restored", "restored.set-aside-1"] {
+        let above = tempfile::tempdir().expect("a temporary directory");
+        let mut config = config();
+        config.node.data_dir = above.path().join("data");
+        config.cluster.bootstrap = true;
+        std::fs::create_dir_all(config.node.data_dir.join(lies_here)).expect("made");
+        let running = Server::start(config).expect("a node");
+        eventually("it says why it waits", || {
+            let (status, _, body) = http::ask(running.http(), "GET", "/readyz", &[], b"");
+            assert_ne!(status, 200, "beside {lies_here}");
+            String::from_utf8_lossy(&body).contains("part of no cluster")
+        });
+        running.stop();
+        running.wait().expect("an orderly end");
+    }
+}
