@@ -32,7 +32,7 @@ pub struct Node<S: Store> {
     /// Until the shard has it.
     restored: Restored,
     /// What is to be said of it.
-    pub(super) restored_words: Option<String>,
+    restored_words: Option<String>,
     own: Counters,
     ready: VecDeque<Effect>,
     wants: BTreeMap<Want, Wanted>,
@@ -507,6 +507,13 @@ impl<S: Store> Node<S> {
     /// What `status` says of it, in words.
     pub fn tell_of_restored(&mut self, words: Option<String>) {
         self.restored_words = words;
+    }
+
+    /// That, and what could not be taken of it.
+    pub fn restored_words(&self) -> Option<String> {
+        let troubles = self.shard.as_ref().and_then(Shard::restored_troubles);
+        let all: Vec<String> = self.restored_words.iter().cloned().chain(troubles).collect();
+        (!all.is_empty()).then(|| all.join(". "))
     }
 
     fn restored_mut(&mut self) -> &mut Restored {

@@ -104,9 +104,8 @@ impl Restored {
             State::Closing(told) => match told.try_recv() {
                 Err(TryRecvError::Empty) => State::Closing(told),
                 Ok(Ok(aside)) => {
-                    let words = self.with_loss(left_in(&aside));
-                    tracing::warn!("{words}");
-                    node.tell_of_restored(Some(words));
+                    node.tell_of_restored(Some(self.with_loss(left_in(&aside))));
+                    tracing::warn!("{}", node.restored_words().unwrap_or_default());
                     State::Over
                 }
                 Ok(Err(error)) => self.stays(&error.to_string(), node),

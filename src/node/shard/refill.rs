@@ -8,6 +8,8 @@
 //! - A partition is taken once, however often this node's data begin another life: what was deleted and collected here
 //!   since would come back, and nobody is left to contradict. Another restore begins with an empty store, and with none
 //!   of these notes.
+//! - An item that cannot be read now keeps its own slot from counting, and no other from being read. One that is damaged
+//!   is passed over; both are told.
 //! - A note says up to which n: with fewer members left this node may be the only owner of more.
 
 use super::restored::Restored;
@@ -38,6 +40,12 @@ pub(super) struct Refill {
     read: BTreeMap<PartitionId, u8>,
     /// Where those go on that were begun.
     at: BTreeMap<PartitionId, Bytes>,
+    /// Of these the next item cannot be read now, and why.
+    stuck: BTreeMap<PartitionId, String>,
+    /// How many items of these never can.
+    unreadable: BTreeMap<PartitionId, u64>,
+    /// Why the last of them.
+    damage: String,
 }
 
 /// What is left of a tick.
@@ -51,6 +59,16 @@ enum Came {
     ToTheEnd,
     /// It goes on in the next tick.
     SomeWay,
+}
+
+/// What became of an item.
+enum Took {
+    /// It is here, or is passed over.
+    It,
+    /// It cannot be read now.
+    NotYet(String),
+    /// The disk of this node takes nothing now.
+    Nothing,
 }
 
 impl Refill {
@@ -67,7 +85,13 @@ impl Refill {
 
     /// Owners have changed, or what was taken was refused by the disk: what is not durable is taken once more.
     pub fn begin_again(&mut self) {
-        *self = Refill { durable: std::mem::take(&mut self.durable), ..Refill::default() };
+        (self.read, self.at, self.stuck) = Default::default();
+    }
+
+    fn is_damaged(&mut self, partition: PartitionId, why: String) -> Took {
+        *self.unreadable.entry(partition).or_default() += 1;
+        self.damage = why;
+        Took::It
     }
 
     fn has(&self, partition: PartitionId, upto: u8) -> bool {
@@ -115,6 +139,23 @@ impl Shard {
         self.refill.durable.insert(partition, upto);
     }
 
+    /// What could not be taken of it, in words.
+    pub fn restored_troubles(&self) -> Option<String> {
+        let refill = &self.refill;
+        let lost: u64 = refill.unreadable.values().sum();
+        let lost = (lost > 0).then(|| {
+            let why = &refill.damage;
+            format!("{lost} items of buckets with n = 1 are damaged there, and are not back: {why}")
+        });
+        let stuck = refill.stuck.first_key_value().filter(|_| self.restored.is_there());
+        let stuck = stuck.map(|(_, why)| {
+            let slots = refill.stuck.len();
+            format!("{slots} slots wait for an item that cannot be read there now: {why}")
+        });
+        let all: Vec<String> = lost.into_iter().chain(stuck).collect();
+        (!all.is_empty()).then(|| all.join(". "))
+    }
+
     /// Takes some of what the restored backup alone has, for slots that are not complete.
     pub(super) fn refill(&mut self, turn: &mut Turn) {
         if self.disk.is_some() {
@@ -153,7 +194,7 @@ impl Shard {
         };
     }
 
-    /// What is still to be read, and up to which n.
+    /// What is still to be read, and up to which n; what has stopped comes last.
     fn due(&self) -> Vec<(PartitionId, u8)> {
         let sizes = self.sizes();
         let rebuilding = self.slots.owned().filter(|(_, rebuilding)| *rebuilding);
@@ -161,7 +202,9 @@ impl Shard {
         let is_due = |(partition, upto): &(PartitionId, u8)| {
             !self.refill.has(*partition, *upto) && !self.refill.has_read(*partition, *upto)
         };
-        alone.filter(is_due).collect()
+        let mut due: Vec<(PartitionId, u8)> = alone.filter(is_due).collect();
+        due.sort_by_key(|(partition, _)| self.refill.stuck.contains_key(partition));
+        due
     }
 
     fn refill_partition(
@@ -172,7 +215,10 @@ impl Shard {
         room: &mut Room,
         turn: &mut Turn,
     ) -> Result<Came, StoreError> {
-        let begun = self.refill.at.get(&partition).cloned().unwrap_or_default();
+        let begun = self.refill.at.get(&partition).cloned().unwrap_or_else(|| {
+            self.refill.unreadable.remove(&partition);
+            Bytes::new()
+        });
         // In the order of the store.
         let buckets = self.buckets_by_id.values().filter(|bucket| bucket.settings.n <= upto);
         for bucket in buckets.map(|bucket| bucket.id).collect::<Vec<BucketId>>() {
@@ -182,15 +228,28 @@ impl Shard {
                 if room.is_spent() || turn.store.congested() {
                     return Ok(self.goes_on(partition, from));
                 }
-                let page = PAGE.min(room.looks);
+                // Where it has stopped, one look says whether it goes on.
+                let is_stuck = self.refill.stuck.contains_key(&partition);
+                let page = if is_stuck { 1 } else { PAGE.min(room.looks) };
                 let heads = source.scan(&from, &to, page)?;
                 let more = heads.len() == page;
                 room.looks = room.looks.saturating_sub(heads.len().max(1));
                 for (key, _) in heads {
-                    if room.bytes == 0 || !self.refill_item(source, &key, room, turn)? {
+                    if room.bytes == 0 {
                         return Ok(self.goes_on(partition, key));
                     }
-                    from = after(&key);
+                    match self.refill_item(source, partition, &key, room, turn)? {
+                        Took::It => from = after(&key),
+                        Took::NotYet(why) => {
+                            self.refill.stuck.insert(partition, why);
+                            return Ok(self.goes_on(partition, key));
+                        }
+                        Took::Nothing => {
+                            room.looks = 0;
+                            return Ok(self.goes_on(partition, key));
+                        }
+                    }
+                    self.refill.stuck.remove(&partition);
                 }
                 if !more {
                     break;
@@ -206,35 +265,42 @@ impl Shard {
         Came::SomeWay
     }
 
-    /// Takes one item in. False: the disk takes nothing now.
+    /// Takes one item in.
     fn refill_item(
         &mut self,
         source: &dyn Source,
+        partition: PartitionId,
         key: &Bytes,
         room: &mut Room,
         turn: &mut Turn,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Took, StoreError> {
         let entry = match source.get(key) {
             Ok(Some(entry)) => entry,
-            Ok(None) => return Ok(true),
-            Err(StoreError::Busy(_)) => return Ok(false),
-            Err(StoreError::Damaged(_)) => {
+            Ok(None) => return Ok(Took::It),
+            Err(StoreError::Busy(why)) => {
+                self.counters.reject("restored", "busy");
+                return Ok(Took::NotYet(why));
+            }
+            Err(StoreError::Damaged(why)) => {
                 // It stays where it is, for whoever wants to try.
                 self.counters.reject("restored", "unreadable");
-                return Ok(true);
+                return Ok(self.refill.is_damaged(partition, why));
             }
             Err(error) => return Err(error),
         };
         room.bytes = room.bytes.saturating_sub(key.len() + entry.head.len() + entry.body.len());
-        let Ok(record) = Record::decode(&entry.head, entry.body) else {
-            self.counters.reject("restored", "unreadable");
-            return Ok(true);
+        let record = match Record::decode(&entry.head, entry.body) {
+            Ok(record) => Record { local: None, ..record },
+            Err(error) => {
+                self.counters.reject("restored", "unreadable");
+                return Ok(self.refill.is_damaged(partition, error.to_string()));
+            }
         };
-        if !self.join_here(key, &Record { local: None, ..record }, turn) {
-            return Ok(false);
+        if !self.join_here(key, &record, turn) {
+            return Ok(Took::Nothing);
         }
         self.counters.restored_items += 1;
-        Ok(true)
+        Ok(Took::It)
     }
 }
 

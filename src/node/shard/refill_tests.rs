@@ -191,3 +191,29 @@ fn what_the_disk_has_refused_is_not_noted() {
     assert_eq!(lone.shard.slots.rebuilding(), 0);
     assert_eq!(taken(&lone, &all), all.keys().filter(|key| is_mine(&lone, key)).count());
 }
+
+/// Else one file that cannot be opened keeps everything behind it away, and nobody is told.
+#[test]
+fn an_item_that_cannot_be_read_holds_up_its_own_slot_alone_and_is_told() {
+    let mut lone = Lone::open(late(1));
+    let all = everywhere(300);
+    let mine: Vec<&Bytes> = all.keys().filter(|key| is_mine(&lone, key)).collect();
+    let rotten = mine[mine.len() - 1];
+    let backup = Backup { busy: Some(mine[0].clone()), ..Backup::of(&all) };
+    backup.items.rot(rotten);
+    bring(&mut lone, &backup);
+    let mut owners = Owners::holding(BTreeMap::new());
+    owners.answer_for(&mut lone, 8_000);
+    assert_eq!(lone.shard.slots.rebuilding(), 1, "the others are complete");
+    assert_eq!(taken(&lone, &all), mine.len() - 300 - 1);
+    let words = lone.shard.restored_troubles().expect("it says so");
+    assert!(words.contains("1 items of buckets with n = 1 are damaged"), "{words}");
+    assert!(words.contains("1 slots wait") && words.contains("a test"), "{words}");
+    let rejected = |why| lone.shard.counters.rejected[&("restored", why)];
+    assert!(rejected("busy") > 1 && rejected("unreadable") == 1);
+    bring(&mut lone, &Backup { busy: None, ..backup });
+    owners.answer_for(&mut lone, 3_000);
+    assert_eq!((lone.shard.slots.rebuilding(), taken(&lone, &all)), (0, mine.len() - 1));
+    let words = lone.shard.restored_troubles().expect("what is lost is still told");
+    assert!(!words.contains("wait"), "{words}");
+}
