@@ -188,6 +188,11 @@ impl Outbox {
         self.batch.changes.push(change);
     }
 
+    /// How many changes are in the batch of this turn by now.
+    pub fn changes(&self) -> usize {
+        self.batch.changes.len()
+    }
+
     /// Happens when the batch of this turn is durable; with an empty batch, when everything handed to
     /// the store before is.
     pub fn when_durable(&mut self, release: Release) {

@@ -86,7 +86,8 @@ fn bring_back(from: &Path, to: &Path) -> io::Result<()> {
     sync_above(from)
 }
 
-/// Renames a folder to `<name>.set-aside-<n>`, the first n that is free.
+/// Renames a folder to `<name>.set-aside-<n>`, the first n that is free. Should the new name not be durable, a power cut
+/// may bring the old one back: whoever finds it there sets it aside once more.
 ///
 /// # Errors
 /// The system's; it is where it was.
@@ -98,7 +99,9 @@ pub(super) fn set_aside(folder: &Path) -> io::Result<PathBuf> {
             continue;
         }
         std::fs::rename(folder, &to)?;
-        sync_above(folder)?;
+        if let Err(error) = sync_above(folder) {
+            tracing::warn!(to = %to.display(), %error, "set aside, but a power cut may undo that");
+        }
         return Ok(to);
     }
     Err(io::Error::other("too many were set aside already"))

@@ -296,10 +296,12 @@ impl Shard {
                 return Ok(self.refill.is_damaged(partition, error.to_string()));
             }
         };
+        let before = turn.outbox.changes();
         if !self.join_here(key, &record, turn) {
             return Ok(Took::Nothing);
         }
-        self.counters.restored_items += 1;
+        // What an earlier life of this process has taken is here already.
+        self.counters.restored_items += u64::from(turn.outbox.changes() > before);
         Ok(Took::It)
     }
 }

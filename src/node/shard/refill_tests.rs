@@ -100,6 +100,7 @@ fn a_process_that_dies_in_the_middle_goes_on_where_slots_are_not_complete() {
     bring(&mut lone, &Backup::of(&all));
     owners.answer_for(&mut lone, 8_000);
     assert_eq!((taken(&lone, &all), lone.shard.slots.rebuilding()), (mine, 0));
+    assert_eq!(lone.shard.counters.restored_items, (mine - some) as u64, "each once");
 }
 
 /// Else what only the backup has is answered with "not found", for good, because a disk was full for a while.
