@@ -483,9 +483,9 @@ impl<S: Store> Node<S> {
         *self.restored_mut() = Restored::Opening;
     }
 
-    /// It can be looked into from now on.
-    pub fn bring_restored(&mut self, source: Box<dyn Source + Send>) {
-        *self.restored_mut() = Restored::Open(source);
+    /// It can be looked into from now on. What no other owner has is taken from it only if it is this node's own.
+    pub fn bring_restored(&mut self, source: Box<dyn Source + Send>, is_own: bool) {
+        *self.restored_mut() = Restored::Open { source, is_own };
     }
 
     /// What is still wanted of it.

@@ -90,7 +90,7 @@ impl Opener for NodeOpener {
             .map_err(|error| StartError::Node(error.to_string()))?;
         let lineage = node.lineage();
         node.store_mut().set_lineage(lineage);
-        let restored = Restored::find(&self.path, &mut node, &waker).map_err(hidden)?;
+        let restored = Restored::find(&self.path, &self.name, &mut node, &waker).map_err(hidden)?;
         let name = self.name.clone();
         let forget_damage_above = damaged.then_some(opened.durable);
         let path = self.path.clone();

@@ -7,13 +7,15 @@
 //!                                       D/restored.set-aside-1   ◄──── renamed ◄──────────┘
 //! ```
 //!
+//! - The manifest in it says whose it is. What no other owner has is taken from a node's own backup only.
 //! - It is never deleted: what no owner held lies there, and there alone.
 //! - Only damage takes it away before the node is whole: whatever may pass is waited for, and said.
 
+use super::backup::Manifest;
 use super::directory::set_aside;
 use super::machine::Waker;
 use crate::node::{Node, RestoredIs};
-use crate::store::{Archive, ArchiveError, Store};
+use crate::store::{Archive, ArchiveError, MANIFEST, OpenError, Store};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
@@ -31,14 +33,23 @@ const AGAIN_AT_MOST: Duration = Duration::from_secs(60);
 /// A restored backup, as far as a driver is concerned.
 pub(super) struct Restored {
     dir: PathBuf,
+    /// The node's name.
+    name: String,
     state: State,
     again: Duration,
     /// What is not back, in words.
     lost: Option<String>,
 }
 
+/// What the thread that reads it found.
+struct Found {
+    archive: Archive,
+    /// Whose it is, if it says so.
+    owner: Option<String>,
+}
+
 enum State {
-    Opening(Receiver<Result<Archive, ArchiveError>>),
+    Opening(Receiver<Result<Found, ArchiveError>>),
     /// It is opened again then.
     Waiting(Instant),
     Lent,
@@ -53,6 +64,7 @@ impl Restored {
     /// The system has no thread, or does not show the directory.
     pub(super) fn find<S: Store>(
         data: &Path,
+        name: &str,
         node: &mut Node<S>,
         waker: &Waker,
     ) -> io::Result<Option<Restored>> {
@@ -66,7 +78,7 @@ impl Restored {
         let state = State::Opening(read(&dir, waker)?);
         node.expect_restored();
         node.tell_of_restored(Some(format!("{} is being read", dir.display())));
-        Ok(Some(Restored { dir, state, again: AGAIN, lost: None }))
+        Ok(Some(Restored { dir, name: name.into(), state, again: AGAIN, lost: None }))
     }
 
     /// To be called before each turn of the node.
@@ -75,7 +87,7 @@ impl Restored {
         self.state = match state {
             State::Opening(told) => match told.try_recv() {
                 Err(TryRecvError::Empty) => State::Opening(told),
-                Ok(Ok(archive)) => self.lend(archive, node),
+                Ok(Ok(found)) => self.lend(found, node),
                 Ok(Err(damage @ ArchiveError::Damaged { .. })) => {
                     self.give_up(&damage.to_string(), node, waker)
                 }
@@ -123,13 +135,22 @@ impl Restored {
         }
     }
 
-    fn lend<S: Store>(&mut self, archive: Archive, node: &mut Node<S>) -> State {
+    fn lend<S: Store>(&mut self, found: Found, node: &mut Node<S>) -> State {
+        let Found { archive, owner } = found;
         let (dir, commit) = (self.dir.display(), archive.commit());
         tracing::info!(%dir, commit = commit.0, "the restored backup can be looked into");
-        node.bring_restored(Box::new(archive));
-        node.tell_of_restored(Some(format!(
-            "what the owners hold and {dir} has, too, is taken from there"
-        )));
+        let is_own = owner.as_ref() == Some(&self.name);
+        self.lost = (!is_own).then(|| {
+            let whose = match owner {
+                Some(other) => format!("It is a backup of {other}"),
+                None => format!("It does not say whose it is, for want of a whole {MANIFEST}"),
+            };
+            let me = &self.name;
+            format!("{whose}, and this is {me}: items of buckets with n = 1 are not taken from it")
+        });
+        let words = format!("what the owners hold and {dir} has, too, is taken from there");
+        node.bring_restored(Box::new(archive), is_own);
+        node.tell_of_restored(Some(self.with_loss(words)));
         self.again = AGAIN;
         State::Lent
     }
@@ -221,7 +242,7 @@ fn thread(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 }
 
 /// Reads it, and makes its index, on a thread of its own.
-fn read(dir: &Path, waker: &Waker) -> io::Result<Receiver<Result<Archive, ArchiveError>>> {
+fn read(dir: &Path, waker: &Waker) -> io::Result<Receiver<Result<Found, ArchiveError>>> {
     let (tell, told) = channel();
     let (dir, waker) = (dir.to_path_buf(), waker.clone());
     thread(move || {
@@ -232,11 +253,21 @@ fn read(dir: &Path, waker: &Waker) -> io::Result<Receiver<Result<Archive, Archiv
                 tracing::info!(?progress, "reading the restored backup");
             }
         });
+        let found = opened.and_then(|archive| Ok(Found { archive, owner: owner(&dir)? }));
         // The node may have ended meanwhile.
-        let _ = tell.send(opened);
+        let _ = tell.send(found);
         waker();
     })?;
     Ok(told)
+}
+
+/// Whose it is, by its manifest; nothing, if that is not there, or not whole.
+fn owner(dir: &Path) -> Result<Option<String>, OpenError> {
+    match std::fs::read(dir.join(MANIFEST)) {
+        Ok(bytes) => Ok(Manifest::decode(&bytes).ok().map(|manifest| manifest.name().into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(OpenError::Io { dir: dir.to_path_buf(), source }),
+    }
 }
 
 /// Sets it aside, without its index, which can be made again.

@@ -163,7 +163,7 @@ impl Owners {
 }
 
 pub(super) fn bring(lone: &mut Lone, backup: &Backup) {
-    *lone.shard.restored_mut() = Restored::Open(backup.boxed());
+    *lone.shard.restored_mut() = Restored::Open { source: backup.boxed(), is_own: true };
 }
 
 pub(super) fn digest_on(lone: &Lone, key: &[u8]) -> Option<u128> {

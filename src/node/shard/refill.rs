@@ -130,7 +130,7 @@ impl Shard {
     /// Whether everything of a partition is durable here that a restored backup alone can have.
     pub(super) fn is_refilled(&self, partition: PartitionId, sizes: &BTreeSet<u8>) -> bool {
         let is_here = |upto| self.refill.has(partition, upto);
-        matches!(self.restored, Restored::None)
+        matches!(self.restored, Restored::None | Restored::Open { is_own: false, .. })
             || self.alone_upto(partition, sizes).is_none_or(is_here)
     }
 
@@ -162,7 +162,7 @@ impl Shard {
             return;
         }
         let source = match std::mem::take(&mut self.restored) {
-            Restored::Open(source) => source,
+            Restored::Open { source, is_own: true } => source,
             other => {
                 self.restored = other;
                 return;
@@ -189,7 +189,7 @@ impl Shard {
             }
         }
         self.restored = match failed {
-            None => Restored::Open(source),
+            None => Restored::Open { source, is_own: true },
             Some(_) => Restored::Away(Some(source)),
         };
     }

@@ -218,3 +218,15 @@ fn an_item_that_cannot_be_read_holds_up_its_own_slot_alone_and_is_told() {
     let words = lone.shard.restored_troubles().expect("what is lost is still told");
     assert!(!words.contains("wait"), "{words}");
 }
+
+/// Else what lay on another node long ago is served by this one.
+#[test]
+fn of_a_backup_of_another_node_nothing_is_taken_that_no_owner_has() {
+    let mut lone = Lone::open(late(1));
+    let all = everywhere(3);
+    let source = Backup::of(&all).boxed();
+    *lone.shard.restored_mut() = Restored::Open { source, is_own: false };
+    Owners::holding(BTreeMap::new()).answer_for(&mut lone, 5_000);
+    assert_eq!((lone.shard.slots.rebuilding(), taken(&lone, &all)), (0, 0));
+    assert_eq!(lone.shard.restored(), RestoredIs::Done);
+}

@@ -44,7 +44,12 @@ pub enum Restored {
     /// It is being read for the first time.
     Opening,
     /// It can be looked into.
-    Open(Box<dyn Source + Send>),
+    Open {
+        /// What it is read through.
+        source: Box<dyn Source + Send>,
+        /// It is this node's own: what no other owner has is taken from it, too.
+        is_own: bool,
+    },
     /// It cannot be, for now. A driver closes what it was read through, which may take a while.
     Away(Option<Box<dyn Source + Send>>),
 }
@@ -53,7 +58,7 @@ impl Restored {
     /// What it is read through.
     pub fn into_source(self) -> Option<Box<dyn Source + Send>> {
         match self {
-            Restored::Open(source) => Some(source),
+            Restored::Open { source, .. } => Some(source),
             Restored::Away(source) => source,
             Restored::None | Restored::Opening => None,
         }
@@ -61,7 +66,7 @@ impl Restored {
 
     /// Whether it is, or is about to be, taken from.
     pub(super) fn is_there(&self) -> bool {
-        matches!(self, Restored::Opening | Restored::Open(_))
+        matches!(self, Restored::Opening | Restored::Open { .. })
     }
 
     /// Whether it is still to come.
@@ -79,7 +84,7 @@ impl Shard {
         let is_whole = is_settled && has_slots && self.is_complete();
         match &self.restored {
             Restored::Away(Some(_)) => RestoredIs::Unusable,
-            Restored::Open(_) | Restored::Away(None) if is_whole => RestoredIs::Done,
+            Restored::Open { .. } | Restored::Away(None) if is_whole => RestoredIs::Done,
             _ => RestoredIs::Wanted,
         }
     }
@@ -91,7 +96,7 @@ impl Shard {
 
     /// Whether what has this digest lies in the restored backup.
     pub(super) fn is_restored(&self, key: &[u8], digest: u128) -> bool {
-        let Restored::Open(source) = &self.restored else { return false };
+        let Restored::Open { source, .. } = &self.restored else { return false };
         let Ok(Some(head)) = source.head(key) else { return false };
         Head::decode(&head).is_ok_and(|head| head.digest() == digest)
     }
@@ -103,7 +108,7 @@ impl Shard {
         digest: u128,
         theirs: Option<u128>,
     ) -> Option<Record> {
-        let Restored::Open(source) = &self.restored else { return None };
+        let Restored::Open { source, .. } = &self.restored else { return None };
         let entry = source.get(key).ok()??;
         let record = Record::decode(&entry.head, entry.body).ok()?;
         let is_same = theirs == Some(digest) && record.siblings.digest() == digest;
