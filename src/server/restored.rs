@@ -298,3 +298,34 @@ fn last_aside(data: &Path) -> io::Result<Option<PathBuf>> {
     }
     Ok(last.map(|(_, path)| path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_says_whose_it_is_or_nothing() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let owner = || owner(dir.path()).expect("readable");
+        assert_eq!(owner(), None, "it was restored by an older version");
+        let text = |text: &str| text.to_string();
+        let manifest = Manifest::begin(text("c"), text("1"), text("n2"), text("5")).encode();
+        let path = dir.path().join(MANIFEST);
+        std::fs::write(&path, &manifest).expect("written");
+        assert_eq!(owner().as_deref(), Some("n2"));
+        std::fs::write(&path, &manifest[1..]).expect("written");
+        assert_eq!(owner(), None, "nobody knows what else is wrong");
+    }
+
+    #[test]
+    fn the_newest_that_was_set_aside_is_told_of() {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        assert!(!began_with_backup(data.path()).expect("readable"));
+        for name in ["restored.set-aside-2", "restored.set-aside-10", "restored.set-aside-x"] {
+            std::fs::create_dir(data.path().join(name)).expect("made");
+        }
+        let last = last_aside(data.path()).expect("readable").expect("there are some");
+        assert!(last.ends_with("restored.set-aside-10"), "{}", last.display());
+        assert!(began_with_backup(data.path()).expect("readable"));
+    }
+}
