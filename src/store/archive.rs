@@ -16,14 +16,14 @@
 use super::disk::{Disk, RealDisk};
 use super::index::{Index, IndexDamaged, SledIndex};
 use super::log::{segment_name, segment_numbers};
+use super::order::Order;
 use super::rebuild::Replay;
-use super::record::{Found, Kind, batches};
+use super::record::{Found, batches};
 use super::recovery::{Progress, read_whatever};
 use super::segments::Segments;
 use super::sled_store::{OpenError, check_format, take_lock};
 use super::state::State;
 use super::{CommitNumber, Entry, Source, StoreError};
-use crate::id::Lineage;
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -167,9 +167,7 @@ impl Archive {
 /// Batches in the order of the log, each once.
 #[derive(Default)]
 struct Walk {
-    last: Option<u64>,
-    lineage: Option<Lineage>,
-    lineage_since: u64,
+    order: Order,
     /// The last batches that are not there.
     hole: Option<(u64, u64)>,
 }
@@ -177,26 +175,15 @@ struct Walk {
 impl Walk {
     /// Whether this one has not been met yet.
     fn is_next(&mut self, found: &Found) -> bool {
-        let header = &found.header;
-        let is_opening = header.kind == Kind::Opening;
-        let before = if is_opening { header.sequence } else { header.sequence - 1 };
-        let last = *self.last.get_or_insert(before);
-        if before > last {
-            self.hole = Some((last + 1, before));
-        }
-        if self.lineage != Some(header.lineage) {
-            self.lineage = Some(header.lineage);
-            self.lineage_since = header.sequence;
-        }
-        self.last = Some(last.max(before).max(header.sequence));
-        header.sequence > last
+        self.hole = self.order.missing_before(&found.header).or(self.hole);
+        self.order.take(&found.header)
     }
 
     /// Whether everything was met up to this batch. What was missing when the last lineage began is why it did.
     fn finish(self, upto: u64) -> Result<(), String> {
-        let last = self.last.unwrap_or(0);
+        let last = self.order.last.unwrap_or(0);
         let end = (last < upto).then_some((last + 1, upto));
-        let hole = end.or(self.hole.filter(|(from, _)| *from >= self.lineage_since));
+        let hole = end.or(self.hole.filter(|(from, _)| *from >= self.order.lineage_since));
         hole.map_or(Ok(()), |(from, to)| {
             Err(format!("batches {from} to {to} of its log are damaged"))
         })
