@@ -41,7 +41,9 @@ fn dump_dir(dir: &Path, bucket: Option<&str>) -> Result<()> {
     let archive = Archive::open(dir, &mut |_| ()).map_err(|error| match error {
         ArchiveError::Open(error) => Failure::new("io", error, "is it in use?"),
         index @ ArchiveError::Index { .. } => Failure::new("io", index, "is the disk full?"),
-        damaged @ ArchiveError::Damaged { .. } => Failure::new("invalid", damaged, "name what was set aside as restored"),
+        damaged @ ArchiveError::Damaged { .. } => {
+            Failure::new("invalid", damaged, "name what was set aside as restored")
+        }
     })?;
     let shown = dump_archive(&archive, bucket, &mut |item| json(&item));
     drop(archive);

@@ -347,8 +347,7 @@ impl Shard {
 
     /// Whether a slot is not complete, and this owner has not been merged into it yet.
     pub(super) fn still_asks(&self, partition: PartitionId, whom: NodeId) -> bool {
-        let lacks =
-            self.slots.is_rebuilding(partition) && !self.slots.has_merged(partition, whom);
+        let lacks = self.slots.is_rebuilding(partition) && !self.slots.has_merged(partition, whom);
         lacks || self.acquire.contains(partition) && !self.acquire.has_merged(partition, whom)
     }
 
