@@ -93,6 +93,7 @@ fn a_process_that_dies_in_the_middle_goes_on_where_slots_are_not_complete() {
     bring(&mut lone, &Backup::of(&all));
     let mut owners = Owners::holding(BTreeMap::new());
     lone.run_for(150);
+    lone.disk.sync(usize::MAX);
     let some = taken(&lone, &all);
     let mine = all.keys().filter(|key| is_mine(&lone, key)).count();
     assert!((1..mine).contains(&some), "{some} of {mine}");
