@@ -173,7 +173,7 @@ impl Keeper {
                 (Stage::Levelling { from }, Step::Worked)
             }
             Stage::Levelling { from } => {
-                if self.shared.applied.load(Ordering::Acquire) < from {
+                if !self.shared.has_applied(from) {
                     return Ok((Stage::Levelling { from }, Step::Idle));
                 }
                 let pass = self.read_oldest()?;
@@ -187,7 +187,7 @@ impl Keeper {
                 (Stage::Settling { pass, moves, from }, Step::Worked)
             }
             Stage::Settling { pass, moves, from } => {
-                if self.shared.applied.load(Ordering::Acquire) < from {
+                if !self.shared.has_applied(from) {
                     return Ok((Stage::Settling { pass, moves, from }, Step::Idle));
                 }
                 let mut live = Vec::new();
@@ -309,9 +309,8 @@ impl Keeper {
     }
 
     fn drain(&mut self, pass: Pass, needed: u64) -> Result<(Stage, Step), StoreError> {
-        let applied = self.shared.applied.load(Ordering::Acquire);
         let synced = self.shared.synced.load(Ordering::Acquire);
-        if applied < needed || synced < needed {
+        if !self.shared.has_applied(needed) || synced < needed {
             return Ok((Stage::Draining { pass, needed }, Step::Idle));
         }
         if self.checkpointed < needed {

@@ -63,6 +63,18 @@ impl Siblings {
         &self.covered
     }
 
+    /// From now on the values are slices of this body, which was made of them.
+    pub fn take_values_from(&mut self, body: &Bytes) {
+        let mut from = 0;
+        for sibling in &mut self.siblings {
+            if let Content::Value(value) = &mut sibling.content {
+                let to = from + value.len();
+                *value = body.slice(from..to);
+                from = to;
+            }
+        }
+    }
+
     /// The siblings that are no tombstones. Takes no notice of expiry, nor of who is beaten.
     pub fn values(&self) -> impl Iterator<Item = (&Sibling, &Bytes)> {
         self.siblings.iter().filter_map(|s| Some((s, s.value()?)))

@@ -21,6 +21,7 @@ mod finish;
 mod forward;
 mod get;
 mod handoff;
+mod held;
 mod inspect;
 #[cfg(test)]
 mod lender;
@@ -31,6 +32,7 @@ mod peers;
 mod pending;
 mod put;
 mod ranges;
+mod recent;
 mod refill;
 mod remnants;
 mod replica;
@@ -43,6 +45,7 @@ mod scrub;
 mod serve;
 mod slots;
 mod steps;
+mod stored;
 mod sync;
 #[cfg(test)]
 mod testing;
@@ -191,7 +194,7 @@ impl Shard {
             clock: HybridClock::default(),
             requests: Requests::new(rng.u64(..)),
             rng,
-            pending: Pending::default(),
+            pending: Pending::new(limits.record_cache_bytes),
             timers: Timers::default(),
             peers: Peers::default(),
             handoff: Handoff::open(turn.store)?,

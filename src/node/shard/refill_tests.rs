@@ -144,7 +144,7 @@ fn what_was_written_since_is_joined_with_what_the_backup_has() {
     bring(&mut lone, &Backup::of(&BTreeMap::from([(key.clone(), record(1))])));
     Owners::holding(BTreeMap::new()).answer_for(&mut lone, 5_000);
     let here = lone.shard.pending.latest(&key, &lone.disk).expect("healthy").expect("there");
-    assert_eq!(here.siblings.len(), 2);
+    assert_eq!(here.record.siblings.len(), 2);
     assert_eq!(lone.shard.view.me, NodeId(1));
 }
 
