@@ -23,6 +23,7 @@ pub mod key;
 mod log;
 pub mod memory;
 mod options;
+mod order;
 mod overlay;
 mod rebuild;
 #[allow(clippy::disallowed_methods)] // it has a thread and a clock of its own

@@ -21,7 +21,7 @@ impl Shard {
         self.intake.forget_staged();
         self.trees.forget_staged();
         self.collection.forget_staged();
-        self.restored.begin_again();
+        self.refill.begin_again();
         self.life = Life::Ended;
         self.disk = Some(error);
         self.fail_local(turn);

@@ -23,6 +23,8 @@ mod get;
 mod handoff;
 mod held;
 mod inspect;
+#[cfg(test)]
+mod lender;
 mod locate;
 mod pace;
 mod parking;
@@ -31,6 +33,7 @@ mod pending;
 mod put;
 mod ranges;
 mod recent;
+mod refill;
 mod remnants;
 mod replica;
 mod request;
@@ -74,6 +77,7 @@ use pace::Intake;
 pub(super) use parking::Want;
 use peers::Peers;
 use pending::Pending;
+use refill::Refill;
 use remnants::Remnants;
 use requests::Requests;
 pub(super) use restored::Restored;
@@ -130,6 +134,7 @@ pub(super) struct Shard {
     intake: Intake,
     slots: Slots,
     restored: Restored,
+    refill: Refill,
     acquire: Acquire,
     remnants: Remnants,
     doubts: Doubts,
@@ -157,7 +162,6 @@ impl Shard {
         timing: Timing,
         view: View,
         new_lineage: bool,
-        restored: Restored,
         mut rng: fastrand::Rng,
         turn: &mut Turn,
     ) -> Result<Shard, StoreError> {
@@ -176,7 +180,8 @@ impl Shard {
             limits,
             timing,
             slots: Slots::default(),
-            restored,
+            restored: Restored::default(),
+            refill: Refill::open(turn.store)?,
             acquire: Acquire::default(),
             remnants: Remnants::default(),
             doubts: Doubts::open(turn.store)?,
@@ -237,7 +242,7 @@ impl Shard {
         let epoch_changed = old.agreement.layout.epoch != view.agreement.layout.epoch
             || old.lineage != view.lineage;
         if epoch_changed {
-            self.restored.begin_again();
+            self.refill.begin_again();
             let slots = self.slots.reload(&view, turn.store);
             if let Err(error) = slots.and_then(|()| self.acquire.reload(&view, turn.store)) {
                 self.disk = Some(error);
@@ -290,7 +295,7 @@ impl Shard {
                 turn.outbox.send_data(to, about, &message);
             }
             Release::Round { ticket } => self.round_is_durable(ticket, turn),
-            Release::Refilled { partition, epoch } => self.refilled(partition, epoch),
+            Release::Refilled { partition, upto } => self.refilled(partition, upto),
             Release::Control { .. } | Release::Installed { .. } => {
                 unreachable!("the topology's releases never come here")
             }
