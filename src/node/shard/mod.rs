@@ -32,6 +32,7 @@ mod peers;
 mod pending;
 mod put;
 mod ranges;
+#[allow(clippy::disallowed_types)] // nobody sees the order of its maps
 mod recent;
 mod refill;
 mod remnants;
