@@ -10,6 +10,7 @@
 
 use super::Change;
 use super::index::{Applied, Index, IndexResult, Located};
+use super::options::Options;
 use super::record::places;
 use super::shared::{Group, Mend, Payload, Shared, Written, lock};
 use super::writer::Step;
@@ -22,18 +23,16 @@ use std::time::{Duration, Instant};
 
 /// How many keys of an erased range are taken from the index at a time.
 const ERASE_CHUNK: usize = 256;
-/// How long a group may wait for others,
-const LINGER: Duration = Duration::from_secs(2);
-/// and how many bytes of the log may wait.
-const LINGER_BYTES: u64 = 32 << 20;
-/// About how much of the log is applied at a time.
-const WINDOW_BYTES: u64 = 32 << 20;
+/// After so many changes it is noted how much of what the index points to is alive: what a crash leaves of a window may
+/// be all of it but the end.
+pub(crate) const NOTE_EVERY: usize = 32;
 
 /// The one thread that writes to the index.
 pub(crate) struct Applier {
     shared: Arc<Shared>,
     index: Arc<dyn Index>,
-    live: u64,
+    /// How far the index is, as it says itself.
+    applied: Applied,
 }
 
 /// Of each key what came last, since a range was erased.
@@ -42,43 +41,49 @@ struct Newest<'a>(BTreeMap<&'a [u8], Option<Located>>);
 
 /// Whether the node, which has just added to the backlog, should wake the applier.
 pub(crate) fn is_worth_waking(was_empty: bool, shared: &Shared) -> bool {
-    was_empty || shared.unapplied_bytes.load(Ordering::Relaxed) >= LINGER_BYTES
+    was_empty || is_enough(shared)
+}
+
+/// Whether so much waits that it waits no longer.
+fn is_enough(shared: &Shared) -> bool {
+    let Options { overlay_bytes, window_bytes, .. } = shared.options;
+    shared.unapplied_bytes.load(Ordering::Acquire) >= (overlay_bytes / 2).min(4 * window_bytes)
 }
 
 impl Applier {
     pub(crate) fn new(shared: Arc<Shared>, index: Arc<dyn Index>, from: Applied) -> Applier {
         shared.applied.store(from.sequence, Ordering::Release);
         shared.live_bytes.store(from.live, Ordering::Relaxed);
-        Applier { shared, index, live: from.live }
+        Applier { shared, index, applied: from }
     }
 
     /// The thread: steps until the store is over.
     pub(crate) fn run(mut self) {
-        while self.wait() {
-            self.step();
+        while let Some(due) = self.wait() {
+            // All that waits now, though not all at once: room comes back with each step.
+            while self.step() == Step::Worked && self.applied.sequence < due {}
         }
     }
 
-    /// Waits until something is due. False: the store is over.
-    fn wait(&self) -> bool {
+    /// Waits until something is due, and tells up to where. Nothing: the store is over.
+    fn wait(&self) -> Option<u64> {
         let shared = &*self.shared;
         let mut backlog = lock(&shared.backlog);
         let mut since = None;
         loop {
             if shared.is_over() {
-                return false;
+                return None;
             }
             let hurried = shared.applied_wanted.load(Ordering::Acquire)
                 > shared.applied.load(Ordering::Acquire);
-            let full = shared.unapplied_bytes.load(Ordering::Acquire) >= LINGER_BYTES;
             let since: Option<Instant> = match backlog.is_empty() {
                 true => None,
                 false => Some(*since.get_or_insert_with(Instant::now)),
             };
-            let left = since.map(|since| LINGER.saturating_sub(since.elapsed()));
-            let is_due = left.is_some_and(|left| hurried || full || left.is_zero());
+            let left = since.map(|since| shared.options.linger.saturating_sub(since.elapsed()));
+            let is_due = left.is_some_and(|left| hurried || left.is_zero() || is_enough(shared));
             if is_due || !lock(&shared.mends).is_empty() {
-                return true;
+                return Some(backlog.back().map_or(0, |group| group.sequence));
             }
             let left = left.unwrap_or(Duration::MAX);
             (backlog, _) = shared
@@ -88,7 +93,7 @@ impl Applier {
         }
     }
 
-    /// Applies what waits longest, up to [`WINDOW_BYTES`] of it.
+    /// Applies what waits longest, a window of it.
     pub(crate) fn step(&mut self) -> Step {
         if self.shared.failed().is_some() {
             return Step::Blocked;
@@ -100,7 +105,7 @@ impl Applier {
                 return Step::Blocked;
             }
         }
-        let groups = take(&mut lock(&self.shared.backlog));
+        let groups = take(&mut lock(&self.shared.backlog), self.shared.options.window_bytes);
         let Some(last) = groups.last() else {
             return if mends.is_empty() { Step::Idle } else { Step::Worked };
         };
@@ -108,7 +113,7 @@ impl Applier {
             self.shared.fail_index(&error);
             return Step::Blocked;
         }
-        self.shared.live_bytes.store(self.live, Ordering::Relaxed);
+        self.shared.live_bytes.store(self.applied.live, Ordering::Relaxed);
         self.shared.applied.store(last.sequence, Ordering::Release);
         let bytes = groups.iter().map(|group| group.bytes).sum();
         self.shared.unapplied_bytes.fetch_sub(bytes, Ordering::AcqRel);
@@ -134,41 +139,17 @@ impl Applier {
     }
 
     fn apply(&mut self, groups: &[Arc<Group>], last: &Group) -> IndexResult<()> {
-        let (index, live) = (&*self.index, &mut self.live);
         let mut newest = Newest::default();
         for written in groups.iter().flat_map(|group| &group.batches) {
-            newest.take_in(written, index, live)?;
+            self.take_in(written, &mut newest)?;
         }
-        newest.apply(index, live)?;
-        self.index.set_applied(Applied {
-            end: last.end,
-            sequence: last.sequence,
-            commit: last.commit,
-            live: self.live,
-        })
+        self.write(newest)?;
+        let (end, sequence, commit) = (last.end, last.sequence, last.commit);
+        self.applied = Applied { end, sequence, commit, ..self.applied };
+        self.index.set_applied(self.applied)
     }
-}
 
-/// Takes groups out, one at least, oldest first.
-fn take(backlog: &mut VecDeque<Arc<Group>>) -> Vec<Arc<Group>> {
-    let mut groups = Vec::new();
-    let mut bytes = 0;
-    while bytes < WINDOW_BYTES
-        && let Some(group) = backlog.pop_front()
-    {
-        bytes += group.bytes;
-        groups.push(group);
-    }
-    groups
-}
-
-impl<'a> Newest<'a> {
-    fn take_in(
-        &mut self,
-        written: &'a Written,
-        index: &dyn Index,
-        live: &mut u64,
-    ) -> IndexResult<()> {
+    fn take_in<'a>(&mut self, written: &'a Written, newest: &mut Newest<'a>) -> IndexResult<()> {
         match &written.payload {
             Payload::Changes(changes) => {
                 for (change, (place, length)) in changes.iter().zip(places(written.place, changes))
@@ -176,12 +157,13 @@ impl<'a> Newest<'a> {
                     match change {
                         Change::Put { key, head, .. } => {
                             let head = head.clone();
-                            self.0.insert(key, Some(Located { place, length, head }));
+                            newest.0.insert(key, Some(Located { place, length, head }));
                         }
-                        Change::Erase { key } => drop(self.0.insert(key, None)),
+                        Change::Erase { key } => drop(newest.0.insert(key, None)),
                         Change::EraseRange { from, to } => {
-                            std::mem::take(self).apply(index, live)?;
-                            erase_range(index, from, to, live)?;
+                            self.write(std::mem::take(newest))?;
+                            erase_range(&*self.index, from, to, &mut self.applied.live)?;
+                            self.index.set_applied(self.applied)?;
                         }
                     }
                 }
@@ -191,7 +173,7 @@ impl<'a> Newest<'a> {
                 place.offset += super::record::BATCH_HEADER as u32;
                 for copy in copies {
                     let (length, head) = (copy.record.len() as u32, copy.head.clone());
-                    self.0.insert(&copy.key, Some(Located { place, length, head }));
+                    newest.0.insert(&copy.key, Some(Located { place, length, head }));
                     place.offset += length;
                 }
             }
@@ -199,15 +181,32 @@ impl<'a> Newest<'a> {
         Ok(())
     }
 
-    fn apply(self, index: &dyn Index, live: &mut u64) -> IndexResult<()> {
-        for (key, located) in self.0 {
+    fn write(&mut self, newest: Newest<'_>) -> IndexResult<()> {
+        for (written, (key, located)) in newest.0.into_iter().enumerate() {
             match located {
-                Some(located) => put(index, key, &located, live)?,
-                None => erase(index, key, live)?,
+                Some(located) => put(&*self.index, key, &located, &mut self.applied.live)?,
+                None => erase(&*self.index, key, &mut self.applied.live)?,
+            }
+            if written % NOTE_EVERY == 0 {
+                // No further than before, but with what is there now.
+                self.index.set_applied(self.applied)?;
             }
         }
         Ok(())
     }
+}
+
+/// Takes groups out, one at least, oldest first.
+fn take(backlog: &mut VecDeque<Arc<Group>>, most: u64) -> Vec<Arc<Group>> {
+    let mut groups = Vec::new();
+    let mut bytes = 0;
+    while bytes < most
+        && let Some(group) = backlog.pop_front()
+    {
+        bytes += group.bytes;
+        groups.push(group);
+    }
+    groups
 }
 
 /// Points a key to a record.

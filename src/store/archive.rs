@@ -118,7 +118,7 @@ impl Archive {
             ArchiveError::Index { dir: dir.to_path_buf(), what }
         };
         let index = SledIndex::open(&dir.join(INDEX), CACHE_BYTES).map_err(broken)?;
-        let mut replay = Replay::new(&index, 0);
+        let mut replay = Replay::new(&index, None);
         let numbers = segment_numbers(&disk).map_err(refused)?;
         if numbers.first() != Some(&state.oldest) {
             return Err(damaged(format!("segment {} of its log is missing", state.oldest)));

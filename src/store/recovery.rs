@@ -84,7 +84,7 @@ pub(crate) fn recover(
     let is_new = segments.is_empty();
     let next_segment = segments.last_key_value().map_or(1, |(segment, _)| segment + 1);
     let mut walk = Walk::begin(&**disk, &segments, trusted, previous)?;
-    let mut replay = Replay::new(index, trusted.map_or(0, |applied| applied.live));
+    let mut replay = Replay::new(index, trusted);
     let from = trusted.map_or(0, |applied| applied.end.segment);
     let total = segments.range(from..).map(|(_, len)| len).sum();
     let mut done = 0;

@@ -143,10 +143,10 @@ impl Record {
 
     /// Takes in what another node holds of the key. The sender's `local` is its own affair.
     pub fn join(&mut self, other: &Record) -> Joined {
-        let (clock, covered) = (self.clock, self.siblings.covered.clone());
+        let is_later = other.clock > self.clock;
         self.clock = self.clock.max(other.clock);
-        let versions = self.siblings.join(&other.siblings, self.kind.conflict());
-        Joined { versions, learned: clock != self.clock || covered != self.siblings.covered }
+        let (versions, learned) = self.siblings.take_in(&other.siblings, self.kind.conflict());
+        Joined { versions, learned: learned || is_later }
     }
 
     /// What the write under this dot adds, and nothing else that was known here: for a node that must not pass on

@@ -205,16 +205,7 @@ impl Siblings {
     pub(super) fn remember(&mut self, new: Covered) {
         match self.covered.binary_search_by_key(&new.operation, |c| c.operation) {
             Err(at) => self.covered.insert(at, new),
-            Ok(at) => {
-                let old = &mut self.covered[at];
-                // The later end of the window and the stronger cause hold, in whichever order they come.
-                old.stamp = old.stamp.max(new.stamp);
-                let replaced = |covered: &Covered| covered.cause == Cause::Overwritten;
-                if (replaced(&new), dot_order(&old.dot)) > (replaced(old), dot_order(&new.dot)) {
-                    old.dot = new.dot;
-                }
-                old.cause = old.cause.join(new.cause);
-            }
+            Ok(at) => self.covered[at].take_in(&new),
         }
     }
 

@@ -5,7 +5,7 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer, SeqAccess, Visitor}
 use std::fmt;
 use std::marker::PhantomData;
 
-/// How deep a record or token may nest. Ours need five levels; the rest is room to grow.
+/// How deep a token may nest. Ours need five levels; the rest is room to grow.
 const MAX_DEPTH: usize = 32;
 
 /// Reads a list without trusting the length that it announces: memory grows with what arrived.

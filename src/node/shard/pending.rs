@@ -21,8 +21,6 @@ use std::sync::Arc;
 pub(super) struct Pending {
     records: Unflushed<Option<Arc<Stored>>>,
     recent: Recent,
-    /// A batch was refused: of its keys it is not known here what the store will show, until all is durable.
-    refused: bool,
 }
 
 impl Pending {
@@ -62,7 +60,7 @@ impl Pending {
         }
         let Some(entry) = store.get(key)? else { return Ok(None) };
         let stored = Arc::new(Stored::read(entry)?);
-        self.remember(key.clone(), Known::Record(stored.clone()));
+        self.recent.insert(key.clone(), Known::Record(stored.clone()));
         Ok(Some(stored))
     }
 
@@ -79,14 +77,8 @@ impl Pending {
         }
         let Some(head) = store.head(key)? else { return Ok(None) };
         let digest = Head::decode(&head).map_err(unreadable)?.digest();
-        self.remember(key.clone(), Known::Digest(digest));
+        self.recent.insert(key.clone(), Known::Digest(digest));
         Ok(Some(digest))
-    }
-
-    fn remember(&mut self, key: Bytes, known: Known) {
-        if !self.refused {
-            self.recent.insert(key, known);
-        }
     }
 
     /// What lies in the store under this key may not be what was written.
@@ -127,19 +119,18 @@ impl Pending {
 
     /// See [`Unflushed::durable`].
     pub fn durable(&mut self, number: CommitNumber) {
-        let Pending { records, recent, refused } = self;
+        let Pending { records, recent } = self;
         records.durable(number, |key, newest| match newest.flatten() {
-            Some(stored) if !*refused => recent.insert(key, Known::Record(stored)),
-            _ => recent.remove(&key),
+            Some(stored) => recent.insert(key, Known::Record(stored)),
+            // Erased; or what the store shows now is not known here, because something newer is on its way, or was
+            // refused.
+            None => recent.remove(&key),
         });
-        *refused &= !records.is_empty();
     }
 
     /// See [`Unflushed::forget_staged`].
     pub fn forget_staged(&mut self) {
         self.records.forget_staged();
-        self.recent.clear();
-        self.refused = true;
     }
 }
 
@@ -165,6 +156,7 @@ mod tests {
         pending: Pending,
         batch: Vec<Change>,
         writes: u64,
+        refused: bool,
     }
 
     impl Turns {
@@ -188,7 +180,10 @@ mod tests {
             }
             match self.store.commit(Batch { changes }) {
                 Ok(number) => self.pending.committed(number),
-                Err(_) => self.pending.forget_staged(),
+                Err(_) => {
+                    self.pending.forget_staged();
+                    self.refused = true;
+                }
             }
         }
     }
@@ -200,15 +195,18 @@ mod tests {
             let mut rng = Rng::with_seed(seed);
             let budget = [0, 20_000, 1 << 20][rng.usize(..3)];
             let (store, pending) = (MemoryStore::new(), Pending::new(budget));
-            let mut turns = Turns { store, pending, batch: Vec::new(), writes: 0 };
+            let mut turns = Turns { store, pending, batch: Vec::new(), writes: 0, refused: false };
             for _ in 0..200 {
                 let key = &keys[rng.usize(..keys.len())];
                 match rng.u8(..12) {
                     // After a refused batch nothing is written until all before it is durable.
-                    0..5 if !turns.pending.refused => turns.stage(key, rng.u8(..4) == 0),
+                    0..5 if !turns.refused => turns.stage(key, rng.u8(..4) == 0),
                     5 | 6 => turns.end(),
                     7 => drop(turns.store.sync(rng.usize(..3))),
-                    8 => turns.pending.durable(turns.store.durable()),
+                    8 => {
+                        turns.pending.durable(turns.store.durable());
+                        turns.refused &= !turns.pending.is_empty();
+                    }
                     9 => turns.store.set_full(rng.u8(..3) == 0),
                     _ => {
                         let shown = durable(key, &turns.store).expect("a healthy disk");

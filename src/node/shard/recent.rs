@@ -3,6 +3,7 @@
 //! ```text
 //!   young   a  c  f          full: it becomes the old one, and what was the old one goes
 //!   old     b  c' d  e       found here: it moves to the young one
+//!   gone    …                dropped a few at a time: no turn waits for all of it
 //! ```
 //!
 //! It says what the store says, or nothing: whoever changes what the store shows says so here.
@@ -10,10 +11,13 @@
 use super::stored::Stored;
 use bytes::Bytes;
 use std::collections::HashMap;
+use std::collections::hash_map::IntoIter;
 use std::sync::Arc;
 
 /// What an entry takes beside its key and what lies in the store, in bytes: about.
 const ENTRY_BYTES: usize = 512;
+/// How many that are gone are dropped with each that comes.
+const DROPPED_AT_ONCE: usize = 4;
 /// An entry takes no more than this part of all.
 const LARGEST_PART: usize = 8;
 
@@ -22,6 +26,7 @@ const LARGEST_PART: usize = 8;
 pub(super) struct Recent {
     young: HashMap<Bytes, Known>,
     old: HashMap<Bytes, Known>,
+    gone: IntoIter<Bytes, Known>,
     /// What the young ones take.
     bytes: usize,
     budget: usize,
@@ -59,8 +64,10 @@ impl Recent {
             return;
         }
         if self.bytes + cost > self.budget / 2 {
-            (self.old, self.bytes) = (std::mem::take(&mut self.young), 0);
+            let old = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
+            (self.gone, self.bytes) = (old.into_iter(), 0);
         }
+        self.gone.by_ref().take(DROPPED_AT_ONCE).for_each(drop);
         self.bytes += cost;
         self.young.insert(key, known);
     }
@@ -72,19 +79,14 @@ impl Recent {
             self.bytes -= known.cost(&key);
         }
     }
-
-    /// Nothing is known any more.
-    pub fn clear(&mut self) {
-        *self = Recent::new(self.budget);
-    }
 }
 
 impl Known {
     fn cost(&self, key: &Bytes) -> usize {
         let stored = match self {
             Known::Digest(_) => 0,
-            // Decoded, a head takes about three times its bytes.
-            Known::Record(stored) => 4 * stored.encoded.head.len() + stored.encoded.body.len(),
+            // Decoded, a head of a hot key takes about four times its bytes.
+            Known::Record(stored) => 5 * stored.encoded.head.len() + stored.encoded.body.len(),
         };
         ENTRY_BYTES + key.len() + stored
     }

@@ -58,8 +58,10 @@ impl<V> Unflushed<V> {
 
     /// The newest state of a key from now on; the caller has put the change into the batch.
     pub fn stage(&mut self, key: Bytes, value: V) {
-        self.entries.insert(key.clone(), Entry { value, number: None });
-        self.staged.push(key);
+        let before = self.entries.insert(key.clone(), Entry { value, number: None });
+        if before.is_none_or(|before| before.number.is_some()) {
+            self.staged.push(key);
+        }
     }
 
     /// What was staged is in this batch.
@@ -115,6 +117,18 @@ mod tests {
         unflushed.durable(CommitNumber(42), |_, value| shown.push(value));
         assert_eq!((unflushed.get(&key), unflushed.is_empty()), (None, true));
         assert_eq!(shown, [None, Some(2)]);
+    }
+
+    #[test]
+    fn what_is_staged_twice_in_a_turn_is_shown_once() {
+        let mut unflushed = Unflushed::default();
+        let key = Bytes::from_static(b"k");
+        unflushed.stage(key.clone(), 1);
+        unflushed.stage(key, 2);
+        unflushed.committed(CommitNumber(1));
+        let mut shown = Vec::new();
+        unflushed.durable(CommitNumber(1), |_, value| shown.push(value));
+        assert_eq!(shown, [Some(2)]);
     }
 
     #[test]

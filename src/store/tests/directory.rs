@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 struct Fixture {
     dir: tempfile::TempDir,
@@ -256,6 +256,25 @@ fn a_second_process_is_refused() {
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");
     drop(store);
     f.check();
+}
+
+#[test]
+fn what_waits_for_the_index_gets_there_by_itself_and_a_close_does_not_wait_for_that() {
+    let f = &mut Fixture::new();
+    let (store, _) = f.write(3);
+    let begun = Instant::now();
+    store.close().unwrap();
+    assert!(begun.elapsed() < Options::default().linger / 2, "nobody has to linger any more");
+    let options = Options { linger: Duration::from_millis(10), ..Options::default() };
+    let (mut store, ..) = SledStore::open(&f.path(), options, &mut |_| ()).unwrap();
+    let number = store.commit(random_batch(&mut f.rng, 40, 400)).unwrap();
+    let (_never, pause) = sync_channel::<()>(1);
+    let level = |store: &SledStore| store.durable() == number && store.stats().backlog_bytes == 0;
+    let turns = (0..10_000).find(|_| {
+        let _ = pause.recv_timeout(Duration::from_millis(2));
+        level(&store)
+    });
+    assert!(turns.is_some(), "the index never got it");
 }
 
 #[test]
