@@ -96,6 +96,8 @@ pub struct StoreSection {
     pub segment_bytes: Size,
     /// What the index may keep in memory, in bytes (it takes about 2.5 times as much).
     pub cache_bytes: Size,
+    /// How much of what was read or written lately is kept as it is worked with, in bytes.
+    pub record_cache_bytes: Size,
     /// Writes are refused when less than this is free on the disk, in bytes.
     pub reserve_bytes: Size,
 }
@@ -233,6 +235,7 @@ impl Default for StoreSection {
             durability: Durability::Sync,
             segment_bytes: Size(64 << 20),
             cache_bytes: Size(64 << 20),
+            record_cache_bytes: Size(64 << 20),
             reserve_bytes: Size(64 << 20),
         }
     }

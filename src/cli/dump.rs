@@ -40,7 +40,10 @@ pub(super) async fn dump(args: DumpArgs) -> Result<()> {
 fn dump_dir(dir: &Path, bucket: Option<&str>) -> Result<()> {
     let archive = Archive::open(dir, &mut |_| ()).map_err(|error| match error {
         ArchiveError::Open(error) => Failure::new("io", error, "is it in use?"),
-        damaged => Failure::new("invalid", damaged, "name what was set aside as restored"),
+        index @ ArchiveError::Index { .. } => Failure::new("io", index, "is the disk full?"),
+        damaged @ ArchiveError::Damaged { .. } => {
+            Failure::new("invalid", damaged, "name what was set aside as restored")
+        }
     })?;
     let shown = dump_archive(&archive, bucket, &mut |item| json(&item));
     drop(archive);

@@ -138,6 +138,7 @@ fn the_commented_example_states_the_defaults() {
         "durability",
         "segment_bytes",
         "cache_bytes",
+        "record_cache_bytes",
         "reserve_bytes",
         "value_bytes",
         "requests_in_flight",

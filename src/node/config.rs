@@ -42,6 +42,8 @@ pub struct Limits {
     pub requests_in_flight: usize,
     /// How many bytes a second are read at most when everything is read once more.
     pub scrub_bytes_per_second: u64,
+    /// How much of what was read or written lately is kept decoded, in bytes.
+    pub record_cache_bytes: usize,
     /// The most hints; beyond, whole partitions are noted in their place.
     pub hint_entries: u64,
     /// About how many items are kept for others at most; beyond, this node stands in for no more.
@@ -86,6 +88,7 @@ impl Default for Limits {
             value_bytes: 1 << 20,
             requests_in_flight: 16_384,
             scrub_bytes_per_second: 4 << 20,
+            record_cache_bytes: 64 << 20,
             hint_entries: 1 << 18,
             hint_items: 1 << 20,
         }

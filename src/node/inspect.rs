@@ -160,7 +160,7 @@ impl<S: Store> Node<S> {
             "verified": verified,
             "hints_pending": hints,
             "tombstones_kept_because": kept,
-            "restored": self.restored_words,
+            "restored": self.restored_words(),
             "buckets": agreement.map_or(0, |a| a.buckets.buckets.len()),
         })
     }

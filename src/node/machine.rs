@@ -33,7 +33,7 @@ pub struct Node<S: Store> {
     /// Until the shard has it.
     restored: Restored,
     /// What is to be said of it.
-    pub(super) restored_words: Option<String>,
+    restored_words: Option<String>,
     own: Counters,
     ready: VecDeque<Effect>,
     wants: BTreeMap<Want, Wanted>,
@@ -312,11 +312,12 @@ impl<S: Store> Node<S> {
             Some(shard) => shard.install(view, turn),
             None => {
                 let (limits, timing) = (self.config.limits, self.config.timing);
-                let (damaged, restored) = (self.damaged, std::mem::take(&mut self.restored));
                 let rng = self.rng.fork();
-                let opened = Shard::open(limits, timing, view, damaged, restored, rng, turn);
-                match opened {
-                    Ok(shard) => self.shard = Some(shard),
+                match Shard::open(limits, timing, view, self.damaged, rng, turn) {
+                    Ok(mut shard) => {
+                        *shard.restored_mut() = std::mem::take(&mut self.restored);
+                        self.shard = Some(shard);
+                    }
                     Err(error) => self.own.note_store_error(&error),
                 }
             }
@@ -494,14 +495,20 @@ impl<S: Store> Node<S> {
         *self.restored_mut() = Restored::Opening;
     }
 
-    /// It can be looked into from now on.
-    pub fn bring_restored(&mut self, source: Box<dyn Source + Send>) {
-        *self.restored_mut() = Restored::brought(source);
+    /// It can be looked into from now on. What no other owner has is taken from it only if it is this node's own.
+    pub fn bring_restored(&mut self, source: Box<dyn Source + Send>, is_own: bool) {
+        *self.restored_mut() = Restored::Open { source, is_own };
     }
 
     /// What is still wanted of it.
     pub fn restored(&self) -> RestoredIs {
         self.shard.as_ref().map_or(RestoredIs::Wanted, Shard::restored)
+    }
+
+    /// It cannot be read for now, and will be brought again: comparisons go on without it, and what it alone has is
+    /// waited for. Gives back what it was read through, to be closed.
+    pub fn miss_restored(&mut self) -> Option<Box<dyn Source + Send>> {
+        std::mem::replace(self.restored_mut(), Restored::Away(None)).into_source()
     }
 
     /// Gives it back, to be closed. There is none from now on.
@@ -512,6 +519,13 @@ impl<S: Store> Node<S> {
     /// What `status` says of it, in words.
     pub fn tell_of_restored(&mut self, words: Option<String>) {
         self.restored_words = words;
+    }
+
+    /// That, and what could not be taken of it.
+    pub fn restored_words(&self) -> Option<String> {
+        let troubles = self.shard.as_ref().and_then(Shard::restored_troubles);
+        let all: Vec<String> = self.restored_words.iter().cloned().chain(troubles).collect();
+        (!all.is_empty()).then(|| all.join(". "))
     }
 
     fn restored_mut(&mut self) -> &mut Restored {
@@ -569,3 +583,7 @@ impl<S: Store> Node<S> {
         self.stopping && idle && !self.outbox.is_waiting() && self.topology.has_left()
     }
 }
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

@@ -92,8 +92,8 @@ pub enum Release {
     Refilled {
         /// Which.
         partition: PartitionId,
-        /// The epoch under which it was read.
-        epoch: Epoch,
+        /// Of buckets with so many replicas at most.
+        upto: u8,
     },
     /// The topology's own: what it installed under this number is durable.
     Installed {
@@ -186,6 +186,11 @@ impl Outbox {
     /// A change joins the batch of this turn.
     pub fn persist(&mut self, change: Change) {
         self.batch.changes.push(change);
+    }
+
+    /// How many changes are in the batch of this turn by now.
+    pub fn changes(&self) -> usize {
+        self.batch.changes.len()
     }
 
     /// Happens when the batch of this turn is durable; with an empty batch, when everything handed to

@@ -1,6 +1,11 @@
 //! The data directory as a whole: there, writable, and set aside when what it holds may not be used.
+//!
+//! ```text
+//!   D/store  D/restored       ─►  D.set-aside-1/store  D/restored      a backup is as good as it was
+//! ```
 
 use super::StartError;
+use super::restored::RESTORED;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -44,22 +49,45 @@ impl DataDirectory {
         &self.path
     }
 
-    /// Renames it to `<name>.set-aside-<n>`, the first n that is free, and makes an empty one.
+    /// Renames it to `<name>.set-aside-<n>`, the first n that is free, and makes an empty one. A restored backup that
+    /// lies in it stays: it is no part of the old life.
     ///
     /// # Errors
-    /// [`StartError::Data`]; the data are where they were.
+    /// [`StartError::Data`], with where the data are.
     pub fn set_aside(&self) -> Result<PathBuf, StartError> {
         let wrong = |error: io::Error| {
             let path = self.path.display();
             StartError::Data(format!("{path}: cannot be set aside: {error}; move it away yourself"))
         };
         let aside = set_aside(&self.path).map_err(wrong)?;
-        std::fs::create_dir(&self.path).and_then(|()| sync_above(&self.path)).map_err(wrong)?;
+        let kept = aside.join(RESTORED);
+        std::fs::create_dir(&self.path)
+            .and_then(|()| bring_back(&kept, &self.path.join(RESTORED)))
+            .and_then(|()| sync_above(&self.path))
+            .map_err(|error| {
+                let (path, kept) = (self.path.display(), kept.display());
+                StartError::Data(format!(
+                    "{path}: was set aside as {}, but what follows failed: {error}; make the directory, and move \
+                     {kept} into it if it is there, before the next start",
+                    aside.display()
+                ))
+            })?;
         Ok(aside)
     }
 }
 
-/// Renames a folder to `<name>.set-aside-<n>`, the first n that is free.
+/// Moves a folder to where it was, if there is one.
+fn bring_back(from: &Path, to: &Path) -> io::Result<()> {
+    if !from.try_exists()? {
+        return Ok(());
+    }
+    std::fs::rename(from, to)?;
+    sync_above(to)?;
+    sync_above(from)
+}
+
+/// Renames a folder to `<name>.set-aside-<n>`, the first n that is free. Should the new name not be durable, a power cut
+/// may bring the old one back: whoever finds it there sets it aside once more.
 ///
 /// # Errors
 /// The system's; it is where it was.
@@ -71,7 +99,9 @@ pub(super) fn set_aside(folder: &Path) -> io::Result<PathBuf> {
             continue;
         }
         std::fs::rename(folder, &to)?;
-        sync_above(folder)?;
+        if let Err(error) = sync_above(folder) {
+            tracing::warn!(to = %to.display(), %error, "set aside, but a power cut may undo that");
+        }
         return Ok(to);
     }
     Err(io::Error::other("too many were set aside already"))
@@ -100,6 +130,20 @@ mod tests {
             );
             assert_eq!(std::fs::read_dir(data.path()).expect("there").count(), 0);
         }
+    }
+
+    /// Else what it alone has is gone with an old copy that nobody looks into.
+    #[test]
+    fn a_restored_backup_stays_where_it_is_when_the_rest_is_set_aside() {
+        let above = tempfile::tempdir().expect("a temporary directory");
+        let data = DataDirectory::prepare(&above.path().join("data")).expect("prepared");
+        std::fs::create_dir_all(data.path().join("restored/log")).expect("made");
+        std::fs::write(data.path().join("store"), "old").expect("written");
+        std::fs::write(data.path().join("restored/log/1"), "batches").expect("written");
+        let aside = data.set_aside().expect("set aside");
+        assert_eq!(std::fs::read(aside.join("store")).expect("kept"), b"old");
+        assert!(!aside.join("restored").exists() && !data.path().join("store").exists());
+        assert_eq!(std::fs::read(data.path().join("restored/log/1")).expect("here"), b"batches");
     }
 
     #[test]

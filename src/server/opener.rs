@@ -3,7 +3,7 @@
 use super::backup::{Copying, Manifest};
 use super::directory::DataDirectory;
 use super::machine::{Birth, Machine, Opener, Waker};
-use super::restored::{RESTORED, Restored};
+use super::restored::{Restored, began_with_backup};
 use super::start::StartError;
 use crate::Error;
 use crate::config::{Durability, ServerConfig, StoreSection};
@@ -58,9 +58,10 @@ impl Opener for NodeOpener {
         // From here on by its whole name: the process may change its working directory.
         self.path = directory.path().to_owned();
         let mut config = birth.config;
-        if config.bootstrap && self.path.join(RESTORED).is_dir() {
+        let hidden = |error| StartError::Data(format!("{}: {error}", self.path.display()));
+        if config.bootstrap && began_with_backup(&self.path).map_err(hidden)? {
             tracing::warn!(
-                "a restored backup lies here: this node founds no cluster, it joins one"
+                "a restored backup lies here, or was set aside: this node founds no cluster, it joins one"
             );
             config.bootstrap = false;
         }
@@ -90,8 +91,7 @@ impl Opener for NodeOpener {
             .map_err(|error| StartError::Node(error.to_string()))?;
         let lineage = node.lineage();
         node.store_mut().set_lineage(lineage);
-        let restored = Restored::find(&self.path, &mut node, waker.clone())
-            .map_err(|error| StartError::Data(format!("{}: {error}", self.path.display())))?;
+        let restored = Restored::find(&self.path, &self.name, &mut node, &waker).map_err(hidden)?;
         let name = self.name.clone();
         let forget_damage_above = damaged.then_some(opened.durable);
         let path = self.path.clone();
@@ -195,6 +195,11 @@ impl Machine for RealNode {
     }
 
     fn close(self) -> Result<(), StoreError> {
-        self.node.into_store().close()
+        // What is lent is closed with the node.
+        let store = self.node.into_store();
+        if let Some(restored) = self.restored {
+            restored.end();
+        }
+        store.close()
     }
 }

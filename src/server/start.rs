@@ -161,6 +161,7 @@ fn node_config(
             value_bytes: config.limits.value_bytes.bytes(),
             requests_in_flight: config.limits.requests_in_flight,
             scrub_bytes_per_second: config.scrub.bytes_per_second.0,
+            record_cache_bytes: config.store.record_cache_bytes.bytes(),
             hint_entries: config.hints.max_entries,
             hint_items: config.hints.max_items,
         },

@@ -99,7 +99,9 @@ pub fn simulate(setup: &Setup) -> Report {
         0 => Limits::default().hint_entries,
         few => few * 2,
     };
-    let limits = Limits { hint_entries, ..Limits::default() };
+    // None, so little that it is forgotten all the time, and all.
+    let record_cache_bytes = [0, 32 << 10, 32 << 20][(setup.seed % 3) as usize];
+    let limits = Limits { hint_entries, record_cache_bytes, ..Limits::default() };
     let (nodes, seed) = (setup.nodes, setup.seed);
     let options = Options { nodes, seed, timing, limits, ..Options::default() };
     let mut run = Run {

@@ -10,19 +10,20 @@
 //! - All of the log must be there, batch by batch, up to the one that `STATE` names, but for what was missing when its
 //!   node lived with it. An archive with another hole might show what was overwritten or erased there, so it is not
 //!   opened at all.
-//! - The index is not kept from one time to the next: nobody would notice what a crash took from it.
+//! - The index is not kept from one time to the next: nobody would notice what a crash took from it. One that cannot be
+//!   made, for want of room, says nothing of the log: it is made again.
 
 use super::disk::{Disk, RealDisk};
 use super::index::{Index, IndexDamaged, SledIndex};
 use super::log::{segment_name, segment_numbers};
+use super::order::Order;
 use super::rebuild::Replay;
-use super::record::{Found, Kind, batches};
+use super::record::{Found, batches};
 use super::recovery::{Progress, read_whatever};
 use super::segments::Segments;
 use super::sled_store::{OpenError, check_format, take_lock};
 use super::state::State;
 use super::{CommitNumber, Entry, Source, StoreError};
-use crate::id::Lineage;
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -40,10 +41,18 @@ const INDEX: &str = "archive-index";
 /// Why an archive cannot be read. Nothing in it was touched.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// It is in use, of a newer format, or the disk refused.
+    /// It is in use, of a newer format, or the disk refused: another time it may be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It is not all there.
+    /// Its index cannot be made now: another time it may be. What was made of it is gone.
+    #[error("{dir}: {what}")]
+    Index {
+        /// The archive.
+        dir: PathBuf,
+        /// What went wrong.
+        what: String,
+    },
+    /// It is not all there, and never will be.
     #[error("{dir}: {what}")]
     Damaged {
         /// The archive.
@@ -70,25 +79,46 @@ impl Archive {
     /// # Errors
     /// See [`ArchiveError`].
     pub fn open(dir: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Archive, ArchiveError> {
-        let damaged = |what: String| ArchiveError::Damaged { dir: dir.to_path_buf(), what };
         let refused = |source: io::Error| {
             ArchiveError::Open(OpenError::Io { dir: dir.to_path_buf(), source })
         };
         let log = dir.join("log");
-        if !log.is_dir() {
-            return Err(damaged("there is no log in it".into()));
+        if !log.try_exists().map_err(refused)? {
+            let what = "there is no log in it".into();
+            return Err(ArchiveError::Damaged { dir: dir.to_path_buf(), what });
         }
         let lock = take_lock(dir)?;
         check_format(dir)?;
-        let disk = RealDisk::open(&log).map_err(refused)?;
+        let archive = Archive::read(dir, &log, lock.try_clone().map_err(refused)?, progress);
+        if archive.is_err() {
+            // Under the lock, and after everything in it is closed.
+            let _ = Archive::forget_index(dir);
+        }
+        archive
+    }
+
+    fn read(
+        dir: &Path,
+        log: &Path,
+        lock: File,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Archive, ArchiveError> {
+        let damaged = |what: String| ArchiveError::Damaged { dir: dir.to_path_buf(), what };
+        let refused = |source: io::Error| {
+            ArchiveError::Open(OpenError::Io { dir: dir.to_path_buf(), source })
+        };
+        let disk = RealDisk::open(log).map_err(refused)?;
         let state = State::read(&disk).map_err(refused)?;
         let Some(state) = state.filter(|state| state.clean) else {
             return Err(damaged("it does not say where its log ends".into()));
         };
         Archive::forget_index(dir).map_err(refused)?;
-        let broken = |error: IndexDamaged| damaged(error.to_string());
+        let broken = |error: IndexDamaged| {
+            let what = format!("no index can be made for it: {error}");
+            ArchiveError::Index { dir: dir.to_path_buf(), what }
+        };
         let index = SledIndex::open(&dir.join(INDEX), CACHE_BYTES).map_err(broken)?;
-        let mut replay = Replay::new(&index, 0);
+        let mut replay = Replay::new(&index, None);
         let numbers = segment_numbers(&disk).map_err(refused)?;
         if numbers.first() != Some(&state.oldest) {
             return Err(damaged(format!("segment {} of its log is missing", state.oldest)));
@@ -137,9 +167,7 @@ impl Archive {
 /// Batches in the order of the log, each once.
 #[derive(Default)]
 struct Walk {
-    last: Option<u64>,
-    lineage: Option<Lineage>,
-    lineage_since: u64,
+    order: Order,
     /// The last batches that are not there.
     hole: Option<(u64, u64)>,
 }
@@ -147,26 +175,15 @@ struct Walk {
 impl Walk {
     /// Whether this one has not been met yet.
     fn is_next(&mut self, found: &Found) -> bool {
-        let header = &found.header;
-        let is_opening = header.kind == Kind::Opening;
-        let before = if is_opening { header.sequence } else { header.sequence - 1 };
-        let last = *self.last.get_or_insert(before);
-        if before > last {
-            self.hole = Some((last + 1, before));
-        }
-        if self.lineage != Some(header.lineage) {
-            self.lineage = Some(header.lineage);
-            self.lineage_since = header.sequence;
-        }
-        self.last = Some(last.max(before).max(header.sequence));
-        header.sequence > last
+        self.hole = self.order.missing_before(&found.header).or(self.hole);
+        self.order.take(&found.header)
     }
 
     /// Whether everything was met up to this batch. What was missing when the last lineage began is why it did.
     fn finish(self, upto: u64) -> Result<(), String> {
-        let last = self.last.unwrap_or(0);
+        let last = self.order.last.unwrap_or(0);
         let end = (last < upto).then_some((last + 1, upto));
-        let hole = end.or(self.hole.filter(|(from, _)| *from >= self.lineage_since));
+        let hole = end.or(self.hole.filter(|(from, _)| *from >= self.order.lineage_since));
         hole.map_or(Ok(()), |(from, to)| {
             Err(format!("batches {from} to {to} of its log are damaged"))
         })

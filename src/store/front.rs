@@ -5,6 +5,7 @@
 //!   get, scan   overlay, else index, else (the body) the log
 //! ```
 
+use super::applier::is_worth_waking;
 use super::backup::{Backup, Point};
 use super::index::{Index, Located};
 use super::options::Stats;
@@ -161,8 +162,13 @@ impl Store for Front {
                 let Group { commit, sequence, end, .. } = **group;
                 view.seen = Point { commit, sequence, end };
             }
-            lock(&self.shared.backlog).extend(groups);
-            self.shared.applier_wakes.notify_one();
+            let mut backlog = lock(&self.shared.backlog);
+            let was_empty = backlog.is_empty();
+            backlog.extend(groups);
+            drop(backlog);
+            if is_worth_waking(was_empty, &self.shared) {
+                self.shared.applier_wakes.notify_one();
+            }
         }
         view.overlay.evict(self.shared.applied.load(Ordering::Acquire));
         let oldest = self.shared.oldest_segment.load(Ordering::Acquire);

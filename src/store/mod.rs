@@ -9,6 +9,7 @@
 //! A record has two parts: a *head* (vector, dots, stamps, expiry), which stays beside the key in the
 //! index, and a *body* (the values), which only the log holds. Digests and scans touch heads only.
 
+#[allow(clippy::disallowed_methods)] // it has a thread and a clock of its own
 mod applier;
 mod archive;
 #[allow(clippy::disallowed_methods)] // it has a thread and a clock of its own
@@ -23,6 +24,7 @@ pub mod key;
 mod log;
 pub mod memory;
 mod options;
+mod order;
 mod overlay;
 mod rebuild;
 #[allow(clippy::disallowed_methods)] // it has a thread and a clock of its own

@@ -28,6 +28,12 @@ pub struct Options {
     pub queue_bytes: u64,
     /// How many bytes of durable batches may wait for the index before the writer waits too.
     pub overlay_bytes: u64,
+    /// How long a durable batch may wait for others before it goes to the index: what is written over meanwhile is not
+    /// written there twice. It is shown all the while, and a start after a crash replays it.
+    pub linger: Duration,
+    /// About how many bytes of the log go to the index at a time; when four times as much waits, or half of
+    /// `overlay_bytes`, it lingers no more.
+    pub window_bytes: u64,
     /// How many bytes of the disk stay free: below, `commit` answers [`Full`](super::StoreError::Full).
     pub reserve_bytes: u64,
     /// How long what was seen of the free space is believed, while little is written.
@@ -48,6 +54,8 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             queue_bytes: 64 << 20,
             overlay_bytes: 64 << 20,
+            linger: Duration::from_secs(2),
+            window_bytes: 8 << 20,
             reserve_bytes: 64 << 20,
             space_check_every: Duration::from_secs(1),
             index_cache_bytes: 64 << 20,
@@ -68,8 +76,8 @@ pub struct Stats {
     pub syncs: u64,
     /// Bytes of all segments.
     pub log_bytes: u64,
-    /// Bytes of the records that the index points to. After a crash an estimate, within what one group
-    /// of batches changes.
+    /// Bytes of the records that the index points to. After each crash an estimate, within some thirty
+    /// records.
     pub live_bytes: u64,
     /// How many segments the log has.
     pub segments: u64,

@@ -18,6 +18,9 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
+/// How many entries go in one look at the most.
+const EVICTED_AT_ONCE: usize = 1024;
+
 /// The changes of durable batches that the index may not have yet.
 #[derive(Default)]
 pub(crate) struct Overlay {
@@ -83,16 +86,20 @@ impl Overlay {
         self.ranges.push_back(Range { sequence, from: from.clone(), to: to.clone() });
     }
 
-    /// Forgets what the index has applied.
+    /// Forgets what the index has applied: all such ranges, for none may outlive the entries that are newer, and some of
+    /// such entries; a window of the index has more than a turn of the node should wait for.
     pub(crate) fn evict(&mut self, applied: u64) {
-        while self.arrivals.front().is_some_and(|(sequence, _)| *sequence <= applied) {
+        while self.ranges.front().is_some_and(|range| range.sequence <= applied) {
+            self.ranges.pop_front();
+        }
+        for _ in 0..EVICTED_AT_ONCE {
+            if self.arrivals.front().is_none_or(|(sequence, _)| *sequence > applied) {
+                return;
+            }
             let (sequence, key) = self.arrivals.pop_front().expect("it has a front");
             if self.entries.get(&key).is_some_and(|fresh| fresh.sequence == sequence) {
                 self.entries.remove(&key);
             }
-        }
-        while self.ranges.front().is_some_and(|range| range.sequence <= applied) {
-            self.ranges.pop_front();
         }
     }
 

@@ -8,8 +8,8 @@
 //! A tree likes its keys sorted, and most keys of a run are overwritten within it.
 
 use super::Change;
-use super::applier::{erase, erase_range, put};
-use super::index::{Index, IndexResult, Located};
+use super::applier::{NOTE_EVERY, erase, erase_range, put};
+use super::index::{Applied, Index, IndexResult, Located};
 use super::record::{Found, Kind};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -24,13 +24,17 @@ pub(crate) struct Replay<'a> {
     /// Erased ranges of the run: they fall before all that is in `run`.
     ranges: Vec<(Bytes, Bytes)>,
     bytes: usize,
+    from: Option<Applied>,
     pub(crate) live: u64,
     pub(crate) batches: u64,
 }
 
 impl<'a> Replay<'a> {
-    pub(crate) fn new(index: &'a dyn Index, live: u64) -> Replay<'a> {
-        Replay { index, run: BTreeMap::new(), ranges: Vec::new(), bytes: 0, live, batches: 0 }
+    /// Goes on from where the index says it is; or from nothing.
+    pub(crate) fn new(index: &'a dyn Index, from: Option<Applied>) -> Replay<'a> {
+        let live = from.map_or(0, |applied| applied.live);
+        let (run, ranges) = Default::default();
+        Replay { index, run, ranges, bytes: 0, from, live, batches: 0 }
     }
 
     /// Takes in the next batch of the log.
@@ -69,10 +73,15 @@ impl<'a> Replay<'a> {
         for (from, to) in self.ranges.drain(..) {
             erase_range(self.index, &from, &to, &mut self.live)?;
         }
-        for (key, located) in std::mem::take(&mut self.run) {
+        for (written, (key, located)) in std::mem::take(&mut self.run).into_iter().enumerate() {
             match located {
                 Some(located) => put(self.index, &key, &located, &mut self.live)?,
                 None => erase(self.index, &key, &mut self.live)?,
+            }
+            if let Some(from) = self.from
+                && written % NOTE_EVERY == 0
+            {
+                self.index.set_applied(Applied { live: self.live, ..from })?;
             }
         }
         self.bytes = 0;

@@ -25,7 +25,7 @@ use super::state::{self, State};
 use super::writer::Step;
 use super::{Change, StoreError};
 use bytes::Bytes;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -173,8 +173,12 @@ impl Keeper {
                 (Stage::Levelling { from }, Step::Worked)
             }
             Stage::Levelling { from } => {
-                if self.shared.applied.load(Ordering::Acquire) < from {
+                if !self.shared.has_applied(from) {
                     return Ok((Stage::Levelling { from }, Step::Idle));
+                }
+                if !self.is_due() {
+                    // It only looked so: what lives is counted when it is applied.
+                    return Ok((Stage::Idle, Step::Worked));
                 }
                 let pass = self.read_oldest()?;
                 (self.next(pass), Step::Worked)
@@ -187,7 +191,7 @@ impl Keeper {
                 (Stage::Settling { pass, moves, from }, Step::Worked)
             }
             Stage::Settling { pass, moves, from } => {
-                if self.shared.applied.load(Ordering::Acquire) < from {
+                if !self.shared.has_applied(from) {
                     return Ok((Stage::Settling { pass, moves, from }, Step::Idle));
                 }
                 let mut live = Vec::new();
@@ -247,15 +251,21 @@ impl Keeper {
         let bytes = Bytes::from(read_whatever(&*file).map_err(failed)?);
         pass.len = bytes.len() as u64;
         let mut end = 0;
+        // What was written again in the same segment is dead, and need not be looked up.
+        let mut last = BTreeMap::new();
         for found in batches(segment, &bytes) {
             pass.damaged |= found.place.offset != end;
             end = found.end().offset;
             for (change, from, length) in found.changes() {
-                let Change::Put { key, head, .. } = change else { continue };
-                if self.is_live(&key, from)? {
-                    let record = bytes.slice(from.offset as usize..(from.offset + length) as usize);
-                    pass.live.push_back(Move { key, head, record, from });
+                if let Change::Put { key, head, .. } = change {
+                    last.insert(key, (head, from, length));
                 }
+            }
+        }
+        for (key, (head, from, length)) in last {
+            if self.is_live(&key, from)? {
+                let record = bytes.slice(from.offset as usize..(from.offset + length) as usize);
+                pass.live.push_back(Move { key, head, record, from });
             }
         }
         pass.damaged |= u64::from(end) != pass.len;
@@ -309,9 +319,8 @@ impl Keeper {
     }
 
     fn drain(&mut self, pass: Pass, needed: u64) -> Result<(Stage, Step), StoreError> {
-        let applied = self.shared.applied.load(Ordering::Acquire);
         let synced = self.shared.synced.load(Ordering::Acquire);
-        if applied < needed || synced < needed {
+        if !self.shared.has_applied(needed) || synced < needed {
             return Ok((Stage::Draining { pass, needed }, Step::Idle));
         }
         if self.checkpointed < needed {

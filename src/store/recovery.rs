@@ -15,6 +15,7 @@ use super::CommitNumber;
 use super::disk::{Disk, DiskFile, read_all};
 use super::index::{Applied, Index, IndexDamaged};
 use super::log::{Log, segment_name, segment_number};
+use super::order::Order;
 use super::rebuild::Replay;
 use super::record::{BATCH_HEADER, Found, Kind, Place, batches};
 use super::state::{self, State};
@@ -83,7 +84,7 @@ pub(crate) fn recover(
     let is_new = segments.is_empty();
     let next_segment = segments.last_key_value().map_or(1, |(segment, _)| segment + 1);
     let mut walk = Walk::begin(&**disk, &segments, trusted, previous)?;
-    let mut replay = Replay::new(index, trusted.map_or(0, |applied| applied.live));
+    let mut replay = Replay::new(index, trusted);
     let from = trusted.map_or(0, |applied| applied.end.segment);
     let total = segments.range(from..).map(|(_, len)| len).sum();
     let mut done = 0;
@@ -123,7 +124,7 @@ pub(crate) fn recover(
     segments.insert(next_segment, log.end.offset.into());
     Ok(Recovered {
         applied,
-        lineage: walk.lineage,
+        lineage: walk.order.lineage,
         damaged,
         set_aside,
         log_bytes: segments.values().sum(),
@@ -182,13 +183,10 @@ struct Walk {
     proven: u64,
     /// Called durable once; more than proven where the index has it and the page cache survived.
     known: u64,
-    /// The last sequence number met; nothing before the first.
-    last: Option<u64>,
+    order: Order,
     commit: CommitNumber,
     /// The commit number before the tail.
     proven_commit: CommitNumber,
-    lineage: Option<Lineage>,
-    lineage_since: u64,
     tail: BTreeMap<u64, Found>,
     /// Where the tail, or what cannot be read after the last good batch, begins.
     cut_at: Option<CutAt>,
@@ -230,11 +228,9 @@ impl Walk {
             trusted,
             proven,
             known: proven.max(floor).max(applied),
-            last: None,
+            order: Order::default(),
             commit: commit.max(trusted.map_or(commit, |applied| applied.commit)),
             proven_commit: CommitNumber(0),
-            lineage: None,
-            lineage_since: 0,
             tail: BTreeMap::new(),
             cut_at: None,
             good_end: None,
@@ -249,24 +245,19 @@ impl Walk {
     fn take(&mut self, found: &Found) -> bool {
         let header = &found.header;
         self.saw_anything = true;
-        let is_opening = header.kind == Kind::Opening;
-        let before = if is_opening { header.sequence } else { header.sequence - 1 };
-        let last = *self.last.get_or_insert(before);
-        if before > last && !self.miss(last + 1, before) {
+        if let Some((from, to)) = self.order.missing_before(header)
+            && !self.miss(from, to)
+        {
             self.is_torn = true;
             return false;
         }
-        if self.lineage != Some(header.lineage) {
-            self.lineage = Some(header.lineage);
-            self.lineage_since = header.sequence;
-        }
-        self.last = Some(last.max(header.sequence));
+        let is_new = self.order.take(header);
         self.commit = self.commit.max(header.commit);
         self.met_applied |=
             self.trusted.is_some_and(|at| found.end() == at.end && header.sequence == at.sequence);
         if header.sequence > self.proven {
             self.cut_at.get_or_insert(CutAt(found.place));
-            if !is_opening {
+            if header.kind != Kind::Opening {
                 self.tail.insert(header.sequence, found.clone());
             }
             return false;
@@ -275,7 +266,6 @@ impl Walk {
         if self.cut_at.is_none() {
             self.good_end = Some(found.end());
         }
-        let is_new = header.sequence > last;
         let is_due = self.trusted.is_none_or(|applied| found.place >= applied.end);
         is_new && is_due
     }
@@ -291,14 +281,14 @@ impl Walk {
         if from <= self.known {
             let upto = to.min(self.known);
             self.damaged.push((from, format!("batches {from} to {upto} of the log are damaged")));
-            self.last = Some(upto);
+            self.order.last = Some(upto);
         }
         to <= self.known
     }
 
     /// Closes the walk; returns all damage that nobody has acted on, durably noted.
     fn finish(&mut self, disk: &dyn Disk) -> io::Result<Vec<String>> {
-        let last = self.last.unwrap_or(0);
+        let last = self.order.last.unwrap_or(0);
         if last < self.known {
             self.miss(last + 1, self.known);
         } else if self.cut_at.is_none() {
@@ -308,7 +298,7 @@ impl Walk {
         let before = told.len();
         for (sequence, text) in &self.damaged {
             // Damage from before the present lineage is why there is a present lineage.
-            let is_old = *sequence > 0 && *sequence < self.lineage_since;
+            let is_old = *sequence > 0 && *sequence < self.order.lineage_since;
             if !is_old && !told.contains(text) {
                 told.push(text.clone());
             }
@@ -327,10 +317,10 @@ fn rewrite_tail(
     walk: &Walk,
     replay: &mut Replay<'_>,
 ) -> Result<Log, RecoverError> {
-    let last = walk.last.unwrap_or(0);
+    let last = walk.order.last.unwrap_or(0);
     let base = walk.tail.keys().next().map_or(last, |first| first - 1);
     let base_commit = if walk.tail.is_empty() { walk.commit } else { walk.proven_commit };
-    let lineage = walk.lineage.unwrap_or_default();
+    let lineage = walk.order.lineage.unwrap_or_default();
     let mut log = Log::begin(disk.clone(), segment, lineage, base, base_commit)?;
     if walk.tail.is_empty() {
         return Ok(log);

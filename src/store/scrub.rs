@@ -65,6 +65,8 @@ pub(crate) struct Scrubber {
     /// Where the log ended when its reading began: else a busy node is never done. Nothing: this life has not read
     /// of it.
     until: Option<Place>,
+    /// Up to which batch that was. The index is read when it has all of these.
+    upto: u64,
 }
 
 /// What an entry of the index turned out to be.
@@ -100,7 +102,7 @@ impl From<io::Error> for Unread {
 
 impl Scrubber {
     pub(crate) fn new(shared: Arc<Shared>, index: Arc<dyn Index>) -> Scrubber {
-        Scrubber { shared, index, damaged: BTreeMap::new(), until: None }
+        Scrubber { shared, index, damaged: BTreeMap::new(), until: None, upto: 0 }
     }
 
     /// The thread: answers until the store is over.
@@ -148,8 +150,13 @@ impl Scrubber {
             self.damaged.clear();
             self.until = None;
         }
-        let end = Place::unpack(self.shared.end.load(Ordering::Acquire));
-        let until = *self.until.get_or_insert(end);
+        let until = match self.until {
+            Some(until) => until,
+            None => {
+                self.upto = self.shared.published_upto.load(Ordering::Acquire);
+                *self.until.insert(Place::unpack(self.shared.end.load(Ordering::Acquire)))
+            }
+        };
         let range = segment..=until.segment;
         let segments = segment_numbers(&*self.shared.disk)?;
         let Some(found) = segments.into_iter().find(|found| range.contains(found)) else {
@@ -186,6 +193,9 @@ impl Scrubber {
             // An earlier life has read the log, and knew where it is damaged: what is whole in there a rebuild does
             // not find.
             return Ok(Scrubbed { next: Some(ScrubAt::default()), ..Scrubbed::default() });
+        }
+        if !self.shared.has_applied(self.upto) {
+            return Err(Unread::NotNow);
         }
         let mut page = Vec::new();
         let mut sum = 0;

@@ -125,6 +125,8 @@ pub(crate) struct Shared {
     pub(crate) published_upto: AtomicU64,
     /// … and applied to the index.
     pub(crate) applied: AtomicU64,
+    /// … and shall be soon: somebody waits for it.
+    pub(crate) applied_wanted: AtomicU64,
     /// How many requests of the reclaimer the writer has served.
     pub(crate) requests_served: AtomicU64,
     /// Bytes published and not applied.
@@ -174,6 +176,7 @@ impl Shared {
             synced: AtomicU64::new(0),
             published_upto: AtomicU64::new(0),
             applied: AtomicU64::new(0),
+            applied_wanted: AtomicU64::new(0),
             requests_served: AtomicU64::new(0),
             unapplied_bytes: AtomicU64::new(0),
             log_bytes: AtomicU64::new(0),
@@ -241,6 +244,19 @@ impl Shared {
         self.keeper_wakes.notify_all();
         drop(lock(&self.scrub));
         self.scrub_wakes.notify_all();
+    }
+
+    /// Whether the index has everything up to here. If not, it shall have it soon.
+    pub(crate) fn has_applied(&self, sequence: u64) -> bool {
+        if self.applied.load(Ordering::Acquire) >= sequence {
+            return true;
+        }
+        if self.applied_wanted.fetch_max(sequence, Ordering::AcqRel) < sequence {
+            // Under the lock, so that an applier that is about to wait does not miss it.
+            drop(lock(&self.backlog));
+            self.applier_wakes.notify_one();
+        }
+        false
     }
 
     /// Whether the writer should let the index catch up first.

@@ -201,7 +201,7 @@ impl SledStore {
         let is_level = |front: &Front| {
             let durable = front.durable();
             let appended = shared.appended.load(Ordering::Acquire);
-            durable >= front.last() && shared.applied.load(Ordering::Acquire) >= appended
+            durable >= front.last() && shared.has_applied(appended)
         };
         while !is_level(&self.front) {
             if let Some(failed) = shared.failed() {

@@ -30,7 +30,7 @@
 //!
 //! A write that is surely a first try drops all that it beats: whatever overwrites it is later still.
 
-use super::sibling::{BEATEN_BYTES, BEATEN_CAP, Cause, Covered, Sibling};
+use super::sibling::{BEATEN_BYTES, BEATEN_CAP, Cause, Covered, Sibling, all_covered};
 use super::siblings::Siblings;
 use super::vector::{VersionVector, dot_order};
 use crate::guard::{self, Guard};
@@ -67,13 +67,19 @@ impl Siblings {
     /// Takes in what another replica knows of the same key. Never refuses; commutes, associates, and may
     /// be repeated.
     pub fn join(&mut self, other: &Siblings, conflict: Conflict) -> Applied {
+        self.take_in(other, conflict).0
+    }
+
+    /// The same; and whether more is remembered now.
+    pub(super) fn take_in(&mut self, other: &Siblings, conflict: Conflict) -> (Applied, bool) {
+        let covered = all_covered(&self.covered, &other.covered);
+        let mut joined = Siblings { covered, ..Siblings::default() };
         if conflict == Conflict::Siblings && self.is_same_version(other) {
-            other.covered.iter().for_each(|covered| self.remember(*covered));
-            self.limit_covered();
-            return Applied::Equal;
+            joined.limit_covered();
+            let learned = joined.covered != self.covered;
+            self.covered = joined.covered;
+            return (Applied::Equal, learned);
         }
-        let mut joined = Siblings { covered: self.covered.clone(), ..Siblings::default() };
-        other.covered.iter().for_each(|covered| joined.remember(*covered));
         joined.vector = self.vector.clone();
         joined.vector.join(&other.vector);
         match conflict {
@@ -91,8 +97,9 @@ impl Siblings {
             (false, true) => Applied::Newer,
             (false, false) => Applied::Concurrent,
         };
+        let learned = joined.covered != self.covered;
         *self = joined;
-        applied
+        (applied, learned)
     }
 
     fn keep_standing(&mut self, mine: &Siblings, theirs: &Siblings) {

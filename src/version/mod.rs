@@ -18,6 +18,7 @@ mod context;
 mod head;
 mod incarnation;
 mod join;
+mod packed;
 mod record;
 mod seen;
 mod sibling;

@@ -1,9 +1,9 @@
 //! A record: all that a node stores and sends of one key, as a head and a body.
 //!
 //! ```text
-//!   head  version u8 │ kind u8 │ flags u8 │ xxh3-64 of the rest │ MessagePack:
-//!         clock, local, actors with counts, siblings (dots, operation, stamp, expiry, length),
-//!         covered, xxh3-64 of the body
+//!   head  version u8 │ kind u8 │ flags u8 │ xxh3-64 of the rest │
+//!         clock, xxh3-64 of the body, actors with counts, local,
+//!         siblings (dots, operation, stamp, expiry, length), covered
 //!   body  value │ value │ …              in the order of the dots; slices of it are the values
 //! ```
 //!
@@ -29,7 +29,7 @@ pub enum RecordError {
     /// Too short to be a head.
     #[error("a record's head is cut off")]
     Truncated,
-    /// Written by a newer Quorate.
+    /// Written by a newer Quorate, or by one from before the first release.
     #[error("a record of version {0}, which this build does not know")]
     UnknownVersion(u8),
     /// Written by a newer Quorate, for a type of bucket that this one lacks.
@@ -143,10 +143,10 @@ impl Record {
 
     /// Takes in what another node holds of the key. The sender's `local` is its own affair.
     pub fn join(&mut self, other: &Record) -> Joined {
-        let (clock, covered) = (self.clock, self.siblings.covered.clone());
+        let is_later = other.clock > self.clock;
         self.clock = self.clock.max(other.clock);
-        let versions = self.siblings.join(&other.siblings, self.kind.conflict());
-        Joined { versions, learned: clock != self.clock || covered != self.siblings.covered }
+        let (versions, learned) = self.siblings.take_in(&other.siblings, self.kind.conflict());
+        Joined { versions, learned: learned || is_later }
     }
 
     /// What the write under this dot adds, and nothing else that was known here: for a node that must not pass on

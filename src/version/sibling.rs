@@ -171,6 +171,35 @@ impl Covered {
     pub fn holds_for(&self, stamp: HybridTime) -> bool {
         stamp.wall().0 < self.stamp.wall().0.saturating_add(window_ms())
     }
+
+    /// What somebody else remembers of the same operation. The later end of the window and the stronger cause hold, in
+    /// whichever order they come.
+    pub(super) fn take_in(&mut self, other: &Covered) {
+        self.stamp = self.stamp.max(other.stamp);
+        let replaced = |covered: &Covered| covered.cause == Cause::Overwritten;
+        if (replaced(other), dot_order(&self.dot)) > (replaced(self), dot_order(&other.dot)) {
+            self.dot = other.dot;
+        }
+        self.cause = self.cause.join(other.cause);
+    }
+}
+
+/// What two replicas remember, both in the order of the operations.
+pub(super) fn all_covered(mine: &[Covered], theirs: &[Covered]) -> Vec<Covered> {
+    let mut all = Vec::with_capacity(mine.len().max(theirs.len()) + 1);
+    let mut theirs = theirs.iter().peekable();
+    for mine in mine {
+        while let Some(other) = theirs.next_if(|other| other.operation < mine.operation) {
+            all.push(*other);
+        }
+        let mut both = *mine;
+        if let Some(other) = theirs.next_if(|other| other.operation == mine.operation) {
+            both.take_in(other);
+        }
+        all.push(both);
+    }
+    all.extend(theirs.copied());
+    all
 }
 
 /// [`COVERED_WINDOW`] in milliseconds.

@@ -63,6 +63,18 @@ impl Siblings {
         &self.covered
     }
 
+    /// From now on the values are slices of this body, which was made of them.
+    pub fn take_values_from(&mut self, body: &Bytes) {
+        let mut from = 0;
+        for sibling in &mut self.siblings {
+            if let Content::Value(value) = &mut sibling.content {
+                let to = from + value.len();
+                *value = body.slice(from..to);
+                from = to;
+            }
+        }
+    }
+
     /// The siblings that are no tombstones. Takes no notice of expiry, nor of who is beaten.
     pub fn values(&self) -> impl Iterator<Item = (&Sibling, &Bytes)> {
         self.siblings.iter().filter_map(|s| Some((s, s.value()?)))
@@ -193,16 +205,7 @@ impl Siblings {
     pub(super) fn remember(&mut self, new: Covered) {
         match self.covered.binary_search_by_key(&new.operation, |c| c.operation) {
             Err(at) => self.covered.insert(at, new),
-            Ok(at) => {
-                let old = &mut self.covered[at];
-                // The later end of the window and the stronger cause hold, in whichever order they come.
-                old.stamp = old.stamp.max(new.stamp);
-                let replaced = |covered: &Covered| covered.cause == Cause::Overwritten;
-                if (replaced(&new), dot_order(&old.dot)) > (replaced(old), dot_order(&new.dot)) {
-                    old.dot = new.dot;
-                }
-                old.cause = old.cause.join(new.cause);
-            }
+            Ok(at) => self.covered[at].take_in(&new),
         }
     }
 

@@ -5,10 +5,8 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer, SeqAccess, Visitor}
 use std::fmt;
 use std::marker::PhantomData;
 
-/// How deep a record or token may nest. Ours need five levels; the rest is room to grow.
+/// How deep a token may nest. Ours need five levels; the rest is room to grow.
 const MAX_DEPTH: usize = 32;
-/// Room for so many items of a list is made on its word alone.
-const TRUSTED_LENGTH: usize = 32;
 
 /// Reads a list without trusting the length that it announces: memory grows with what arrived.
 pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
@@ -16,24 +14,7 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    read_list(deserializer, 0)
-}
-
-/// The same for a list that is read once in a record: for a few items there is room from the start.
-pub(super) fn outer_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    read_list(deserializer, TRUSTED_LENGTH)
-}
-
-fn read_list<'de, D, T>(deserializer: D, trusted: usize) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    struct List<T>(usize, PhantomData<T>);
+    struct List<T>(PhantomData<T>);
 
     impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
         type Value = Vec<T>;
@@ -43,8 +24,7 @@ where
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
-            let announced = seq.size_hint().unwrap_or(0);
-            let mut items = Vec::with_capacity(announced.min(self.0));
+            let mut items = Vec::new();
             while let Some(item) = seq.next_element()? {
                 items.push(item);
             }
@@ -52,7 +32,7 @@ where
         }
     }
 
-    deserializer.deserialize_seq(List(trusted, PhantomData))
+    deserializer.deserialize_seq(List(PhantomData))
 }
 
 /// Decodes one value that must fill `bytes` to the end.

@@ -279,7 +279,7 @@ pub(in crate::cli) struct DumpArgs {
     /// Only this bucket
     #[arg(long, value_name = "B")]
     pub bucket: Option<String>,
-    /// Of a restored backup that was set aside, in place of a node
+    /// Of what a restore left here, or a node has set aside of it, in place of a node
     #[arg(long, value_name = "D")]
     pub data_dir: Option<PathBuf>,
     #[command(flatten)]

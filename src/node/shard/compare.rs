@@ -3,6 +3,7 @@
 use super::exchange;
 use super::pending;
 use super::request::{Goes, Request, Work};
+use super::stored::Stored;
 use super::{Shard, Turn};
 use crate::coordinator::Holding;
 use crate::id::{NodeId, PartitionId};
@@ -415,7 +416,7 @@ impl Shard {
             // operations: of a key that is written all the time each knows the last ones it heard of.
             if let Some(mine) = mine {
                 let mut joined = theirs;
-                joined.join(&mine);
+                joined.join(&mine.record);
                 if joined.siblings.digest() != digest {
                     compare.todo.push_front(Todo::Push(key));
                 }
@@ -425,19 +426,21 @@ impl Shard {
         let theirs = self.without_collected(&key, &theirs).into_owned();
         let joined = match mine {
             None => crate::version::Record { local: None, ..theirs },
-            Some(mut mine) => {
-                if !mine.join(&theirs).changed() {
-                    if mine.siblings.digest() != digest && compare.how == How::Both {
+            Some(mine) => {
+                let mut joined = mine.record.clone();
+                if !joined.join(&theirs).changed() {
+                    if mine.digest != digest && compare.how == How::Both {
                         compare.todo.push_front(Todo::Push(key));
                     }
                     return;
                 }
-                mine
+                joined
             }
         };
+        let joined = Stored::new(joined);
         self.counters.sync_items += 1;
         self.counters.restored_items += u64::from(restored.is_some());
-        let differs = joined.siblings.digest() != digest;
+        let differs = joined.digest != digest;
         let with = compare.with;
         let partition = compare.partition;
         let is_owner = compare.how == How::Both;
@@ -445,8 +448,7 @@ impl Shard {
             && is_owner
             && let Some(to) = self.address(with)
         {
-            let (head, body) = joined.encode();
-            let record = crate::message::peer::Record { head, body };
+            let record = joined.encoded.clone();
             let message = Data::Replicate { key: key.clone(), record, hint_for: None };
             let class = Class::Background;
             let about = About { class, partition, round, ..About::default() };
@@ -454,7 +456,7 @@ impl Shard {
             self.counters.sync_bytes += bytes as u64;
             compare.unsure = true;
         }
-        self.stage(key, before, Some(joined), None, turn);
+        self.stage(key, before, Some(joined), turn);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the shard does when its disk says no, and when it says yes again.
 
 use super::request::Work;
+use super::stored::Stored;
 use super::trees::Before;
 use super::{Life, Shard, Turn};
 use crate::error::Error;
@@ -8,8 +9,8 @@ use crate::guard::{self, Guard};
 use crate::message::peer;
 use crate::node::outbox::Release;
 use crate::store::{Change, StoreError, key};
-use crate::version::Record;
 use bytes::Bytes;
+use std::sync::Arc;
 
 impl Shard {
     /// The batch of this turn was refused: none of it is stored here, though other replicas may have
@@ -20,7 +21,7 @@ impl Shard {
         self.intake.forget_staged();
         self.trees.forget_staged();
         self.collection.forget_staged();
-        self.restored.begin_again();
+        self.refill.begin_again();
         self.life = Life::Ended;
         self.disk = Some(error);
         self.fail_local(turn);
@@ -73,12 +74,12 @@ impl Shard {
         &mut self,
         key: &Bytes,
         turn: &mut Turn,
-    ) -> Result<(Option<Record>, Before), StoreError> {
+    ) -> Result<(Option<Arc<Stored>>, Before), StoreError> {
         match self.pending.latest(key, turn.store) {
             Ok(None) => Ok((None, Before::Nothing)),
-            Ok(Some(record)) => {
-                let digest = record.siblings.digest();
-                Ok((Some(record), Before::Digest(digest)))
+            Ok(Some(stored)) => {
+                let digest = stored.digest;
+                Ok((Some(stored), Before::Digest(digest)))
             }
             Err(StoreError::Damaged(_)) if self.cannot_read(key, turn) => {
                 Ok((None, Before::Unknown))
@@ -92,28 +93,21 @@ impl Shard {
         &mut self,
         key: Bytes,
         before: Before,
-        record: Option<Record>,
-        encoded: Option<&peer::Record>,
+        stored: Option<Stored>,
         turn: &mut Turn,
     ) {
-        let is_gone = |record: &Record| record.siblings.standing_values().next().is_none();
-        let record =
-            record.filter(|record| !is_gone(record) || guard::holds(Guard::TombstoneStays));
-        let change = match (&record, encoded) {
-            (Some(_), Some(peer::Record { head, body })) => {
+        let stands = |s: &Stored| s.record.siblings.standing_values().next().is_some();
+        let stored = stored.filter(|stored| stands(stored) || guard::holds(Guard::TombstoneStays));
+        turn.outbox.persist(match &stored {
+            Some(Stored { encoded: peer::Record { head, body }, .. }) => {
                 Change::Put { key: key.clone(), head: head.clone(), body: body.clone() }
             }
-            (Some(record), None) => {
-                let (head, body) = record.encode();
-                Change::Put { key: key.clone(), head, body }
-            }
-            (None, _) => Change::Erase { key: key.clone() },
-        };
-        turn.outbox.persist(change);
-        if let Some(record) = &record {
-            self.collection.note(&key, record);
+            None => Change::Erase { key: key.clone() },
+        });
+        if let Some(stored) = &stored {
+            self.collection.note(&key, &stored.record);
         }
-        let after = record.as_ref().map(|record| record.siblings.digest());
+        let after = stored.as_ref().map(|stored| stored.digest);
         if let Some(n) = self.replicas_of(&key)
             && let Some(partition) = key::partition_of_item(&key)
             && let Some(erase) =
@@ -121,7 +115,7 @@ impl Shard {
         {
             turn.outbox.persist(erase);
         }
-        self.pending.stage(key, record);
+        self.pending.stage(key, stored.map(Arc::new));
     }
 
     /// The disk has refused a batch: no put of this node can count on its own copy any more.

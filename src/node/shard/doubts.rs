@@ -104,6 +104,7 @@ impl Shard {
 
     /// What is here of this item proves nothing from now on, until it has been merged.
     pub(super) fn doubt(&mut self, item: &Bytes, turn: &mut Turn) -> bool {
+        self.pending.distrust(item);
         if let Some(merged) = self.doubts.items.get_mut(item) {
             // Should it have rotted twice.
             *merged = Merged::default();
@@ -250,11 +251,19 @@ mod tests {
         };
         assert!(join(&mut lone, record(1)));
         lone.disk.refuse_reads(true);
+        lone.shard.pending.distrust(&item);
         assert!(!join(&mut lone, record(2)));
         lone.disk.refuse_reads(false);
         assert_eq!((lone.shard.doubts.len(), lone.shard.disk_error()), (0, None));
         assert!(join(&mut lone, record(3)));
-        let here = lone.shard.pending.latest(&item, &lone.disk).expect("healthy").expect("there");
+        let here = lone
+            .shard
+            .pending
+            .latest(&item, &lone.disk)
+            .expect("healthy")
+            .expect("there")
+            .record
+            .clone();
         assert_eq!(here.siblings.len(), 2, "the first and the last");
     }
 

@@ -109,8 +109,9 @@ impl Shard {
             let Some((partition, root)) = entry.split_first_chunk::<2>() else { continue };
             let partition = PartitionId(u16::from_be_bytes(*partition));
             let root = root.first_chunk().map(|root| u128::from_be_bytes(*root));
-            // What it is to be given lies beside it already, most of it: this node asks by itself.
-            let is_open = !(self.restored.is_there() && self.is_filling(partition));
+            // What it is to be given lies beside it already, most of it: this node asks by itself. Whom it has asked
+            // may have taken something in since.
+            let is_open = !(self.restored.is_there() && self.still_asks(partition, header.sender));
             match self.root_with(partition, header.sender).filter(|_| is_open) {
                 None => unknown.push(partition),
                 mine if mine == root => same.push(partition),

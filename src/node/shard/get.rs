@@ -1,22 +1,20 @@
 //! Coordinating a get: any node may; what the tally asks for is fetched, joined, repaired.
 
 use super::hedge::Hedge;
-use super::pending;
 use super::request::{Goes, Request, Work};
 use super::write_back::{Wanted, WritingBack};
 use super::{Shard, Turn};
 use crate::coordinator::{AskRead, Get, Holding, Step};
 use crate::error::Error;
-use crate::guard::{self, Guard};
 use crate::id::{NodeId, PartitionId};
 use crate::message::Class;
 use crate::message::client::{Info, Item, Reply, Version};
 use crate::message::peer::{self, Data};
 use crate::node::outbox::About;
 use crate::quorum::Quorum;
-use crate::ring::{Bucket, Role};
-use crate::store::{StoreError, key};
-use crate::version::{Head, Record};
+use crate::ring::Bucket;
+use crate::store::key;
+use crate::version::Record;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -166,57 +164,12 @@ impl Shard {
             self.ask(id, request, ask.to, partition, &message, turn);
             return false;
         }
-        let holding = self.holding(&key, partition, get.bucket.settings.n, ask.whole, turn);
-        match holding {
-            Ok(holding) => get.tally.holds(me, holding),
+        let held = self.held(&key, partition, get.bucket.settings.n, ask.whole, turn);
+        match held {
+            Ok(held) => get.tally.holds(me, held.into()),
             Err(_) => get.tally.refused(me),
         }
         true
-    }
-
-    /// What this node holds durably of an item.
-    pub(super) fn holding(
-        &mut self,
-        key: &Bytes,
-        partition: PartitionId,
-        n: u8,
-        whole: bool,
-        turn: &mut Turn,
-    ) -> Result<Holding, StoreError> {
-        let damaged = |e: crate::version::RecordError| StoreError::Damaged(e.to_string());
-        let (digest, record) = match whole {
-            _ if self.pending.contains(key) && !guard::holds(Guard::DurableReads) => {
-                let record = self.pending.latest(key, turn.store)?;
-                (record.as_ref().map(|record| record.siblings.digest()), record)
-            }
-            true => {
-                let record = pending::durable(key, turn.store).inspect_err(|error| {
-                    if matches!(error, StoreError::Damaged(_)) {
-                        self.cannot_read(key, turn);
-                    }
-                })?;
-                (record.as_ref().map(|record| record.siblings.digest()), record)
-            }
-            false => {
-                let head = turn.store.head(key)?;
-                let head = head.map(|head| Head::decode(&head)).transpose().map_err(damaged)?;
-                (head.map(|head| head.digest()), None)
-            }
-        };
-        let list = self.view.agreement.layout.preference_list(partition, n);
-        let mut stands_in_for = Vec::new();
-        if digest.is_some() && list.role(self.view.me) != Role::Primary {
-            for owner in list.owners() {
-                let in_range = self.handoff.is_in_durable_range(owner, partition, turn.store)?;
-                if in_range || turn.store.head(&key::hint(owner, key))?.is_some() {
-                    stands_in_for.push(owner);
-                }
-            }
-        }
-        let complete = self.view.counts && !self.slots.is_rebuilding(partition);
-        let rebuilding = !complete || self.doubts.contains(key);
-        let round = self.round_of(key);
-        Ok(Holding { digest, record, rebuilding, stands_in_for, round })
     }
 
     /// Brings stale owners up to date behind the answer.

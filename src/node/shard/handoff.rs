@@ -163,7 +163,7 @@ impl Handoff {
 
     /// See [`Unflushed::durable`].
     pub(super) fn durable(&mut self, number: CommitNumber) {
-        self.unflushed.durable(number);
+        self.unflushed.durable(number, |_, _| ());
     }
 
     /// See [`Unflushed::forget_staged`]. The counts are wrong until the hints are counted again.
@@ -344,7 +344,7 @@ impl Shard {
     /// ever end, and its owner would wait for nothing.
     fn give_up(&mut self, owner: NodeId, item: &Bytes, turn: &mut Turn) {
         self.counters.hints_unreadable += 1;
-        self.stage(item.clone(), Before::Unknown, None, None, turn);
+        self.stage(item.clone(), Before::Unknown, None, turn);
         // Those for other owners outlive their item, and are found.
         self.forget_hint(owner, item, turn);
     }
@@ -376,8 +376,7 @@ impl Shard {
             return false;
         }
         let latest = self.pending.latest(&work.item, turn.store);
-        latest
-            .is_ok_and(|latest| latest.is_none_or(|record| record.siblings.digest() == work.digest))
+        latest.is_ok_and(|latest| latest.is_none_or(|stored| stored.digest == work.digest))
     }
 
     /// The hint goes; and with the last one the item, where this node owns nothing of it.
@@ -399,7 +398,7 @@ impl Shard {
         let owners = self.owners(parsed.partition, n);
         if !owners.into_iter().any(|other| self.is_hinted(other, item, turn)) {
             let Ok((_, before)) = self.latest(item, turn) else { return };
-            self.stage(item.clone(), before, None, None, turn);
+            self.stage(item.clone(), before, None, turn);
         }
     }
 

@@ -50,8 +50,8 @@ impl Shard {
         let list = view.agreement.layout.preference_list(partition, bucket.settings.n);
         let (owners, fallbacks) = (list.owners().collect(), list.fallbacks().collect());
         let mut held = BTreeMap::new();
-        if let Ok(holding) = self.holding(&key, partition, bucket.settings.n, true, turn) {
-            held.insert(self.view.me, holding);
+        if let Ok(here) = self.held(&key, partition, bucket.settings.n, true, turn) {
+            held.insert(self.view.me, here.into());
         }
         let work = LocateWork { item, partition, key, owners, fallbacks, held, begun: false };
         let origin = Origin::Client { connection, id };

@@ -22,9 +22,12 @@ mod forward;
 mod get;
 mod handoff;
 mod hedge;
+mod held;
 mod inspect;
 mod laggards;
 mod latency;
+#[cfg(test)]
+mod lender;
 mod locate;
 mod pace;
 mod parking;
@@ -32,6 +35,9 @@ mod peers;
 mod pending;
 mod put;
 mod ranges;
+#[allow(clippy::disallowed_types)] // nobody sees the order of its maps
+mod recent;
+mod refill;
 mod remnants;
 mod replica;
 mod request;
@@ -43,6 +49,7 @@ mod scrub;
 mod serve;
 mod slots;
 mod steps;
+mod stored;
 mod sync;
 #[cfg(test)]
 mod testing;
@@ -76,6 +83,7 @@ use pace::Intake;
 pub(super) use parking::Want;
 use peers::Peers;
 use pending::Pending;
+use refill::Refill;
 use remnants::Remnants;
 use requests::Requests;
 pub(super) use restored::Restored;
@@ -134,6 +142,7 @@ pub(super) struct Shard {
     intake: Intake,
     slots: Slots,
     restored: Restored,
+    refill: Refill,
     acquire: Acquire,
     remnants: Remnants,
     doubts: Doubts,
@@ -161,7 +170,6 @@ impl Shard {
         timing: Timing,
         view: View,
         new_lineage: bool,
-        restored: Restored,
         mut rng: fastrand::Rng,
         turn: &mut Turn,
     ) -> Result<Shard, StoreError> {
@@ -180,7 +188,8 @@ impl Shard {
             limits,
             timing,
             slots: Slots::default(),
-            restored,
+            restored: Restored::default(),
+            refill: Refill::open(turn.store)?,
             acquire: Acquire::default(),
             remnants: Remnants::default(),
             doubts: Doubts::open(turn.store)?,
@@ -193,7 +202,7 @@ impl Shard {
             clock: HybridClock::default(),
             requests: Requests::new(rng.u64(..)),
             rng,
-            pending: Pending::default(),
+            pending: Pending::new(limits.record_cache_bytes),
             timers: Timers::default(),
             peers: Peers::default(),
             laggards: Laggards::default(),
@@ -245,7 +254,7 @@ impl Shard {
         if epoch_changed {
             let members = &view.agreement.layout;
             self.laggards.keep(|node| members.member(node).is_some());
-            self.restored.begin_again();
+            self.refill.begin_again();
             let slots = self.slots.reload(&view, turn.store);
             if let Err(error) = slots.and_then(|()| self.acquire.reload(&view, turn.store)) {
                 self.disk = Some(error);
@@ -298,7 +307,7 @@ impl Shard {
                 turn.outbox.send_data(to, about, &message);
             }
             Release::Round { ticket } => self.round_is_durable(ticket, turn),
-            Release::Refilled { partition, epoch } => self.refilled(partition, epoch),
+            Release::Refilled { partition, upto } => self.refilled(partition, upto),
             Release::Control { .. } | Release::Installed { .. } => {
                 unreachable!("the topology's releases never come here")
             }

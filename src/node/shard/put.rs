@@ -8,6 +8,7 @@
 
 use super::disk::disk_error;
 use super::request::{Asker, Goes, Labels, Origin, Request, Sent, Work};
+use super::stored::Stored;
 use super::{Life, Shard, Turn};
 use crate::coordinator::{Ask, Put, Replicas, Verdict};
 use crate::error::Error;
@@ -132,7 +133,8 @@ impl Shard {
             Some(_) => self.round_of(&key),
             None => self.round_of_new(partition),
         };
-        let mut record = latest.unwrap_or_else(|| Record::new(Kind::from(conflict)));
+        let new = || Record::new(Kind::from(conflict));
+        let mut record = latest.as_ref().map_or_else(new, |latest| latest.record.clone());
         let seen = if guard::holds(Guard::ClientContext) { seen } else { record.context() };
         let room = |seen: &Seen| record.siblings.room(seen, put.operation, conflict);
         // Room is made of what nobody is shown any more; but not where others get the put alone.
@@ -159,19 +161,22 @@ impl Shard {
             .write(replaced, write, &mut self.incarnations, witnessed)
             .map_err(|e| Error::Internal(e.to_string()))?;
         let context = scope.seal(&record.context_after(&seen, put.operation)).as_str().to_owned();
-        let (head, body) = record.encode();
-        let mut message = peer::Record { head, body };
-        let mut passed_on = (round == 0).then(|| record.clone());
-        if let Written::New(dot) = written {
-            self.stage(key.clone(), before, Some(record), Some(&message), turn);
-            passed_on = passed_on.map(|record| record.alone(dot, &seen));
-        }
-        // Nobody vouches for what lies here, but the client does for what it writes.
         let mut stamped = round;
-        if let (Written::New(_), Some(alone)) = (written, passed_on) {
-            let (head, body) = alone.encode();
-            (message, stamped) = (peer::Record { head, body }, self.round_of_new(partition));
-        }
+        let message = match (written, latest) {
+            (Written::New(dot), _) => {
+                let alone = (round == 0).then(|| record.alone(dot, &seen));
+                let stored = Stored::new(record);
+                let whole = stored.encoded.clone();
+                self.stage(key.clone(), before, Some(stored), turn);
+                // Nobody vouches for what lies here, but the client does for what it writes.
+                alone.map_or(whole, |alone| {
+                    stamped = self.round_of_new(partition);
+                    Stored::new(alone).encoded
+                })
+            }
+            (_, Some(latest)) => latest.encoded.clone(),
+            (_, None) => Stored::new(record).encoded,
+        };
         Ok(PutWork {
             tally,
             key,
@@ -204,9 +209,8 @@ impl Shard {
             return true;
         }
         let Ok((latest, _)) = self.latest(&put.key, turn) else { return true };
-        let Some(record) = latest else { return false };
-        let (head, body) = record.encode();
-        put.record = peer::Record { head, body };
+        let Some(latest) = latest else { return false };
+        put.record = latest.encoded.clone();
         put.round = self.round_of(&put.key);
         true
     }

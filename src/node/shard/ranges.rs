@@ -354,7 +354,7 @@ impl Shard {
         if matches!(pending::durable(item, turn.store), Ok(Some(_)))
             && let Ok((_, before)) = self.latest(item, turn)
         {
-            self.stage(item.clone(), before, None, None, turn);
+            self.stage(item.clone(), before, None, turn);
         }
     }
 }

@@ -103,7 +103,7 @@ fn over_budget_one_range_stands_for_all_hints_of_a_partition_and_the_data_stay()
     let some = item(partition, "7");
     let held = lone.turn(|shard, turn| {
         assert!(shard.is_hinted(AWAY, &some, turn) && shard.stands_in(&some, turn));
-        shard.holding(&some, PartitionId(partition), 3, false, turn)
+        shard.held(&some, PartitionId(partition), 3, false, turn)
     });
     assert_eq!(held.expect("readable").stands_in_for, [AWAY]);
     // What is kept from now on needs no entry either.

@@ -157,7 +157,7 @@ impl Shard {
                 Err(StoreError::Damaged(_)) => Before::Unknown,
                 Err(_) => continue,
             };
-            self.stage(key, before, None, None, turn);
+            self.stage(key, before, None, turn);
         }
         Some(count)
     }

@@ -1,6 +1,7 @@
 //! What this node does for another that coordinates: store, read, page, count.
 
 use super::request::Origin;
+use super::stored::Stored;
 use super::{Shard, Turn, is_item};
 use crate::id::{NodeId, PartitionId};
 use crate::merkle::Leaves;
@@ -187,13 +188,15 @@ impl Shard {
         };
         self.clock.observe(turn.now.wall, incoming.clock);
         let incoming = &*self.without_collected(key, incoming);
-        let Some(mut record) = latest else {
-            let record = Record { local: None, ..incoming.clone() };
-            self.stage(key.clone(), before, Some(record), None, turn);
-            return true;
+        let joined = match latest {
+            None => Some(Record { local: None, ..incoming.clone() }),
+            Some(latest) => {
+                let mut record = latest.record.clone();
+                record.join(incoming).changed().then_some(record)
+            }
         };
-        if record.join(incoming).changed() {
-            self.stage(key.clone(), before, Some(record), None, turn);
+        if let Some(record) = joined {
+            self.stage(key.clone(), before, Some(Stored::new(record)), turn);
         }
         true
     }
@@ -201,18 +204,13 @@ impl Shard {
     fn read_here(&mut self, key: &Bytes, whole: bool, turn: &mut Turn) -> Result<Data, Refusal> {
         let item = key::parse_item(key).ok_or(Refusal::Unreadable)?;
         let bucket = self.buckets_by_id.get(&item.bucket.0).ok_or(Refusal::UnknownBucket)?;
-        let holding = self
-            .holding(key, item.partition, bucket.settings.n, whole, turn)
-            .map_err(|_| Refusal::Unreadable)?;
-        let record = holding.record.as_ref().map(|record| {
-            let (head, body) = record.encode();
-            peer::Record { head, body }
-        });
+        let held = self.held(key, item.partition, bucket.settings.n, whole, turn);
+        let held = held.map_err(|_| Refusal::Unreadable)?;
         Ok(Data::Holding {
-            digest: holding.digest,
-            record,
-            rebuilding: holding.rebuilding,
-            stands_in_for: holding.stands_in_for,
+            digest: held.digest,
+            record: held.stored.map(|stored| stored.encoded.clone()),
+            rebuilding: held.rebuilding,
+            stands_in_for: held.stands_in_for,
         })
     }
 

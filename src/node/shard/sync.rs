@@ -330,8 +330,11 @@ impl Shard {
         }
         let quorums = quorums(&self.view);
         let copied = self.acquire.complete(&self.view, &quorums, of.clone());
-        let is_refilled = |partition| self.restored.is_refilled(partition);
-        let complete = self.slots.complete(&self.view, &quorums, of, &is_refilled);
+        let mut slots = std::mem::take(&mut self.slots);
+        let sizes = self.sizes();
+        let is_refilled = |partition| self.is_refilled(partition, &sizes);
+        let complete = slots.complete(&self.view, &quorums, of, &is_refilled);
+        self.slots = slots;
         for change in complete.into_iter().chain(copied) {
             turn.outbox.persist(change);
         }
@@ -340,6 +343,12 @@ impl Shard {
     /// Whether a slot of this node is not complete yet: it is being rebuilt, or copied.
     pub(super) fn is_filling(&self, partition: PartitionId) -> bool {
         self.slots.is_rebuilding(partition) || self.acquire.contains(partition)
+    }
+
+    /// Whether a slot is not complete, and this owner has not been merged into it yet.
+    pub(super) fn still_asks(&self, partition: PartitionId, whom: NodeId) -> bool {
+        let lacks = self.slots.is_rebuilding(partition) && !self.slots.has_merged(partition, whom);
+        lacks || self.acquire.contains(partition) && !self.acquire.has_merged(partition, whom)
     }
 
     /// Everything that a complete owner holds of a partition is durable here.

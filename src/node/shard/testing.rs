@@ -1,7 +1,7 @@
 //! A shard alone, for tests of what cannot be seen from outside: its turns, its disk, and the frames that
 //! it would send.
 
-use super::{Restored, Shard, Turn};
+use super::{Shard, Turn};
 use crate::id::{BucketId, ClusterId, Epoch, Lineage, NodeId, PartitionId};
 use crate::message::client::Reply;
 use crate::message::peer::Data;
@@ -107,8 +107,7 @@ impl Lone {
         stamp(&mut outbox, &view);
         let turn = &mut Turn { now, store: &disk, outbox: &mut outbox };
         let rng = fastrand::Rng::with_seed(1);
-        let (timing, restored) = (Timing::default(), Restored::default());
-        let shard = Shard::open(limits, timing, view, false, restored, rng, turn);
+        let shard = Shard::open(limits, Timing::default(), view, false, rng, turn);
         let shard = shard.expect("a healthy disk");
         let mut lone = Lone { shard, disk, sent: Vec::new(), replies: Vec::new(), outbox, now };
         lone.settle();

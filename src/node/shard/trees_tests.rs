@@ -83,7 +83,7 @@ proptest! {
                     let item = item(partition, &key.to_string());
                     lone.turn(|shard, turn| {
                         if shard.disk.is_none() && let Ok((_, before)) = shard.latest(&item, turn) {
-                            shard.stage(item, before, None, None, turn);
+                            shard.stage(item, before, None, turn);
                         }
                     });
                 }

@@ -58,8 +58,10 @@ impl<V> Unflushed<V> {
 
     /// The newest state of a key from now on; the caller has put the change into the batch.
     pub fn stage(&mut self, key: Bytes, value: V) {
-        self.entries.insert(key.clone(), Entry { value, number: None });
-        self.staged.push(key);
+        let before = self.entries.insert(key.clone(), Entry { value, number: None });
+        if before.is_none_or(|before| before.number.is_some()) {
+            self.staged.push(key);
+        }
     }
 
     /// What was staged is in this batch.
@@ -75,14 +77,15 @@ impl<V> Unflushed<V> {
         }
     }
 
-    /// The store shows everything up to here.
-    pub fn durable(&mut self, number: CommitNumber) {
+    /// The store shows everything up to here. `shown` hears of each key that it shows anew: as what, unless
+    /// something newer is on its way, or may be.
+    pub fn durable(&mut self, number: CommitNumber, mut shown: impl FnMut(Bytes, Option<V>)) {
         while self.committed.front().is_some_and(|(at, _)| *at <= number) {
             let Some((at, keys)) = self.committed.pop_front() else { break };
             for key in keys {
-                if self.entries.get(&key).is_some_and(|entry| entry.number == Some(at)) {
-                    self.entries.remove(&key);
-                }
+                let is_newest = self.entries.get(&key).is_some_and(|e| e.number == Some(at));
+                let newest = if is_newest { self.entries.remove(&key) } else { None };
+                shown(key, newest.map(|entry| entry.value));
             }
         }
     }
@@ -107,11 +110,25 @@ mod tests {
         unflushed.stage(key.clone(), 1);
         unflushed.committed(CommitNumber(41));
         unflushed.stage(key.clone(), 2);
-        unflushed.durable(CommitNumber(41));
+        let mut shown = Vec::new();
+        unflushed.durable(CommitNumber(41), |_, value| shown.push(value));
         assert_eq!(unflushed.get(&key), Some(&2), "the store shows 1");
         unflushed.committed(CommitNumber(42));
-        unflushed.durable(CommitNumber(42));
+        unflushed.durable(CommitNumber(42), |_, value| shown.push(value));
         assert_eq!((unflushed.get(&key), unflushed.is_empty()), (None, true));
+        assert_eq!(shown, [None, Some(2)]);
+    }
+
+    #[test]
+    fn what_is_staged_twice_in_a_turn_is_shown_once() {
+        let mut unflushed = Unflushed::default();
+        let key = Bytes::from_static(b"k");
+        unflushed.stage(key.clone(), 1);
+        unflushed.stage(key, 2);
+        unflushed.committed(CommitNumber(1));
+        let mut shown = Vec::new();
+        unflushed.durable(CommitNumber(1), |_, value| shown.push(value));
+        assert_eq!(shown, [Some(2)]);
     }
 
     #[test]

@@ -41,6 +41,11 @@ impl Manifest {
         Manifest { format: FORMAT, version, cluster, node, name, lineage, taken_at, log: None }
     }
 
+    /// Whose it is, by name.
+    pub(in crate::server) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The newest commit in it.
     pub(super) fn commit(&self) -> u64 {
         self.log.as_ref().map_or(0, |log| log.commit.0)
@@ -62,7 +67,7 @@ impl Manifest {
     }
 
     /// The content of the file.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(in crate::server) fn encode(&self) -> Vec<u8> {
         let manifest = serde_json::to_value(self).expect("a manifest is plain data");
         let sealed = json!({ "manifest": manifest, "blake3": sum(&manifest) });
         let mut text = serde_json::to_vec_pretty(&sealed).expect("a value is JSON");
@@ -74,7 +79,7 @@ impl Manifest {
     ///
     /// # Errors
     /// What is wrong with it, in words.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, String> {
+    pub(in crate::server) fn decode(bytes: &[u8]) -> Result<Manifest, String> {
         let sealed: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         let manifest = &sealed["manifest"];
         if sealed["blake3"] != sum(manifest) {

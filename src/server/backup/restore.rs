@@ -12,7 +12,7 @@ use super::super::restored::RESTORED;
 use super::Manifest;
 use crate::store::{self, MANIFEST, Moved};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -86,6 +86,10 @@ pub fn restore(
     let finish = || {
         let inside = new.join(RESTORED);
         store::restore(backup, log, &inside, &mut copied).map_err(explain)?;
+        // Whose it is: what no other owner has is for that node alone.
+        let told = inside.join(MANIFEST);
+        write(&told, &manifest.encode()).map_err(|source| at(&told, source))?;
+        File::open(&inside).and_then(|dir| dir.sync_all()).map_err(|source| at(&inside, source))?;
         File::open(&new).and_then(|dir| dir.sync_all()).map_err(|source| at(&new, source))?;
         // Replaces an empty directory, and nothing else.
         fs::rename(&new, &data).map_err(|source| at(&data, source))?;
@@ -96,6 +100,12 @@ pub fn restore(
         return Err(error);
     }
     Ok(manifest)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 fn read_manifest(backup: &Path) -> Result<Manifest, RestoreError> {

@@ -79,6 +79,8 @@ fn a_backup_says_whose_it_is_and_comes_back_as_a_new_life() {
     assert_eq!(heard.last().map(|moved| moved.done), heard.last().map(|moved| moved.total));
     let inside: Vec<_> = fs::read_dir(&back).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(inside, [RESTORED], "the node begins empty");
+    let kept = fs::read(back.join(RESTORED).join(MANIFEST)).unwrap();
+    assert_eq!(Manifest::decode(&kept), Ok(manifest), "whose it is goes with it");
     let archive = Archive::open(&back.join(RESTORED), &mut |_| ()).unwrap();
     assert_eq!(archive.commit(), f.store.last());
     assert!(Source::get(&archive, &7u32.to_be_bytes()).unwrap().is_some());

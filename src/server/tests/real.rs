@@ -47,3 +47,24 @@ fn what_was_acknowledged_is_there_after_an_orderly_stop_and_a_directory_has_one_
     let error = Server::start(config).expect_err("another node's").to_string();
     assert!(error.starts_with("invalid: ") && error.contains("`n1`"), "{error}");
 }
+
+/// Else a node whose store is lost for the second time is alone in a cluster of its own.
+#[test]
+fn where_a_backup_was_restored_nobody_founds_a_cluster() {
+    for lies_here in ["restored", "restored.set-aside-1"] {
+        let above = tempfile::tempdir().expect("a temporary directory");
+        let mut config = config();
+        config.node.data_dir = above.path().join("data");
+        config.cluster.bootstrap = true;
+        std::fs::create_dir_all(config.node.data_dir.join(lies_here)).expect("made");
+        let running = Server::start(config).expect("a node");
+        let why = || String::from_utf8(http::ask(running.http(), "GET", "/readyz", &[], b"").2);
+        let waits = || why().expect("text").contains("part of no cluster");
+        eventually("it says why it waits", waits);
+        // Whoever founds one has done so by then.
+        std::thread::sleep(Duration::from_secs(2));
+        assert!(waits(), "beside {lies_here}");
+        running.stop();
+        running.wait().expect("an orderly end");
+    }
+}

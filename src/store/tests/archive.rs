@@ -115,3 +115,25 @@ fn an_archive_with_a_hole_is_not_opened() {
     assert!(refused(&dir).contains("where its log ends"));
     assert!(refused(&dir.join("nothing")).contains("no log"));
 }
+
+/// Else whoever waits for it to be whole waits for what is whole already.
+#[test]
+fn an_archive_that_cannot_be_opened_now_is_not_called_damaged() {
+    let (_dirs, dir, model) = restored();
+    let file = dir.join("log/STATE");
+    let held = fs::read(&file).expect("readable");
+    fs::remove_file(&file).expect("ours");
+    fs::create_dir(&file).expect("ours");
+    assert!(matches!(open(&dir), Err(ArchiveError::Open(_))), "the disk refused");
+    fs::remove_dir(&file).expect("ours");
+    fs::write(&file, held).expect("ours");
+    let lock = fs::File::options().write(true).open(dir.join("LOCK")).expect("it is there");
+    lock.lock().expect("nobody has it");
+    assert!(matches!(open(&dir), Err(ArchiveError::Open(_))), "somebody looks into it");
+    lock.unlock().expect("ours");
+    fs::write(dir.join("FORMAT"), "200\n").expect("ours");
+    assert!(matches!(open(&dir), Err(ArchiveError::Open(_))), "a newer program may open it");
+    fs::remove_file(dir.join("FORMAT")).expect("ours");
+    let archive = open(&dir).expect("it was whole all the time");
+    assert_eq!(archive.scan(&[0], &[9], 1_000).expect("an index").len(), model.len());
+}

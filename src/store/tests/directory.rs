@@ -259,6 +259,27 @@ fn a_second_process_is_refused() {
 }
 
 #[test]
+fn what_waits_for_the_index_gets_there_by_itself_and_a_close_does_not_wait_for_that() {
+    let f = &mut Fixture::new();
+    let patient = Options { linger: Duration::from_secs(3_600), ..Options::default() };
+    let (mut store, ..) = SledStore::open(&f.path(), patient, &mut |_| ()).unwrap();
+    store.commit(random_batch(&mut f.rng, 40, 400)).unwrap();
+    let (tell, closed) = sync_channel(1);
+    std::thread::spawn(move || tell.send(store.close()));
+    assert_eq!(closed.recv_timeout(Duration::from_secs(20)), Ok(Ok(())), "it lingers");
+    let options = Options { linger: Duration::from_millis(10), ..Options::default() };
+    let (mut store, ..) = SledStore::open(&f.path(), options, &mut |_| ()).unwrap();
+    let number = store.commit(random_batch(&mut f.rng, 40, 400)).unwrap();
+    let (_never, pause) = sync_channel::<()>(1);
+    let level = |store: &SledStore| store.durable() == number && store.stats().backlog_bytes == 0;
+    let turns = (0..10_000).find(|_| {
+        let _ = pause.recv_timeout(Duration::from_millis(2));
+        level(&store)
+    });
+    assert!(turns.is_some(), "the index never got it");
+}
+
+#[test]
 fn a_newer_format_is_refused_and_left_alone() {
     let f = &mut Fixture::new();
     drop(f.write(1));

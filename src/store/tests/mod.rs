@@ -1,5 +1,6 @@
 //! The log and sled together: on a modelled disk, and on the real one.
 
+mod applier;
 mod archive;
 mod backup;
 mod directory;

@@ -62,6 +62,8 @@ impl World {
             segment_bytes: 600,
             reserve_bytes: 0,
             durability: if self.interval { never } else { Durability::Sync },
+            // So that a step applies some of what waits, or all.
+            window_bytes: [200, 8 << 20][self.boot as usize % 2],
             ..Options::default()
         }
     }

@@ -35,6 +35,8 @@ impl OnSled {
         let options = Options {
             segment_bytes: 4_000,
             reserve_bytes: 0,
+            // Read from the index as soon as may be; or from what waits for it.
+            linger: Duration::from_secs(self.boots as u64 % 2 * 2),
             waker: Arc::new(move || {
                 let _ = waker.try_send(());
             }),

@@ -2,9 +2,11 @@
 
 use super::kit::{actor, dot, operation, operations, put, write_at};
 use crate::time::{HybridTime, WallClock};
+use crate::version::sibling::all_covered;
 use crate::version::{
     Applied, BEATEN_BYTES, BEATEN_CAP, BEYOND_CAP, COVERED_CAP, COVERED_WINDOW, Cause, Conflict,
-    Content, Room, SIBLINGS_CAP, SIBLINGS_WARNING, Seen, Sibling, Siblings, Write, Written,
+    Content, Covered, Room, SIBLINGS_CAP, SIBLINGS_WARNING, Seen, Sibling, Siblings, Write,
+    Written,
 };
 use fastrand::Rng;
 
@@ -557,5 +559,28 @@ fn what_a_client_has_replaced_stays_replaced_where_neither_was_heard_of() {
             retry(&mut stranger);
         }
         assert_eq!(operations(&stranger), [3]);
+    }
+}
+
+#[test]
+fn what_two_remember_is_what_one_would_that_is_told_it_all() {
+    for seed in 0..500 {
+        let mut rng = Rng::with_seed(seed);
+        let [mine, theirs] = std::array::from_fn(|_| {
+            let mut some = Siblings::new();
+            for _ in 0..rng.usize(..12) {
+                let first = HybridTime(rng.u64(..4));
+                some.remember(Covered {
+                    operation: operation(rng.u64(..8)),
+                    dot: dot(rng.u64(1..4), rng.u64(1..4)),
+                    stamp: HybridTime(rng.u64(..9)),
+                    cause: if rng.bool() { Cause::Overwritten } else { Cause::Outstamped(first) },
+                });
+            }
+            some
+        });
+        let mut told = mine.clone();
+        theirs.covered.iter().for_each(|covered| told.remember(*covered));
+        assert_eq!(all_covered(&mine.covered, &theirs.covered), told.covered, "{seed}");
     }
 }

@@ -193,8 +193,8 @@ fn a_record_of_which_not_what_may_stand_stands_is_refused() {
 fn newer_versions_and_kinds_are_refused_by_name() {
     let (head, _) = full().encode();
     let mut version = head.to_vec();
-    version[0] = 2;
-    assert_eq!(Head::decode(&version), Err(RecordError::UnknownVersion(2)));
+    version[0] = 3;
+    assert_eq!(Head::decode(&version), Err(RecordError::UnknownVersion(3)));
     for unknown in [2, 3, 255] {
         let mut kind = head.to_vec();
         kind[1] = unknown;
@@ -258,7 +258,7 @@ proptest! {
     fn junk_never_panics(mut head in proptest::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(Head::decode(&head).is_err());
         if head.len() > 11 {
-            head[0] = 1;
+            head[0] = 2;
             head[1] = 0;
             let _ = Record::decode(&sealed(head), Bytes::new());
         }

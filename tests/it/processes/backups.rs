@@ -294,9 +294,50 @@ async fn a_restored_backup_that_rots_before_it_is_read_is_set_aside_and_the_othe
     bytes[middle] ^= 1;
     fs::write(&log, bytes).expect("ours");
     cluster.restart(2).await;
-    set_aside(&cluster).await;
+    let words = set_aside(&cluster).await;
+    assert!(words.contains("n = 1 are not back"), "{words}");
     let all: BTreeSet<String> = (0..ITEMS).map(key).collect();
     assert_eq!(keys_of(cluster.agree("story", 3).await.values()), all);
     let said = fs::read_to_string(cluster.node_dir(2).join("node.log")).expect("it writes one");
     assert!(said.contains("the restored backup is of no use"), "it says so");
+}
+
+/// Else what only the backup has is answered with "not found", for good, because somebody looked into it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_backup_that_is_in_use_when_its_node_starts_is_waited_for() {
+    let cluster = Cluster::start(3).await;
+    let client = cluster.client().await;
+    write_all(&client, "story", ITEMS).await;
+    let alone = cluster.key_of_second(&client, "alone").await;
+    client.put("alone", &alone, "kept").strict(true).await.expect("acknowledged");
+    let dir = must_back_up(&cluster, "backup").await;
+    cluster.must(&["wipe", "2"]);
+    must_restore(&cluster, &dir);
+    // As a dump of it does.
+    let lock = cluster.data(2).join("restored/LOCK");
+    let lock = fs::File::create(lock).expect("a folder of ours");
+    lock.lock().expect("nobody has it");
+    let mut starting = cluster.begin(&["restart", "2"]);
+    let all: BTreeSet<String> = (0..ITEMS).map(key).collect();
+    until("all that has other owners is back, and the rest is waited for", SOON, async || {
+        let status = cluster.get(2, "/v1/status").await.map_err(|error| error.to_string())?.json();
+        let words = status["restored"].as_str().unwrap_or_default();
+        let there = keys_of(cluster.dump(2, "story").await?.values());
+        match words.contains("in use") && there == all {
+            true => Ok(()),
+            false => Err(format!("{} items, {words}", there.len())),
+        }
+    })
+    .await;
+    let ready = cluster.get(2, "/readyz").await.expect("it answers");
+    assert_eq!(ready.status, 503, "{}", ready.text());
+    assert!(cluster.data(2).join("restored/log").exists());
+    let unknown = client.get("alone", &alone).strict(true).await;
+    assert!(unknown.is_err(), "nobody knows: {unknown:?}");
+    drop(lock);
+    starting.wait().expect("ours");
+    cluster.ready(2).await;
+    set_aside(&cluster).await;
+    let got = client.get("alone", &alone).await.expect("only the backup had it");
+    assert_eq!(got.value().expect("one").map(|v| &v[..]), Some(&b"kept"[..]));
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use quorate::Error;
 use quorate::message::client::{Info, Inspect, Item, Reply, Request};
-use quorate::node::Timing;
+use quorate::node::{Limits, Timing};
 use quorate::quorum::{Consistency, QuorumRequest};
 use quorate::sim::{Cluster, Options};
 use quorate::store::{Store, key as store_key};
@@ -263,7 +263,10 @@ pub fn five_without_sync(seed: u64) -> (Cluster, [usize; 3], [usize; 2]) {
 }
 
 fn five_with(seed: u64, timing: Timing) -> (Cluster, [usize; 3], [usize; 2]) {
-    let mut cluster = Cluster::new(Options { nodes: 5, seed, timing, ..Options::default() });
+    // Nobody knows by heart what has rotted on its disk.
+    let limits = Limits { record_cache_bytes: 0, ..Limits::default() };
+    let mut cluster =
+        Cluster::new(Options { nodes: 5, seed, timing, limits, ..Options::default() });
     formed(&mut cluster, 5);
     assert_eq!(cluster.ask(1, Request::CreateBucket(spec("b"))), Some(Reply::Agreed));
     everybody_knows(&mut cluster, 5, 1);

@@ -242,7 +242,14 @@ mod tests {
         let message = Data::Replicate { key: key.clone(), record, hint_for: None };
         lone.hear(3, 7, message);
         lone.settle();
-        let here = lone.shard.pending.latest(&key, &lone.disk).expect("readable").expect("there");
+        let here = lone
+            .shard
+            .pending
+            .latest(&key, &lone.disk)
+            .expect("readable")
+            .expect("there")
+            .record
+            .clone();
         assert!(here.siblings.is_empty() && here.siblings.vector() == retried.siblings.vector());
         // So X drops it when they meet, and is what everybody is.
         let mut x = retried.clone();
@@ -302,7 +309,7 @@ mod tests {
             }
             hear(&mut lone, &x);
             let here = lone.shard.pending.latest(&key, &lone.disk).expect("readable");
-            let mut here = here.expect("there");
+            let mut here = here.expect("there").record.clone();
             // When they meet, both hold the same: the other write, if there was one.
             assert!(x.join(&here).changed());
             here.join(&x);

@@ -262,7 +262,7 @@ impl Shard {
         let (count, mut heads) = (items.len(), Vec::new());
         for (key, digest) in items.into_iter().filter(|_| takes && round.closed >= number) {
             if let Some(head) = self.head_of_grave(partition, &key, digest, turn) {
-                self.stage(key.clone(), Before::Digest(digest), None, None, turn);
+                self.stage(key.clone(), Before::Digest(digest), None, turn);
                 heads.push((key, head));
             }
         }

@@ -319,7 +319,14 @@ fn a_store_that_nobody_has_vouched_for_is_round_zero_and_a_put_passes_on_its_own
         );
     }
     lone.settle();
-    let here = lone.shard.pending.latest(&key, &lone.disk).expect("healthy").expect("there");
+    let here = lone
+        .shard
+        .pending
+        .latest(&key, &lone.disk)
+        .expect("healthy")
+        .expect("there")
+        .record
+        .clone();
     assert_eq!(here.siblings.len(), 2);
 }
 
