@@ -7,6 +7,7 @@ use crate::version::{Actor, Content, Incarnations, Kind, OperationId, Write};
 use bytes::Bytes;
 
 use Reach::{Down, Up};
+use std::sync::Arc;
 
 /// A record written once by the incarnation `by`.
 fn record(by: u64) -> Record {
@@ -28,7 +29,7 @@ fn record(by: u64) -> Record {
 fn whole(record: &Record) -> Holding {
     Holding {
         digest: Some(record.siblings.digest()),
-        record: Some(record.clone()),
+        record: Some(Arc::new(record.clone())),
         round: 1,
         ..Holding::default()
     }
@@ -53,7 +54,7 @@ fn one_record_and_one_digest_make_a_quorum() {
     let Step::Answer { record: Some(got), stale, rebuilding: false, round: 1 } = get.step() else {
         panic!("no answer")
     };
-    assert_eq!((got, stale), (record(7), vec![]));
+    assert_eq!((&*got, stale), (&record(7), vec![]));
 }
 
 #[test]
@@ -118,7 +119,7 @@ fn a_rebuilding_owner_does_not_count_but_what_it_holds_is_joined() {
     assert_eq!(asks(get.step()), [(C, false)]);
     get.holds(C, Holding::default());
     let Step::Answer { record: Some(got), stale, .. } = get.step() else { panic!("no answer") };
-    assert_eq!(got, record(9));
+    assert_eq!(*got, record(9));
     assert_eq!(stale, [B, C]);
 }
 
@@ -157,7 +158,7 @@ fn strict_asks_everybody_about_a_difference_and_writes_back_before_it_answers() 
     let Step::WriteBack { record: got, stale, spares, need, round: 1 } = get.step() else {
         panic!("no write-back")
     };
-    assert_eq!((got, stale, spares, need), (record(7), vec![B, C], vec![], 1));
+    assert_eq!((&*got, stale, spares, need), (&record(7), vec![B, C], vec![], 1));
 }
 
 #[test]
