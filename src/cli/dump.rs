@@ -3,7 +3,7 @@
 
 use super::args::DumpArgs;
 use super::connect::{connect, inspect};
-use super::failure::{About, Failure, Result};
+use super::failure::{Failure, Result};
 use super::output::json;
 use crate::client::{Bytes, Client, Inspect};
 use crate::node::dump_archive;
@@ -42,13 +42,11 @@ fn dump_dir(dir: &Path, bucket: Option<&str>) -> Result<()> {
         ArchiveError::Open(error) => Failure::new("io", error, "is it in use?"),
         index @ ArchiveError::Index { .. } => Failure::new("io", index, "is the disk full?"),
         damaged @ ArchiveError::Damaged { .. } => {
-            Failure::new("invalid", damaged, "name what was set aside as restored")
+            let next = "restore this or another backup into an empty directory, and try there";
+            Failure::new("invalid", damaged, next)
         }
     })?;
-    let shown = dump_archive(&archive, bucket, &mut |item| json(&item));
-    drop(archive);
-    Archive::forget_index(dir).about(dir.display())?;
-    match shown? {
+    match dump_archive(&archive, bucket, &mut |item| json(&item))? {
         0 => Ok(()),
         unreadable => Err(Failure::new(
             "damaged",

@@ -17,6 +17,7 @@ use crate::id::NodeId;
 use crate::quorum::Quorum;
 use crate::version::Record;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Ask `to` what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ pub struct Holding {
     /// The digest of its record, if it has one.
     pub digest: Option<u128>,
     /// The record, if it was asked for.
-    pub record: Option<Record>,
+    pub record: Option<Arc<Record>>,
     /// Its slot is not complete.
     pub rebuilding: bool,
     /// For which owners it keeps the item.
@@ -50,7 +51,7 @@ pub enum Step {
     /// This is the answer.
     Answer {
         /// The joined record, if anybody holds one.
-        record: Option<Record>,
+        record: Option<Arc<Record>>,
         /// Owners that hold less, to be repaired behind the answer.
         stale: Vec<NodeId>,
         /// Nobody but a rebuilding replica could be asked: something may be missing.
@@ -61,7 +62,7 @@ pub enum Step {
     /// Under `strict`: let `need` owners store this first, then answer.
     WriteBack {
         /// The joined record.
-        record: Record,
+        record: Arc<Record>,
         /// Owners that hold less.
         stale: Vec<NodeId>,
         /// Owners of whom nobody knows what they hold.
@@ -237,7 +238,7 @@ impl Get {
     /// How many bytes of values it holds.
     pub fn bytes(&self) -> usize {
         let records = self.holdings().filter_map(|(_, holding)| holding.record.as_ref());
-        records.map(Record::value_bytes).sum()
+        records.map(|record| record.value_bytes()).sum()
     }
 
     fn holdings(&self) -> impl Iterator<Item = (NodeId, &Holding)> {
@@ -345,14 +346,12 @@ impl Get {
     }
 
     fn join(&self, differ: bool) -> Step {
-        let mut joined: Option<Record> = None;
+        let mut joined: Option<Arc<Record>> = None;
         for (_, holding) in self.holdings() {
             let Some(record) = &holding.record else { continue };
             match &mut joined {
                 None => joined = Some(record.clone()),
-                Some(joined) => {
-                    joined.join(record);
-                }
+                Some(joined) => drop(Arc::make_mut(joined).join(record)),
             }
         }
         let rebuilding = self.received() < self.quorum.required;

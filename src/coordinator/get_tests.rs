@@ -8,6 +8,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use Reach::{Down, Up};
+use std::sync::Arc;
 
 /// A record written once by the incarnation `by`.
 fn record(by: u64) -> Record {
@@ -29,7 +30,7 @@ fn record(by: u64) -> Record {
 fn whole(record: &Record) -> Holding {
     Holding {
         digest: Some(record.siblings.digest()),
-        record: Some(record.clone()),
+        record: Some(Arc::new(record.clone())),
         round: 1,
         ..Holding::default()
     }
@@ -54,7 +55,7 @@ fn one_record_and_one_digest_make_a_quorum() {
     let Step::Answer { record: Some(got), stale, rebuilding: false, round: 1 } = get.step() else {
         panic!("no answer")
     };
-    assert_eq!((got, stale), (record(7), vec![]));
+    assert_eq!((&*got, stale), (&record(7), vec![]));
 }
 
 #[test]
@@ -119,7 +120,7 @@ fn a_rebuilding_owner_does_not_count_but_what_it_holds_is_joined() {
     assert_eq!(asks(get.step()), [(C, false)]);
     get.holds(C, Holding::default());
     let Step::Answer { record: Some(got), stale, .. } = get.step() else { panic!("no answer") };
-    assert_eq!(got, record(9));
+    assert_eq!(*got, record(9));
     assert_eq!(stale, [B, C]);
 }
 
@@ -158,7 +159,7 @@ fn strict_asks_everybody_about_a_difference_and_writes_back_before_it_answers() 
     let Step::WriteBack { record: got, stale, spares, need, round: 1 } = get.step() else {
         panic!("no write-back")
     };
-    assert_eq!((got, stale, spares, need), (record(7), vec![B, C], vec![], 1));
+    assert_eq!((&*got, stale, spares, need), (&record(7), vec![B, C], vec![], 1));
 }
 
 #[test]
@@ -209,7 +210,7 @@ fn when_the_record_itself_is_late_the_hedge_brings_it() {
     assert_eq!(get.hedge(), Some(AskRead { to: C, whole: true }));
     get.holds(C, whole(&record(7)));
     let Step::Answer { record: Some(got), stale, .. } = get.step() else { panic!("waits for A") };
-    assert_eq!((got, stale), (record(7), vec![]));
+    assert_eq!((&*got, stale), (&record(7), vec![]));
 }
 
 #[test]
@@ -276,12 +277,12 @@ proptest! {
                     prop_assert!(get.received() >= required);
                     let owners = heard.iter().filter(|node| [A, B, C].contains(node)).count();
                     prop_assert!(owners >= required, "no fallback kept anything");
-                    prop_assert_eq!(seen(got), told(&heard, &held));
+                    prop_assert_eq!(seen(got.as_deref()), told(&heard, &held));
                     return Ok(());
                 }
                 Step::WriteBack { record: got, need, .. } => {
                     prop_assert!(strict && need > 0 && get.received() >= required);
-                    prop_assert_eq!(seen(Some(got)), told(&heard, &held));
+                    prop_assert_eq!(seen(Some(&*got)), told(&heard, &held));
                     return Ok(());
                 }
                 Step::Missed => prop_assert!(false, "all owners answer"),
@@ -308,8 +309,8 @@ proptest! {
 }
 
 /// Whose writes are in a record.
-fn seen(record: Option<Record>) -> std::collections::BTreeSet<u64> {
-    let dots = record.iter().flat_map(|record| record.siblings.iter());
+fn seen(record: Option<&Record>) -> std::collections::BTreeSet<u64> {
+    let dots = record.into_iter().flat_map(|record| record.siblings.iter());
     dots.map(|sibling| sibling.dot.actor.incarnation).collect()
 }
 

@@ -1,11 +1,11 @@
 //! What lies in an archive, as `dump` shows it: nobody serves it, nobody is asked.
 
-use super::shard::record_json;
+use super::shard::{after, record_json};
 use super::topology::own_record;
 use crate::ring::Agreement;
 use crate::store::{Source, StoreError, key};
 use crate::version::Record;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -43,9 +43,7 @@ pub fn dump_archive<E: From<StoreError>>(
         let Some((last, _)) = heads.last().filter(|_| heads.len() == PAGE) else {
             return Ok(unreadable);
         };
-        let mut next = BytesMut::from(&last[..]);
-        next.put_u8(0);
-        from = next.freeze();
+        from = after(last);
     }
 }
 

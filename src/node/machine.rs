@@ -517,8 +517,8 @@ impl<S: Store> Node<S> {
     }
 
     /// What `status` says of it, in words.
-    pub fn tell_of_restored(&mut self, words: Option<String>) {
-        self.restored_words = words;
+    pub fn tell_of_restored(&mut self, words: String) {
+        self.restored_words = Some(words);
     }
 
     /// That, and what could not be taken of it.

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// How many directories may be set aside before somebody has to look.
 const SET_ASIDE_LIMIT: u32 = 1000;
+/// Between the name of what was set aside and a number.
+const SET_ASIDE: &str = ".set-aside-";
 
 /// Where a node's data live.
 #[derive(Clone, Debug)]
@@ -19,7 +21,8 @@ pub struct DataDirectory {
 }
 
 impl DataDirectory {
-    /// Makes the directory if it is not there, and tries whether it can be written to.
+    /// Makes the directory if it is not there, and tries whether it can be written to. A restored backup that was set
+    /// aside with an earlier life is brought back: it is no part of that.
     ///
     /// # Errors
     /// [`StartError::Data`], with what to do about it.
@@ -41,6 +44,7 @@ impl DataDirectory {
         std::fs::write(&probe, b"x").map_err(|e| wrong("cannot be written to", &e))?;
         std::fs::remove_file(&probe).map_err(|e| wrong("cannot be written to", &e))?;
         let path = path.canonicalize().map_err(|e| wrong("cannot be found", &e))?;
+        bring_back(&path).map_err(|e| wrong("what was restored cannot be brought back", &e))?;
         Ok(DataDirectory { path })
     }
 
@@ -49,41 +53,55 @@ impl DataDirectory {
         &self.path
     }
 
-    /// Renames it to `<name>.set-aside-<n>`, the first n that is free, and makes an empty one. A restored backup that
-    /// lies in it stays: it is no part of the old life.
+    /// Renames it to `<name>.set-aside-<n>`, the first n that is free, and [`prepare`](DataDirectory::prepare)s another.
     ///
     /// # Errors
-    /// [`StartError::Data`], with where the data are.
+    /// [`StartError::Data`], with where the data are. What was not done any more the next start does.
     pub fn set_aside(&self) -> Result<PathBuf, StartError> {
-        let wrong = |error: io::Error| {
+        let aside = set_aside(&self.path).map_err(|error| {
             let path = self.path.display();
             StartError::Data(format!("{path}: cannot be set aside: {error}; move it away yourself"))
-        };
-        let aside = set_aside(&self.path).map_err(wrong)?;
-        let kept = aside.join(RESTORED);
-        std::fs::create_dir(&self.path)
-            .and_then(|()| bring_back(&kept, &self.path.join(RESTORED)))
-            .and_then(|()| sync_above(&self.path))
-            .map_err(|error| {
-                let (path, kept) = (self.path.display(), kept.display());
-                StartError::Data(format!(
-                    "{path}: was set aside as {}, but what follows failed: {error}; make the directory, and move \
-                     {kept} into it if it is there, before the next start",
-                    aside.display()
-                ))
-            })?;
+        })?;
+        DataDirectory::prepare(&self.path)?;
         Ok(aside)
     }
 }
 
-/// Moves a folder to where it was, if there is one.
-fn bring_back(from: &Path, to: &Path) -> io::Result<()> {
-    if !from.try_exists()? {
-        return Ok(());
+/// Moves a restored backup here from a directory that was set aside, if one lies there.
+fn bring_back(data: &Path) -> io::Result<()> {
+    let here = data.join(RESTORED);
+    for (_, aside) in asides(data)? {
+        let kept = aside.join(RESTORED);
+        if kept.try_exists()? && !here.try_exists()? {
+            // This directory's own name first: else a power cut may leave the backup nowhere.
+            sync_above(data)?;
+            std::fs::rename(&kept, &here)?;
+            sync_above(&here)?;
+            sync_above(&kept)?;
+        }
     }
-    std::fs::rename(from, to)?;
-    sync_above(to)?;
-    sync_above(from)
+    Ok(())
+}
+
+/// What was set aside of a folder, with its number; none, where nobody may look.
+pub(super) fn asides(folder: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let prefix = format!("{name}{SET_ASIDE}");
+    let entries = match folder.parent().map(std::fs::read_dir) {
+        None => return Ok(Vec::new()),
+        Some(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Ok(Vec::new());
+        }
+        Some(entries) => entries?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let number = name.and_then(|name| name.strip_prefix(&prefix)?.parse().ok());
+        found.extend(number.map(|number| (number, path)));
+    }
+    Ok(found)
 }
 
 /// Renames a folder to `<name>.set-aside-<n>`, the first n that is free. Should the new name not be durable, a power cut
@@ -94,7 +112,7 @@ fn bring_back(from: &Path, to: &Path) -> io::Result<()> {
 pub(super) fn set_aside(folder: &Path) -> io::Result<PathBuf> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     for n in 1..=SET_ASIDE_LIMIT {
-        let to = folder.with_file_name(format!("{name}.set-aside-{n}"));
+        let to = folder.with_file_name(format!("{name}{SET_ASIDE}{n}"));
         if to.try_exists()? {
             continue;
         }
@@ -144,6 +162,22 @@ mod tests {
         assert_eq!(std::fs::read(aside.join("store")).expect("kept"), b"old");
         assert!(!aside.join("restored").exists() && !data.path().join("store").exists());
         assert_eq!(std::fs::read(data.path().join("restored/log/1")).expect("here"), b"batches");
+    }
+
+    /// The process ended after the first of two renames.
+    #[test]
+    fn a_restored_backup_that_was_set_aside_with_the_rest_is_brought_back_by_the_next_start() {
+        let above = tempfile::tempdir().expect("a temporary directory");
+        let (data, aside) = (above.path().join("data"), above.path().join("data.set-aside-7"));
+        std::fs::create_dir_all(aside.join("restored/log")).expect("made");
+        std::fs::create_dir_all(above.path().join("other.set-aside-1/restored")).expect("made");
+        DataDirectory::prepare(&data).expect("prepared");
+        assert!(data.join("restored/log").exists() && !aside.join("restored").exists());
+        // One that is here already stays.
+        std::fs::create_dir_all(aside.join("restored/older")).expect("made");
+        DataDirectory::prepare(&data).expect("prepared");
+        assert!(data.join("restored/log").exists() && aside.join("restored/older").exists());
+        assert!(above.path().join("other.set-aside-1/restored").exists());
     }
 
     #[test]

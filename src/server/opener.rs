@@ -2,7 +2,7 @@
 
 use super::backup::{Copying, Manifest};
 use super::directory::DataDirectory;
-use super::machine::{Birth, Machine, Opener, Waker};
+use super::machine::{Birth, Machine, Opener};
 use super::restored::{Restored, began_with_backup};
 use super::start::StartError;
 use crate::Error;
@@ -15,8 +15,19 @@ use crate::time::{Instant, Now};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How often progress is told while a store opens.
+/// How often progress is told while a log is read.
 const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// Tells now and then how far it is.
+pub(super) fn tell(doing: &'static str) -> impl FnMut(store::Progress) {
+    let mut told = std::time::Instant::now();
+    move |progress| {
+        if told.elapsed() >= TELL_EVERY {
+            told = std::time::Instant::now();
+            tracing::info!(?progress, doing);
+        }
+    }
+}
 
 /// Opens nodes on one data directory.
 #[derive(Debug)]
@@ -67,14 +78,7 @@ impl Opener for NodeOpener {
         }
         let waker = birth.waker;
         let options = store::Options { waker: waker.clone(), ..self.options() };
-        let mut told = std::time::Instant::now();
-        let mut progress = |progress: store::Progress| {
-            if told.elapsed() >= TELL_EVERY {
-                told = std::time::Instant::now();
-                tracing::info!(?progress, "opening the store");
-            }
-        };
-        let (store, opened) = SledStore::open(&self.path, options, &mut progress)
+        let (store, opened) = SledStore::open(&self.path, options, &mut tell("opening the store"))
             .map_err(|error| StartError::Data(error.to_string()))?;
         for damage in &opened.damaged {
             tracing::warn!(why = damage, "the node begins a new lineage");
@@ -91,12 +95,12 @@ impl Opener for NodeOpener {
             .map_err(|error| StartError::Node(error.to_string()))?;
         let lineage = node.lineage();
         node.store_mut().set_lineage(lineage);
-        let restored = Restored::find(&self.path, &self.name, &mut node, &waker).map_err(hidden)?;
+        let restored = Restored::find(&self.path, &self.name, &mut node, waker).map_err(hidden)?;
         let name = self.name.clone();
         let forget_damage_above = damaged.then_some(opened.durable);
         let path = self.path.clone();
         let copying = None;
-        Ok(RealNode { node, name, path, waker, restored, forget_damage_above, copying })
+        Ok(RealNode { node, name, path, restored, forget_damage_above, copying })
     }
 
     fn set_aside(&mut self) -> Result<PathBuf, StartError> {
@@ -112,7 +116,6 @@ pub struct RealNode {
     forget_damage_above: Option<CommitNumber>,
     name: String,
     path: PathBuf,
-    waker: Waker,
     /// A restored backup that lies beside the store.
     restored: Option<Restored>,
     /// The newest backup of this run.
@@ -143,7 +146,7 @@ impl Machine for RealNode {
 
     fn end_turn(&mut self, now: Now) {
         if let Some(restored) = &mut self.restored {
-            restored.attend(&mut self.node, &self.waker);
+            restored.attend(&mut self.node);
         }
         self.node.end_turn(now);
         let durable = self.node.store().durable();

@@ -12,8 +12,9 @@
 //! - Only damage takes it away before the node is whole: whatever may pass is waited for, and said.
 
 use super::backup::Manifest;
-use super::directory::set_aside;
+use super::directory::{asides, set_aside};
 use super::machine::Waker;
+use super::opener::tell;
 use crate::node::{Node, RestoredIs};
 use crate::store::{Archive, ArchiveError, MANIFEST, OpenError, Store};
 use std::io;
@@ -23,8 +24,6 @@ use std::time::{Duration, Instant};
 
 /// The folder of a data directory in which a restore leaves a backup.
 pub const RESTORED: &str = "restored";
-/// How often progress is told while it is read.
-const TELL_EVERY: Duration = Duration::from_secs(1);
 /// How soon one that could not be read is opened again; twice as long each time.
 const AGAIN: Duration = Duration::from_secs(1);
 /// At the latest.
@@ -35,6 +34,7 @@ pub(super) struct Restored {
     dir: PathBuf,
     /// The node's name.
     name: String,
+    waker: Waker,
     state: State,
     again: Duration,
     /// What is not back, in words.
@@ -66,30 +66,30 @@ impl Restored {
         data: &Path,
         name: &str,
         node: &mut Node<S>,
-        waker: &Waker,
+        waker: Waker,
     ) -> io::Result<Option<Restored>> {
         if let Some(aside) = last_aside(data)? {
-            node.tell_of_restored(Some(left_in(&aside)));
+            node.tell_of_restored(left_in(&aside));
         }
         let dir = data.join(RESTORED);
         if !dir.try_exists()? {
             return Ok(None);
         }
-        let state = State::Opening(read(&dir, waker)?);
+        let state = State::Opening(read(&dir, &waker)?);
         node.expect_restored();
-        node.tell_of_restored(Some(format!("{} is being read", dir.display())));
-        Ok(Some(Restored { dir, name: name.into(), state, again: AGAIN, lost: None }))
+        node.tell_of_restored(format!("{} is being read", dir.display()));
+        Ok(Some(Restored { dir, name: name.into(), waker, state, again: AGAIN, lost: None }))
     }
 
     /// To be called before each turn of the node.
-    pub(super) fn attend<S: Store>(&mut self, node: &mut Node<S>, waker: &Waker) {
+    pub(super) fn attend<S: Store>(&mut self, node: &mut Node<S>) {
         let state = std::mem::replace(&mut self.state, State::Over);
         self.state = match state {
             State::Opening(told) => match told.try_recv() {
                 Err(TryRecvError::Empty) => State::Opening(told),
                 Ok(Ok(found)) => self.lend(found, node),
                 Ok(Err(damage @ ArchiveError::Damaged { .. })) => {
-                    self.give_up(&damage.to_string(), node, waker)
+                    self.give_up(&damage.to_string(), node)
                 }
                 Ok(Err(passing @ (ArchiveError::Open(_) | ArchiveError::Index { .. }))) => {
                     self.wait(&passing.to_string(), node)
@@ -97,9 +97,9 @@ impl Restored {
                 Err(TryRecvError::Disconnected) => self.wait("its thread has panicked", node),
             },
             State::Waiting(until) => match node.restored() {
-                RestoredIs::Done => self.close(node, waker),
+                RestoredIs::Done => self.close(node),
                 _ if Instant::now() < until => State::Waiting(until),
-                _ => self.try_again(node, waker),
+                _ => self.try_again(node),
             },
             State::Lent => match node.restored() {
                 RestoredIs::Wanted => State::Lent,
@@ -109,14 +109,14 @@ impl Restored {
                         items,
                         "the node is whole; nothing more is taken from the restored backup"
                     );
-                    self.close(node, waker)
+                    self.close(node)
                 }
                 RestoredIs::Unusable => self.wait("its index has failed", node),
             },
             State::Closing(told) => match told.try_recv() {
                 Err(TryRecvError::Empty) => State::Closing(told),
                 Ok(Ok(aside)) => {
-                    node.tell_of_restored(Some(self.with_loss(left_in(&aside))));
+                    node.tell_of_restored(self.with_loss(left_in(&aside)));
                     tracing::warn!("{}", node.restored_words().unwrap_or_default());
                     State::Over
                 }
@@ -150,7 +150,7 @@ impl Restored {
         });
         let words = format!("what the owners hold and {dir} has, too, is taken from there");
         node.bring_restored(Box::new(archive), is_own);
-        node.tell_of_restored(Some(self.with_loss(words)));
+        node.tell_of_restored(self.with_loss(words));
         self.again = AGAIN;
         State::Lent
     }
@@ -164,47 +164,47 @@ impl Restored {
         let source = node.miss_restored();
         // The node does not wait for sled to end.
         let _ = thread(move || drop(source));
-        node.tell_of_restored(Some(format!(
+        node.tell_of_restored(format!(
             "{dir} cannot be read now: {why}. It is tried again, and slots with items of buckets with n = 1 wait for \
              it; to do without them, move it away"
-        )));
+        ));
         State::Waiting(until)
     }
 
-    fn try_again<S: Store>(&mut self, node: &mut Node<S>, waker: &Waker) -> State {
+    fn try_again<S: Store>(&mut self, node: &mut Node<S>) -> State {
         if let Ok(false) = self.dir.try_exists() {
             node.take_restored();
             let dir = self.dir.display();
             let words = format!("{dir} was moved away: what it alone had is not back");
             tracing::warn!("{words}");
-            node.tell_of_restored(Some(words));
+            node.tell_of_restored(words);
             return State::Over;
         }
-        match read(&self.dir, waker) {
+        match read(&self.dir, &self.waker) {
             Ok(told) => State::Opening(told),
             Err(error) => self.wait(&error.to_string(), node),
         }
     }
 
-    fn give_up<S: Store>(&mut self, why: &str, node: &mut Node<S>, waker: &Waker) -> State {
+    fn give_up<S: Store>(&mut self, why: &str, node: &mut Node<S>) -> State {
         let dir = self.dir.display();
         tracing::warn!(%dir, why, "the restored backup is of no use: all comes from the others");
         self.lost = Some(format!(
             "It was damaged ({why}): items of buckets with n = 1 are not back from it, and their slots count \
              without them"
         ));
-        self.close(node, waker)
+        self.close(node)
     }
 
     /// Closes it, if it is open, and sets it aside, on a thread of its own: the node waits for neither.
-    fn close<S: Store>(&self, node: &mut Node<S>, waker: &Waker) -> State {
+    fn close<S: Store>(&self, node: &mut Node<S>) -> State {
         let source = node.take_restored();
-        let (tell, told) = channel();
-        let (dir, waker) = (self.dir.clone(), waker.clone());
+        let (sender, told) = channel();
+        let (dir, waker) = (self.dir.clone(), self.waker.clone());
         let begun = thread(move || {
-            // The lock goes with it.
+            // Its index and the lock go with it.
             drop(source);
-            let _ = tell.send(retire(&dir));
+            let _ = sender.send(set_aside(&dir));
             waker();
         });
         match begun {
@@ -217,7 +217,7 @@ impl Restored {
         let words = format!("{} could not be set aside: {why}", self.dir.display());
         let words = self.with_loss(words);
         tracing::error!("{words}");
-        node.tell_of_restored(Some(words));
+        node.tell_of_restored(words);
         State::Over
     }
 
@@ -243,19 +243,13 @@ fn thread(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 
 /// Reads it, and makes its index, on a thread of its own.
 fn read(dir: &Path, waker: &Waker) -> io::Result<Receiver<Result<Found, ArchiveError>>> {
-    let (tell, told) = channel();
+    let (sender, told) = channel();
     let (dir, waker) = (dir.to_path_buf(), waker.clone());
     thread(move || {
-        let mut last = Instant::now();
-        let opened = Archive::open(&dir, &mut |progress| {
-            if last.elapsed() >= TELL_EVERY {
-                last = Instant::now();
-                tracing::info!(?progress, "reading the restored backup");
-            }
-        });
+        let opened = Archive::open(&dir, &mut tell("reading the restored backup"));
         let found = opened.and_then(|archive| Ok(Found { archive, owner: owner(&dir)? }));
         // The node may have ended meanwhile.
-        let _ = tell.send(found);
+        let _ = sender.send(found);
         waker();
     })?;
     Ok(told)
@@ -270,33 +264,17 @@ fn owner(dir: &Path) -> Result<Option<String>, OpenError> {
     }
 }
 
-/// Sets it aside, without its index, which can be made again.
-fn retire(dir: &Path) -> io::Result<PathBuf> {
-    Archive::forget_index(dir)?;
-    set_aside(dir)
-}
-
 fn left_in(aside: &Path) -> String {
     let aside = aside.display();
     format!(
         "{aside} is what was restored. How much of it no owner held is not known; that lies there alone, and \
-         `quorate dump --local --data-dir {aside}` shows it. Remove it when nobody misses anything"
+         `quorate dump --local --data-dir {aside}` shows it, if it is whole. Remove it when nobody misses anything"
     )
 }
 
 /// The newest that was set aside here.
 fn last_aside(data: &Path) -> io::Result<Option<PathBuf>> {
-    let prefix = format!("{RESTORED}.set-aside-");
-    let mut last = None;
-    for entry in std::fs::read_dir(data)? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        let number = name.and_then(|name| name.strip_prefix(&prefix)?.parse::<u32>().ok());
-        if let Some(number) = number {
-            last = last.max(Some((number, path)));
-        }
-    }
-    Ok(last.map(|(_, path)| path))
+    Ok(asides(&data.join(RESTORED))?.into_iter().max().map(|(_, path)| path))
 }
 
 #[cfg(test)]

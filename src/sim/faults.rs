@@ -63,6 +63,8 @@ pub(super) struct Faults {
     /// Copies of disks; and of such as say that they ended cleanly, so that their actors would go on.
     backups: BTreeMap<usize, MemoryStore>,
     rested: BTreeMap<usize, MemoryStore>,
+    /// Until then what others have seen of a node whose disk is an old copy may be in their memories only.
+    remembered: Instant,
     disk_lost: bool,
     moves: u16,
     /// How often each kind struck.
@@ -199,6 +201,7 @@ impl Faults {
                 self.goes(node, Away::Down, until, Mend::Start(node));
                 format!("power off n{node}, {batches} unsynced batches survive")
             }
+            Fault::PowerCut if c.now() < self.remembered => return None,
             Fault::PowerCut => {
                 for node in there {
                     let survivors = match rng.bool() {
@@ -328,6 +331,8 @@ impl Faults {
                     c.kill(node);
                 }
                 self.rested.insert(node, c.disk(node).copy());
+                // No more than two seconds pass before the copy is back, and two more before all have noted it.
+                self.remembered = c.now() + Duration::from_secs(4);
                 c.start(node);
                 let mut at = c.now() + Duration::from_millis(rng.u64(2..100));
                 self.later(at, Mend::Want(target.key, node));
@@ -340,7 +345,7 @@ impl Faults {
                 format!("stop n{node}, copy its disk, and start it: the copy comes back soon")
             }
             Fault::Stumble => {
-                let all = rng.bool();
+                let all = rng.bool() && c.now() >= self.remembered;
                 let dies = target.owners[rng.usize(..target.owners.len())];
                 if !all && self.away.len() >= AWAY {
                     return None;

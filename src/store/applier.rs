@@ -12,20 +12,13 @@ use super::Change;
 use super::index::{Applied, Index, IndexResult, Located};
 use super::options::Options;
 use super::record::places;
+use super::run::Run;
 use super::shared::{Group, Mend, Payload, Shared, Written, lock};
 use super::writer::Step;
-use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
-
-/// How many keys of an erased range are taken from the index at a time.
-const ERASE_CHUNK: usize = 256;
-/// After so many changes it is noted how much of what the index points to is alive: what a crash leaves of a window may
-/// be all of it but the end.
-pub(crate) const NOTE_EVERY: usize = 32;
 
 /// The one thread that writes to the index.
 pub(crate) struct Applier {
@@ -35,10 +28,6 @@ pub(crate) struct Applier {
     applied: Applied,
 }
 
-/// Of each key what came last, since a range was erased.
-#[derive(Default)]
-struct Newest<'a>(BTreeMap<&'a [u8], Option<Located>>);
-
 /// Whether the node, which has just added to the backlog, should wake the applier.
 pub(crate) fn is_worth_waking(was_empty: bool, shared: &Shared) -> bool {
     was_empty || is_enough(shared)
@@ -47,7 +36,7 @@ pub(crate) fn is_worth_waking(was_empty: bool, shared: &Shared) -> bool {
 /// Whether so much waits that it waits no longer.
 fn is_enough(shared: &Shared) -> bool {
     let Options { overlay_bytes, window_bytes, .. } = shared.options;
-    shared.unapplied_bytes.load(Ordering::Acquire) >= (overlay_bytes / 2).min(4 * window_bytes)
+    shared.unapplied_bytes.load(Ordering::Acquire) >= window_bytes.min(overlay_bytes / 2)
 }
 
 impl Applier {
@@ -59,37 +48,34 @@ impl Applier {
 
     /// The thread: steps until the store is over.
     pub(crate) fn run(mut self) {
-        while let Some(due) = self.wait() {
-            // All that waits now, though not all at once: room comes back with each step.
-            while self.step() == Step::Worked && self.applied.sequence < due {}
+        while self.wait() {
+            self.step();
         }
     }
 
-    /// Waits until something is due, and tells up to where. Nothing: the store is over.
-    fn wait(&self) -> Option<u64> {
+    /// Waits until something is due. False: the store is over.
+    fn wait(&self) -> bool {
         let shared = &*self.shared;
         let mut backlog = lock(&shared.backlog);
         let mut since = None;
         loop {
             if shared.is_over() {
-                return None;
+                return false;
             }
-            let hurried = shared.applied_wanted.load(Ordering::Acquire)
-                > shared.applied.load(Ordering::Acquire);
-            let since: Option<Instant> = match backlog.is_empty() {
-                true => None,
-                false => Some(*since.get_or_insert_with(Instant::now)),
-            };
-            let left = since.map(|since| shared.options.linger.saturating_sub(since.elapsed()));
-            let is_due = left.is_some_and(|left| hurried || left.is_zero() || is_enough(shared));
-            if is_due || !lock(&shared.mends).is_empty() {
-                return Some(backlog.back().map_or(0, |group| group.sequence));
+            let mut is_due = !lock(&shared.mends).is_empty();
+            let mut left = Duration::MAX;
+            if !backlog.is_empty() {
+                let since = *since.get_or_insert_with(Instant::now);
+                left = shared.options.linger.saturating_sub(since.elapsed());
+                let is_wanted =
+                    shared.applied_wanted.load(Ordering::Acquire) > self.applied.sequence;
+                is_due |= left.is_zero() || is_wanted || is_enough(shared);
             }
-            let left = left.unwrap_or(Duration::MAX);
-            (backlog, _) = shared
-                .applier_wakes
-                .wait_timeout(backlog, left)
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            if is_due {
+                return true;
+            }
+            let woken = shared.applier_wakes.wait_timeout(backlog, left);
+            (backlog, _) = woken.unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -139,60 +125,38 @@ impl Applier {
     }
 
     fn apply(&mut self, groups: &[Arc<Group>], last: &Group) -> IndexResult<()> {
-        let mut newest = Newest::default();
-        for written in groups.iter().flat_map(|group| &group.batches) {
-            self.take_in(written, &mut newest)?;
-        }
-        self.write(newest)?;
+        let mut run = Run::default();
+        groups.iter().flat_map(|group| &group.batches).for_each(|written| add(&mut run, written));
+        let mut live = self.applied.live;
+        run.write(&*self.index, &mut live, Some(self.applied))?;
         let (end, sequence, commit) = (last.end, last.sequence, last.commit);
-        self.applied = Applied { end, sequence, commit, ..self.applied };
+        self.applied = Applied { end, sequence, commit, live };
         self.index.set_applied(self.applied)
     }
+}
 
-    fn take_in<'a>(&mut self, written: &'a Written, newest: &mut Newest<'a>) -> IndexResult<()> {
-        match &written.payload {
-            Payload::Changes(changes) => {
-                for (change, (place, length)) in changes.iter().zip(places(written.place, changes))
-                {
-                    match change {
-                        Change::Put { key, head, .. } => {
-                            let head = head.clone();
-                            newest.0.insert(key, Some(Located { place, length, head }));
-                        }
-                        Change::Erase { key } => drop(newest.0.insert(key, None)),
-                        Change::EraseRange { from, to } => {
-                            self.write(std::mem::take(newest))?;
-                            erase_range(&*self.index, from, to, &mut self.applied.live)?;
-                            self.index.set_applied(self.applied)?;
-                        }
+fn add(run: &mut Run, written: &Written) {
+    match &written.payload {
+        Payload::Changes(changes) => {
+            for (change, (place, length)) in changes.iter().zip(places(written.place, changes)) {
+                match change {
+                    Change::Put { key, head, .. } => {
+                        run.set(key.clone(), Some(Located { place, length, head: head.clone() }));
                     }
-                }
-            }
-            Payload::Copies(copies) => {
-                let mut place = written.place;
-                place.offset += super::record::BATCH_HEADER as u32;
-                for copy in copies {
-                    let (length, head) = (copy.record.len() as u32, copy.head.clone());
-                    newest.0.insert(&copy.key, Some(Located { place, length, head }));
-                    place.offset += length;
+                    Change::Erase { key } => run.set(key.clone(), None),
+                    Change::EraseRange { from, to } => run.erase_range(from.clone(), to.clone()),
                 }
             }
         }
-        Ok(())
-    }
-
-    fn write(&mut self, newest: Newest<'_>) -> IndexResult<()> {
-        for (written, (key, located)) in newest.0.into_iter().enumerate() {
-            match located {
-                Some(located) => put(&*self.index, key, &located, &mut self.applied.live)?,
-                None => erase(&*self.index, key, &mut self.applied.live)?,
-            }
-            if written % NOTE_EVERY == 0 {
-                // No further than before, but with what is there now.
-                self.index.set_applied(self.applied)?;
+        Payload::Copies(copies) => {
+            let mut place = written.place;
+            place.offset += super::record::BATCH_HEADER as u32;
+            for copy in copies {
+                let (length, head) = (copy.record.len() as u32, copy.head.clone());
+                run.set(copy.key.clone(), Some(Located { place, length, head }));
+                place.offset += length;
             }
         }
-        Ok(())
     }
 }
 
@@ -207,51 +171,4 @@ fn take(backlog: &mut VecDeque<Arc<Group>>, most: u64) -> Vec<Arc<Group>> {
         groups.push(group);
     }
     groups
-}
-
-/// Points a key to a record.
-pub(crate) fn put(
-    index: &dyn Index,
-    key: &[u8],
-    located: &Located,
-    live: &mut u64,
-) -> IndexResult<()> {
-    let previous = index.put(key, located)?;
-    *live = (*live + u64::from(located.length)).saturating_sub(previous.unwrap_or(0).into());
-    Ok(())
-}
-
-/// Forgets a key.
-pub(crate) fn erase(index: &dyn Index, key: &[u8], live: &mut u64) -> IndexResult<()> {
-    *live = live.saturating_sub(index.remove(key)?.unwrap_or(0).into());
-    Ok(())
-}
-
-/// Forgets a range of keys, a few at a time so that no scan is open while the index changes.
-pub(crate) fn erase_range(
-    index: &dyn Index,
-    from: &[u8],
-    to: &[u8],
-    live: &mut u64,
-) -> IndexResult<()> {
-    if from >= to {
-        return Ok(());
-    }
-    loop {
-        let mut keys = Vec::new();
-        index.scan(from, to, &mut |key, _| {
-            keys.push(Bytes::copy_from_slice(key));
-            if keys.len() < ERASE_CHUNK {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
-        })?;
-        for key in &keys {
-            erase(index, key, live)?;
-        }
-        if keys.len() < ERASE_CHUNK {
-            return Ok(());
-        }
-    }
 }

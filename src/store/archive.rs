@@ -68,8 +68,19 @@ pub struct Archive {
     index: Arc<dyn Index>,
     segments: RefCell<Segments>,
     commit: CommitNumber,
+    /// After the index is closed, and before others are let in.
+    _scratch: Scratch,
     /// Keeps other processes out.
     _lock: File,
+}
+
+/// The folder of an index, for as long as there is one.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Archive {
@@ -89,12 +100,7 @@ impl Archive {
         }
         let lock = take_lock(dir)?;
         check_format(dir)?;
-        let archive = Archive::read(dir, &log, lock.try_clone().map_err(refused)?, progress);
-        if archive.is_err() {
-            // Under the lock, and after everything in it is closed.
-            let _ = Archive::forget_index(dir);
-        }
-        archive
+        Archive::read(dir, &log, lock, progress)
     }
 
     fn read(
@@ -112,12 +118,17 @@ impl Archive {
         let Some(state) = state.filter(|state| state.clean) else {
             return Err(damaged("it does not say where its log ends".into()));
         };
-        Archive::forget_index(dir).map_err(refused)?;
+        // A crash may have left one.
+        match fs::remove_dir_all(dir.join(INDEX)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(refused(error)),
+            _ => {}
+        }
+        let scratch = Scratch(dir.join(INDEX));
         let broken = |error: IndexDamaged| {
             let what = format!("no index can be made for it: {error}");
             ArchiveError::Index { dir: dir.to_path_buf(), what }
         };
-        let index = SledIndex::open(&dir.join(INDEX), CACHE_BYTES).map_err(broken)?;
+        let index = SledIndex::open(&scratch.0, CACHE_BYTES).map_err(broken)?;
         let mut replay = Replay::new(&index, None);
         let numbers = segment_numbers(&disk).map_err(refused)?;
         if numbers.first() != Some(&state.oldest) {
@@ -143,24 +154,14 @@ impl Archive {
         progress(Progress { done, total, rebuilding: true });
         walk.finish(state.sequence).map_err(damaged)?;
         replay.flush().map_err(broken)?;
-        let segments = RefCell::new(Segments::default());
-        Ok(Archive { disk, index: Arc::new(index), segments, commit: state.commit, _lock: lock })
+        let (segments, commit) = (RefCell::new(Segments::default()), state.commit);
+        let index = Arc::new(index);
+        Ok(Archive { disk, index, segments, commit, _scratch: scratch, _lock: lock })
     }
 
     /// As of which commit it is.
     pub fn commit(&self) -> CommitNumber {
         self.commit
-    }
-
-    /// Takes away the index of an archive that is not open: it can be made again at any time.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn forget_index(dir: &Path) -> io::Result<()> {
-        match fs::remove_dir_all(dir.join(INDEX)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        }
     }
 }
 
@@ -175,6 +176,10 @@ struct Walk {
 impl Walk {
     /// Whether this one has not been met yet.
     fn is_next(&mut self, found: &Found) -> bool {
+        if self.order.last.is_none() && found.place.offset > 0 {
+            // A segment begins with an opening: nobody knows how many came before this one.
+            self.hole = Some((found.header.sequence, found.header.sequence));
+        }
         self.hole = self.order.missing_before(&found.header).or(self.hole);
         self.order.take(&found.header)
     }

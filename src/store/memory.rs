@@ -46,6 +46,7 @@ struct Disk {
     full: bool,
     sync_fails: bool,
     no_reads: bool,
+    no_heads: bool,
     failed: Option<StoreError>,
 }
 
@@ -131,6 +132,12 @@ impl MemoryStore {
         self.disk().no_reads = refuse;
     }
 
+    /// Whether heads cannot be read for now, either.
+    #[cfg(test)]
+    pub(crate) fn refuse_heads(&self, refuse: bool) {
+        self.disk().no_heads = refuse;
+    }
+
     /// A panic in another holder of the lock is that holder's; the data behind it is whole, for every
     /// change of it below happens after the last thing that can panic.
     fn disk(&self) -> MutexGuard<'_, Disk> {
@@ -193,7 +200,11 @@ impl Store for MemoryStore {
     }
 
     fn head(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.disk().synced.get(key).map(|entry| entry.head.clone()))
+        let disk = self.disk();
+        if disk.no_heads {
+            return Err(StoreError::Busy("a test".into()));
+        }
+        Ok(disk.synced.get(key).map(|entry| entry.head.clone()))
     }
 
     fn scan(

@@ -32,6 +32,7 @@ mod reclaim;
 mod record;
 mod recovery;
 mod restore;
+mod run;
 mod scrub;
 mod search;
 mod segments;

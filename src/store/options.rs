@@ -31,8 +31,8 @@ pub struct Options {
     /// How long a durable batch may wait for others before it goes to the index: what is written over meanwhile is not
     /// written there twice. It is shown all the while, and a start after a crash replays it.
     pub linger: Duration,
-    /// About how many bytes of the log go to the index at a time; when four times as much waits, or half of
-    /// `overlay_bytes`, it lingers no more.
+    /// About how many bytes of the log go to the index at a time; when as much waits, or half of `overlay_bytes`, it
+    /// lingers no more.
     pub window_bytes: u64,
     /// How many bytes of the disk stay free: below, `commit` answers [`Full`](super::StoreError::Full).
     pub reserve_bytes: u64,
@@ -55,7 +55,7 @@ impl Default for Options {
             queue_bytes: 64 << 20,
             overlay_bytes: 64 << 20,
             linger: Duration::from_secs(2),
-            window_bytes: 8 << 20,
+            window_bytes: 32 << 20,
             reserve_bytes: 64 << 20,
             space_check_every: Duration::from_secs(1),
             index_cache_bytes: 64 << 20,

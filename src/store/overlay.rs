@@ -136,3 +136,35 @@ impl Overlay {
         self.entries.len() + self.ranges.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::CommitNumber;
+    use super::super::record::Place;
+    use super::super::shared::Written;
+    use super::*;
+
+    fn group(sequence: u64, changes: Vec<Change>) -> Group {
+        let place = Place { segment: 1, offset: 0 };
+        let batches = vec![Written { sequence, place, payload: Payload::Changes(changes) }];
+        Group { batches, end: place, sequence, commit: CommitNumber(sequence), bytes: 0 }
+    }
+
+    #[test]
+    fn what_the_index_has_goes_a_little_at_a_time_and_no_erased_range_hides_what_came_after_it() {
+        let key = |n: usize| Bytes::from(n.to_be_bytes().to_vec());
+        let put = |n| Change::Put { key: key(n), head: Bytes::new(), body: Bytes::new() };
+        let many = 3 * EVICTED_AT_ONCE;
+        let mut overlay = Overlay::default();
+        overlay.add(&group(1, vec![Change::EraseRange { from: key(0), to: key(many) }]));
+        overlay.add(&group(2, (0..many).map(put).collect()));
+        overlay.evict(1);
+        assert_eq!(overlay.len(), many);
+        for left in [2 * EVICTED_AT_ONCE, EVICTED_AT_ONCE, 0] {
+            overlay.add(&group(1, vec![Change::EraseRange { from: key(0), to: key(1) }]));
+            overlay.evict(2);
+            assert_eq!(overlay.len(), left);
+            assert!((0..many).all(|n| !matches!(overlay.get(&key(n)), Known::Erased)));
+        }
+    }
+}

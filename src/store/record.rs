@@ -20,7 +20,7 @@ use bytes::{Buf, Bytes};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// The version of the log's bytes, also that of the directory's `FORMAT` file.
-pub(crate) const FORMAT_VERSION: u8 = 1;
+pub(crate) const FORMAT_VERSION: u8 = 2;
 /// The bytes of a batch before its records.
 pub(crate) const BATCH_HEADER: usize = 56;
 const MAGIC: [u8; 4] = *b"QLog";

@@ -30,9 +30,9 @@ pub enum RestoreError {
         /// What is wrong with it.
         what: String,
     },
-    /// It was made by a newer version.
-    #[error("the log has format {0}, this program knows formats up to {FORMAT_VERSION}")]
-    NewerFormat(u8),
+    /// It was made by a newer version, or by one from before the first release.
+    #[error("the log has format {0}, this program knows format {FORMAT_VERSION}")]
+    OtherFormat(u8),
     /// A disk refused.
     #[error("{file}: {source}")]
     Io {
@@ -63,8 +63,8 @@ pub fn verify(
     copied: &Copied,
     progress: &mut dyn FnMut(Moved),
 ) -> Result<(), RestoreError> {
-    if copied.format > FORMAT_VERSION {
-        return Err(RestoreError::NewerFormat(copied.format));
+    if copied.format != FORMAT_VERSION {
+        return Err(RestoreError::OtherFormat(copied.format));
     }
     let ours = |file: &&CopiedFile| segment_number(&file.name).is_none();
     if let Some(file) = copied.files.iter().find(ours) {

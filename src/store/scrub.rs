@@ -64,9 +64,15 @@ pub(crate) struct Scrubber {
     damaged: BTreeMap<u32, Regions>,
     /// Where the log ended when its reading began: else a busy node is never done. Nothing: this life has not read
     /// of it.
-    until: Option<Place>,
-    /// Up to which batch that was. The index is read when it has all of these.
-    upto: u64,
+    until: Option<LogEnd>,
+}
+
+/// How far the log was.
+#[derive(Clone, Copy)]
+struct LogEnd {
+    place: Place,
+    /// The last batch before that. The index is read when it has this, too.
+    sequence: u64,
 }
 
 /// What an entry of the index turned out to be.
@@ -102,7 +108,7 @@ impl From<io::Error> for Unread {
 
 impl Scrubber {
     pub(crate) fn new(shared: Arc<Shared>, index: Arc<dyn Index>) -> Scrubber {
-        Scrubber { shared, index, damaged: BTreeMap::new(), until: None, upto: 0 }
+        Scrubber { shared, index, damaged: BTreeMap::new(), until: None }
     }
 
     /// The thread: answers until the store is over.
@@ -150,13 +156,10 @@ impl Scrubber {
             self.damaged.clear();
             self.until = None;
         }
-        let until = match self.until {
-            Some(until) => until,
-            None => {
-                self.upto = self.shared.published_upto.load(Ordering::Acquire);
-                *self.until.insert(Place::unpack(self.shared.end.load(Ordering::Acquire)))
-            }
-        };
+        let LogEnd { place: until, .. } = *self.until.get_or_insert_with(|| LogEnd {
+            sequence: self.shared.published_upto.load(Ordering::Acquire),
+            place: Place::unpack(self.shared.end.load(Ordering::Acquire)),
+        });
         let range = segment..=until.segment;
         let segments = segment_numbers(&*self.shared.disk)?;
         let Some(found) = segments.into_iter().find(|found| range.contains(found)) else {
@@ -189,12 +192,12 @@ impl Scrubber {
 
     /// The records of some keys.
     fn key_page(&mut self, from: &Bytes, bytes: u64) -> Result<Scrubbed, Unread> {
-        if self.until.is_none() {
+        let Some(until) = self.until else {
             // An earlier life has read the log, and knew where it is damaged: what is whole in there a rebuild does
             // not find.
             return Ok(Scrubbed { next: Some(ScrubAt::default()), ..Scrubbed::default() });
-        }
-        if !self.shared.has_applied(self.upto) {
+        };
+        if !self.shared.has_applied(until.sequence) {
             return Err(Unread::NotNow);
         }
         let mut page = Vec::new();

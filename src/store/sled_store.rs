@@ -71,14 +71,16 @@ pub enum OpenError {
         /// The directory.
         dir: PathBuf,
     },
-    /// It was written by a newer version.
-    #[error("{dir} has format {found}, this program knows formats up to {known}: use a newer one")]
-    NewerFormat {
+    /// It was written by a newer version, or by one from before the first release.
+    #[error(
+        "{dir} has format {found}, this program knows format {known}: use the version that wrote it"
+    )]
+    OtherFormat {
         /// The directory.
         dir: PathBuf,
         /// What its `FORMAT` file says.
         found: String,
-        /// The newest format that this program reads.
+        /// The format that this program reads.
         known: u8,
     },
     /// It cannot be written to.
@@ -445,8 +447,8 @@ pub(super) fn check_format(dir: &Path) -> Result<(), OpenError> {
         Ok(text) => {
             let found = text.trim().to_owned();
             match found.parse::<u8>() {
-                Ok(version) if version <= FORMAT_VERSION => Ok(()),
-                _ => Err(OpenError::NewerFormat {
+                Ok(FORMAT_VERSION) => Ok(()),
+                _ => Err(OpenError::OtherFormat {
                     dir: dir.to_path_buf(),
                     found,
                     known: FORMAT_VERSION,

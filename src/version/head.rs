@@ -214,8 +214,8 @@ fn parse(reader: &mut Reader<'_>, kind: Kind, flags: u8) -> Option<(Head, Actors
     })?;
     let vector: VersionVector =
         actors.0.iter().map(|(actor, count)| Dot::new(*actor, *count)).collect();
-    let lengths = siblings.iter().map(|sibling| sibling.length.unwrap_or(0));
-    let body_length = lengths.into_iter().try_fold(0u64, u64::checked_add)?;
+    let mut lengths = siblings.iter().map(|sibling| sibling.length.unwrap_or(0));
+    let body_length = lengths.try_fold(0u64, u64::checked_add)?;
     let head =
         Head { kind, flags, clock, local, vector, siblings, covered, body_length, body_checksum };
     Some((head, actors))

@@ -1,4 +1,4 @@
-//! Reading MessagePack that a disk or a peer hands over: bounded in depth, in allocation, in length.
+//! Reading MessagePack that others hand over: bounded in depth, in allocation, in length.
 
 use rmp_serde::decode::{Error, ReadSlice};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, SeqAccess, Visitor};

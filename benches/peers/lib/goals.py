@@ -23,7 +23,7 @@ class Goal:
         return " µs" if self.measure is cpu else " x"
 
     def verdict(self, pairs: list[Pair]) -> tuple[Figure | None, str]:
-        pair = next((pair for pair in pairs if pair.peer == self.peer), None)
+        pair = next((pair for pair in pairs if pair.peer == self.peer and not pair.failed), None)
         row = pair.row(self.workload, self.multiplexed) if pair else None
         figure = self.measure(row) if row else None
         if figure is None:

@@ -14,7 +14,6 @@ WORKLOADS = ("put", "get", "mixed")
 class Shape:
     """How the client talks: so many connections, so many requests in flight on each."""
 
-    name: str
     connections: int
     in_flight: int
 
@@ -73,12 +72,12 @@ def parse(description: str, arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--keys", type=count, default=10_000)
     parser.add_argument("--value-bytes", type=count, default=1024)
     parser.add_argument("--load-threads", type=count, default=1, help="threads of the client (default 1)")
-    parser.add_argument("--base-port", type=port, default=18_600, help="500 ports from here on are used (default 18600)")
+    parser.add_argument("--base-port", type=port, default=18_600, help="140 ports from here on are used (default 18600)")
     parser.add_argument("--keep", action="store_true", help="keep data and logs of all systems")
     options = parser.parse_args(arguments)
     options.runs = options.runs or (1 if options.quick else 5)
     options.seconds = options.seconds or (2.0 if options.quick else 6.0)
-    options.shapes = [Shape("one", options.clients, 1), Shape("multiplexed", 16, 16)]
+    options.shapes = [Shape(options.clients, 1), Shape(16, 16)]
     if options.keys < max(shape.connections * shape.in_flight for shape in options.shapes):
         parser.error("--keys: at least as many as there are requests in flight")
     if options.out is None:

@@ -75,7 +75,7 @@ class Comparison:
 
     @staticmethod
     def about(system: System) -> dict[str, str]:
-        return {"version": system.version(), "durability": system.durability, "configuration": system.configuration}
+        return {"version": system.version(), "durability": system.durability, "configuration": "; ".join(filter(None, (system.configuration, system.multiplexes_not)))}
 
     def rows(self, peer: System) -> list[tuple[str, Shape]]:
         shapes = [(workload, shape) for shape in self.asked.shapes for workload in self.asked.workloads]
@@ -150,7 +150,7 @@ def main(description: str) -> int:
         say(f"{asked.folder} is no folder")
         return 2
     asked.out.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="peers.", dir=asked.folder)).resolve()
+    folder = Path(tempfile.mkdtemp(prefix="peers-", dir=asked.folder)).resolve()
     try:
         comparison = Comparison(asked, folder)
         comparison.measure()

@@ -47,6 +47,11 @@ class Goals(unittest.TestCase):
         check(run(400, p99_us=500, cpu_us=50.0), ("met", "met", "met"))
         check(run(399, p99_us=501, cpu_us=50.1), ("missed", "missed", "missed"))
 
+    def test_a_pair_that_was_given_up_meets_nothing(self):
+        broken = pair("etcd", "put", [run(9000)], [run(1)])
+        broken.failed = "it ended"
+        self.assertEqual(set(self.verdicts([broken]).values()), {"not measured"})
+
     def test_a_shape_is_not_taken_for_another_and_a_peer_not_for_another(self):
         said = self.verdicts([pair("redis-always", "get", [run(100)], [run(100)], multiplexed=True)])
         self.assertEqual(said["gets: at least 1 x one Redis, multiplexed"], "met")

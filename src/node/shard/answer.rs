@@ -9,6 +9,7 @@ use crate::coordinator::{Holding, Page};
 use crate::message::Header;
 use crate::message::peer::{self, Data, Refusal};
 use crate::version::Record;
+use std::sync::Arc;
 
 impl Shard {
     pub(super) fn handle_answer(&mut self, header: &Header, answer: Data, turn: &mut Turn) {
@@ -33,7 +34,8 @@ impl Shard {
             Data::Replicated => self.put_stored(&mut request, from),
             Data::Holding { digest, record, rebuilding, stands_in_for } => {
                 request.sent.retain(|sent| sent.to != from);
-                let Ok(record) = record.map(decode).transpose() else {
+                let Ok(record) = record.map(|record| decode(record).map(Arc::new)).transpose()
+                else {
                     self.counters.reject("peer", "unreadable");
                     self.was_refused(id, &mut request, from, turn);
                     return self.go_on(id, request, turn);

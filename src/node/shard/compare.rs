@@ -14,6 +14,7 @@ use crate::node::outbox::{About, Release};
 use crate::store::{StoreError, key};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 #[derive(Clone, Debug)]
 enum Todo {
@@ -380,7 +381,7 @@ impl Shard {
         let restored = compare.restored.take().filter(|_| holding.digest.is_some());
         if let Some(digest) = restored {
             // As if it had come with the answer: it is what the other one held under the round that it says.
-            holding.record = self.restored_record(&key, digest, holding.digest);
+            holding.record = self.restored_record(&key, digest, holding.digest).map(Arc::new);
             if holding.record.is_none() {
                 compare.todo.push_front(Todo::Fetch(key, None));
                 return;
@@ -416,28 +417,20 @@ impl Shard {
             // operations: of a key that is written all the time each knows the last ones it heard of.
             if let Some(mine) = mine {
                 let mut joined = theirs;
-                joined.join(&mine.record);
+                Arc::make_mut(&mut joined).join(&mine.record);
                 if joined.siblings.digest() != digest {
                     compare.todo.push_front(Todo::Push(key));
                 }
             }
             return;
         }
-        let theirs = self.without_collected(&key, &theirs).into_owned();
-        let joined = match mine {
-            None => crate::version::Record { local: None, ..theirs },
-            Some(mine) => {
-                let mut joined = mine.record.clone();
-                if !joined.join(&theirs).changed() {
-                    if mine.digest != digest && compare.how == How::Both {
-                        compare.todo.push_front(Todo::Push(key));
-                    }
-                    return;
-                }
-                joined
+        let theirs = self.without_collected(&key, &theirs);
+        let Some(joined) = Stored::joined(mine.as_deref(), &theirs) else {
+            if mine.is_some_and(|mine| mine.digest != digest) && compare.how == How::Both {
+                compare.todo.push_front(Todo::Push(key));
             }
+            return;
         };
-        let joined = Stored::new(joined);
         self.counters.sync_items += 1;
         self.counters.restored_items += u64::from(restored.is_some());
         let differs = joined.digest != digest;

@@ -256,14 +256,7 @@ mod tests {
         lone.disk.refuse_reads(false);
         assert_eq!((lone.shard.doubts.len(), lone.shard.disk_error()), (0, None));
         assert!(join(&mut lone, record(3)));
-        let here = lone
-            .shard
-            .pending
-            .latest(&item, &lone.disk)
-            .expect("healthy")
-            .expect("there")
-            .record
-            .clone();
+        let here = lone.latest(&item).expect("there");
         assert_eq!(here.siblings.len(), 2, "the first and the last");
     }
 

@@ -131,7 +131,7 @@ impl Shard {
                     }
                 }
                 Step::Answer { record, stale, rebuilding, round } => {
-                    self.repair(request, record.as_ref(), round, &stale, turn);
+                    self.repair(request, record.as_deref(), round, &stale, turn);
                     self.answer_get(request, record, stale.len(), rebuilding, turn);
                     return Goes::Away;
                 }
@@ -222,7 +222,7 @@ impl Shard {
     pub(super) fn answer_get(
         &mut self,
         request: &Request,
-        record: Option<Record>,
+        record: Option<Arc<Record>>,
         repaired: usize,
         rebuilding: bool,
         turn: &mut Turn,

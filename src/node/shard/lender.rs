@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 #[derive(Clone, Default)]
 pub(super) struct Backup {
     pub items: MemoryStore,
-    pub is_busy: Arc<AtomicBool>,
     /// What cannot be read now.
     pub busy: Option<Bytes>,
     pub breaks: Arc<AtomicBool>,
@@ -43,7 +42,7 @@ impl Backup {
 impl Source for Backup {
     fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
         self.reads.fetch_add(1, SeqCst);
-        match self.is_busy.load(SeqCst) || self.busy.as_deref() == Some(key) {
+        match self.busy.as_deref() == Some(key) {
             true => Err(StoreError::Busy("a test".into())),
             false => Store::get(&self.items, key),
         }

@@ -88,6 +88,7 @@ use remnants::Remnants;
 use requests::Requests;
 pub(super) use restored::Restored;
 pub use restored::RestoredIs;
+pub(super) use scan::after;
 use scrub::Scrub;
 use slots::Slots;
 use std::collections::BTreeMap;

@@ -56,7 +56,7 @@ impl Pending {
         // What is remembered is what the store shows, and that moves whenever somebody looks.
         self.durable(store.durable());
         if let Some(Known::Record(stored)) = self.recent.get(key) {
-            return Ok(Some(stored.clone()));
+            return Ok(Some(stored));
         }
         let Some(entry) = store.get(key)? else { return Ok(None) };
         let stored = Arc::new(Stored::read(entry)?);
@@ -72,7 +72,7 @@ impl Pending {
         self.durable(store.durable());
         match self.recent.get(key) {
             Some(Known::Record(stored)) => return Ok(Some(stored.digest)),
-            Some(Known::Digest(digest)) => return Ok(Some(*digest)),
+            Some(Known::Digest(digest)) => return Ok(Some(digest)),
             None => {}
         }
         let Some(head) = store.head(key)? else { return Ok(None) };
@@ -99,7 +99,7 @@ impl Pending {
     /// The records that are on their way between these keys, the last one excluded.
     pub fn records_between(&self, from: &[u8], to: &[u8]) -> impl Iterator<Item = &Record> {
         let keys = self.records.between(from, to);
-        keys.filter_map(|key| Some(&self.records.get(key)?.as_ref()?.record))
+        keys.filter_map(|key| Some(&*self.records.get(key)?.as_ref()?.record))
     }
 
     /// Whether nothing is on its way.
@@ -217,7 +217,7 @@ mod tests {
                         }
                         let stored = pending.shown(key, &turns.store).expect("a healthy disk");
                         assert_eq!(stored.as_ref().map(|stored| stored.digest), digest, "{seed}");
-                        assert_eq!(stored.map(|stored| stored.record.clone()), shown, "{seed}");
+                        assert_eq!(stored.map(|s| Record::clone(&s.record)), shown, "{seed}");
                     }
                 }
             }

@@ -134,7 +134,7 @@ impl Shard {
             None => self.round_of_new(partition),
         };
         let new = || Record::new(Kind::from(conflict));
-        let mut record = latest.as_ref().map_or_else(new, |latest| latest.record.clone());
+        let mut record = latest.as_ref().map_or_else(new, |latest| Record::clone(&latest.record));
         let seen = if guard::holds(Guard::ClientContext) { seen } else { record.context() };
         let room = |seen: &Seen| record.siblings.room(seen, put.operation, conflict);
         // Room is made of what nobody is shown any more; but not where others get the put alone.
@@ -162,8 +162,8 @@ impl Shard {
             .map_err(|e| Error::Internal(e.to_string()))?;
         let context = scope.seal(&record.context_after(&seen, put.operation)).as_str().to_owned();
         let mut stamped = round;
-        let message = match (written, latest) {
-            (Written::New(dot), _) => {
+        let message = match written {
+            Written::New(dot) => {
                 let alone = (round == 0).then(|| record.alone(dot, &seen));
                 let stored = Stored::new(record);
                 let whole = stored.encoded.clone();
@@ -174,8 +174,9 @@ impl Shard {
                     Stored::new(alone).encoded
                 })
             }
-            (_, Some(latest)) => latest.encoded.clone(),
-            (_, None) => Stored::new(record).encoded,
+            Written::Repeated(_) | Written::Replaced(_) => {
+                latest.expect("what was written before left a record").encoded.clone()
+            }
         };
         Ok(PutWork {
             tally,

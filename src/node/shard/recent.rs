@@ -48,47 +48,49 @@ impl Recent {
     }
 
     /// What is known of a key.
-    pub fn get(&mut self, key: &[u8]) -> Option<&Known> {
-        if !self.young.contains_key(key) {
-            let (key, known) = self.old.remove_entry(key)?;
-            self.insert(key, known);
+    pub fn get(&mut self, key: &[u8]) -> Option<Known> {
+        if let Some(known) = self.young.get(key) {
+            return Some(known.clone());
         }
-        self.young.get(key)
+        let (key, known) = self.old.remove_entry(key)?;
+        self.insert(key, known.clone());
+        Some(known)
     }
 
     /// The store shows this from now on.
     pub fn insert(&mut self, key: Bytes, known: Known) {
-        let cost = known.cost(&key);
-        self.remove(&key);
+        let (length, cost) = (key.len(), known.cost(key.len()));
         if cost > self.budget / LARGEST_PART {
-            return;
+            return self.remove(&key);
         }
-        if self.bytes + cost > self.budget / 2 {
+        self.old.remove(&key);
+        let before = self.young.insert(key, known);
+        self.bytes += cost;
+        self.bytes -= before.map_or(0, |before| before.cost(length));
+        if self.bytes > self.budget / 2 {
             let old = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
             (self.gone, self.bytes) = (old.into_iter(), 0);
         }
         self.gone.by_ref().take(DROPPED_AT_ONCE).for_each(drop);
-        self.bytes += cost;
-        self.young.insert(key, known);
     }
 
     /// What the store shows of it has changed.
     pub fn remove(&mut self, key: &[u8]) {
         self.old.remove(key);
         if let Some((key, known)) = self.young.remove_entry(key) {
-            self.bytes -= known.cost(&key);
+            self.bytes -= known.cost(key.len());
         }
     }
 }
 
 impl Known {
-    fn cost(&self, key: &Bytes) -> usize {
+    fn cost(&self, key_length: usize) -> usize {
         let stored = match self {
             Known::Digest(_) => 0,
             // Decoded, a head of a hot key takes about four times its bytes.
             Known::Record(stored) => 5 * stored.encoded.head.len() + stored.encoded.body.len(),
         };
-        ENTRY_BYTES + key.len() + stored
+        ENTRY_BYTES + key_length + stored
     }
 }
 
@@ -102,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_is_used_stays_and_what_is_not_goes() {
-        let one = Known::Digest(0).cost(&key(0));
+        let one = Known::Digest(0).cost(key(0).len());
         let mut recent = Recent::new(100 * one);
         for number in 0..10_000 {
             recent.insert(key(number), Known::Digest(number as u128));
@@ -110,7 +112,7 @@ mod tests {
                 matches!(recent.get(&key(0)), Some(Known::Digest(0))),
                 "{number} came after it"
             );
-            assert!(recent.young.len() <= 50 && recent.old.len() <= 50);
+            assert!(recent.young.len() <= 50 && recent.old.len() <= 51 && recent.gone.len() <= 51);
             assert_eq!(recent.bytes, recent.young.len() * one);
         }
         assert!(recent.get(&key(5_000)).is_none());

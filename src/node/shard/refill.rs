@@ -6,8 +6,8 @@
 //! ```
 //!
 //! - A partition is taken once, however often this node's data begin another life: what was deleted and collected here
-//!   since would come back, and nobody is left to contradict. Another restore begins with an empty store, and with none
-//!   of these notes.
+//!   since would come back, and nobody is left to contradict. Another restore, or a directory that was set aside, begins
+//!   with an empty store, and with none of these notes.
 //! - An item that cannot be read now keeps its own slot from counting, and no other from being read. One that is damaged
 //!   is passed over; both are told.
 //! - A note says up to which n: with fewer members left this node may be the only owner of more.
@@ -16,6 +16,7 @@ use super::restored::Restored;
 use super::scan::after;
 use super::{Release, Shard, Turn};
 use crate::id::{BucketId, PartitionId};
+use crate::node::view::View;
 use crate::store::{Change, Source, Store, StoreError, key};
 use crate::version::Record;
 use bytes::Bytes;
@@ -88,7 +89,19 @@ impl Refill {
         (self.read, self.at, self.stuck) = Default::default();
     }
 
-    fn is_damaged(&mut self, partition: PartitionId, why: String) -> Took {
+    /// Whether everything of a partition is durable here that a restored backup alone can have.
+    pub fn is_done(
+        &self,
+        restored: &Restored,
+        view: &View,
+        partition: PartitionId,
+        sizes: &BTreeSet<u8>,
+    ) -> bool {
+        matches!(restored, Restored::None | Restored::Open { is_own: false, .. })
+            || alone_upto(view, partition, sizes).is_none_or(|upto| self.has(partition, upto))
+    }
+
+    fn pass_over(&mut self, partition: PartitionId, why: String) -> Took {
         *self.unreadable.entry(partition).or_default() += 1;
         self.damage = why;
         Took::It
@@ -101,6 +114,13 @@ impl Refill {
     fn has_read(&self, partition: PartitionId, upto: u8) -> bool {
         self.read.get(&partition).is_some_and(|n| *n >= upto)
     }
+}
+
+/// Up to which of these n this node is the only owner of a partition, if it is of any.
+fn alone_upto(view: &View, partition: PartitionId, sizes: &BTreeSet<u8>) -> Option<u8> {
+    let is_alone =
+        |n: &u8| view.agreement.layout.preference_list(partition, *n).owners().eq([view.me]);
+    sizes.iter().copied().take_while(is_alone).last()
 }
 
 impl Room {
@@ -118,20 +138,6 @@ impl Shard {
     /// The n of every bucket.
     pub(super) fn sizes(&self) -> BTreeSet<u8> {
         self.buckets_by_id.values().map(|bucket| bucket.settings.n).collect()
-    }
-
-    /// Up to which of these n this node is the only owner of a partition, if it is of any.
-    fn alone_upto(&self, partition: PartitionId, sizes: &BTreeSet<u8>) -> Option<u8> {
-        let (layout, me) = (&self.view.agreement.layout, self.view.me);
-        let is_alone = |n: &u8| layout.preference_list(partition, *n).owners().eq([me]);
-        sizes.iter().copied().take_while(is_alone).last()
-    }
-
-    /// Whether everything of a partition is durable here that a restored backup alone can have.
-    pub(super) fn is_refilled(&self, partition: PartitionId, sizes: &BTreeSet<u8>) -> bool {
-        let is_here = |upto| self.refill.has(partition, upto);
-        matches!(self.restored, Restored::None | Restored::Open { is_own: false, .. })
-            || self.alone_upto(partition, sizes).is_none_or(is_here)
     }
 
     /// All that was taken of a partition is durable, and the note of it.
@@ -198,7 +204,7 @@ impl Shard {
     fn due(&self) -> Vec<(PartitionId, u8)> {
         let sizes = self.sizes();
         let rebuilding = self.slots.owned().filter(|(_, rebuilding)| *rebuilding);
-        let alone = rebuilding.filter_map(|(p, _)| Some((p, self.alone_upto(p, &sizes)?)));
+        let alone = rebuilding.filter_map(|(p, _)| Some((p, alone_upto(&self.view, p, &sizes)?)));
         let is_due = |(partition, upto): &(PartitionId, u8)| {
             !self.refill.has(*partition, *upto) && !self.refill.has_read(*partition, *upto)
         };
@@ -220,7 +226,9 @@ impl Shard {
             Bytes::new()
         });
         // In the order of the store.
-        let buckets = self.buckets_by_id.values().filter(|bucket| bucket.settings.n <= upto);
+        let taken = self.refill.durable.get(&partition).copied().unwrap_or(0);
+        let is_due = |n: u8| taken < n && n <= upto;
+        let buckets = self.buckets_by_id.values().filter(|bucket| is_due(bucket.settings.n));
         for bucket in buckets.map(|bucket| bucket.id).collect::<Vec<BucketId>>() {
             let (first, to) = key::bucket_range(partition, bucket);
             let mut from = first.max(begun.clone());
@@ -284,7 +292,7 @@ impl Shard {
             Err(StoreError::Damaged(why)) => {
                 // It stays where it is, for whoever wants to try.
                 self.counters.reject("restored", "unreadable");
-                return Ok(self.refill.is_damaged(partition, why));
+                return Ok(self.refill.pass_over(partition, why));
             }
             Err(error) => return Err(error),
         };
@@ -293,7 +301,7 @@ impl Shard {
             Ok(record) => Record { local: None, ..record },
             Err(error) => {
                 self.counters.reject("restored", "unreadable");
-                return Ok(self.refill.is_damaged(partition, error.to_string()));
+                return Ok(self.refill.pass_over(partition, error.to_string()));
             }
         };
         let before = turn.outbox.changes();

@@ -28,7 +28,7 @@ fn what_no_other_owner_has_is_taken_wholly_before_the_slot_counts_and_nothing_el
     let mut lone = Lone::open(late(1));
     let all = everywhere(300);
     let backup = Backup::of(&all);
-    backup.is_busy.store(true, SeqCst);
+    backup.items.refuse_reads(true);
     bring(&mut lone, &backup);
     let mine: BTreeMap<Bytes, Record> = all
         .iter()
@@ -44,7 +44,7 @@ fn what_no_other_owner_has_is_taken_wholly_before_the_slot_counts_and_nothing_el
     assert_eq!(rebuilding, partitions.len(), "all owners were merged, and something is missing");
     assert_eq!(lone.shard.slots.rebuilding(), partitions.len(), "the others are complete");
     assert_eq!(lone.shard.restored(), RestoredIs::Wanted);
-    backup.is_busy.store(false, SeqCst);
+    backup.items.refuse_reads(false);
     let before = backup.reads.load(SeqCst);
     lone.run_for(50);
     let looks = backup.reads.load(SeqCst) - before;
@@ -143,8 +143,8 @@ fn what_was_written_since_is_joined_with_what_the_backup_has() {
     lone.settle();
     bring(&mut lone, &Backup::of(&BTreeMap::from([(key.clone(), record(1))])));
     Owners::holding(BTreeMap::new()).answer_for(&mut lone, 5_000);
-    let here = lone.shard.pending.latest(&key, &lone.disk).expect("healthy").expect("there");
-    assert_eq!(here.record.siblings.len(), 2);
+    let here = lone.latest(&key).expect("there");
+    assert_eq!(here.siblings.len(), 2);
     assert_eq!(lone.shard.view.me, NodeId(1));
 }
 

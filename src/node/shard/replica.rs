@@ -188,15 +188,9 @@ impl Shard {
         };
         self.clock.observe(turn.now.wall, incoming.clock);
         let incoming = &*self.without_collected(key, incoming);
-        let joined = match latest {
-            None => Some(Record { local: None, ..incoming.clone() }),
-            Some(latest) => {
-                let mut record = latest.record.clone();
-                record.join(incoming).changed().then_some(record)
-            }
-        };
-        if let Some(record) = joined {
-            self.stage(key.clone(), before, Some(Stored::new(record)), turn);
+        let joined = Stored::joined(latest.as_deref(), incoming);
+        if joined.is_some() {
+            self.stage(key.clone(), before, joined, turn);
         }
         true
     }

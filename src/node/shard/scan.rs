@@ -140,6 +140,6 @@ impl Shard {
 }
 
 /// The first possible key after `key`.
-pub(super) fn after(key: &[u8]) -> Bytes {
+pub(in crate::node) fn after(key: &[u8]) -> Bytes {
     [key, &[0]].concat().into()
 }

@@ -330,11 +330,10 @@ impl Shard {
         }
         let quorums = quorums(&self.view);
         let copied = self.acquire.complete(&self.view, &quorums, of.clone());
-        let mut slots = std::mem::take(&mut self.slots);
         let sizes = self.sizes();
-        let is_refilled = |partition| self.is_refilled(partition, &sizes);
-        let complete = slots.complete(&self.view, &quorums, of, &is_refilled);
-        self.slots = slots;
+        let (refill, restored, view) = (&self.refill, &self.restored, &*self.view);
+        let is_refilled = |partition| refill.is_done(restored, view, partition, &sizes);
+        let complete = self.slots.complete(view, &quorums, of, &is_refilled);
         for change in complete.into_iter().chain(copied) {
             turn.outbox.persist(change);
         }

@@ -240,6 +240,14 @@ pub(super) fn item(partition: u16, name: &str) -> Bytes {
     key::item(PartitionId(partition), BUCKET, name.as_bytes(), b"")
 }
 
+impl Lone {
+    /// The newest record that is here of an item.
+    pub fn latest(&mut self, item: &Bytes) -> Option<Record> {
+        let latest = self.shard.pending.latest(item, &self.disk).expect("a healthy disk");
+        latest.map(|latest| Record::clone(&latest.record))
+    }
+}
+
 /// The agreement under the next epoch.
 pub(super) fn next_epoch(mut agreement: Agreement) -> Agreement {
     agreement.layout.epoch = Epoch(agreement.layout.epoch.0 + 100);

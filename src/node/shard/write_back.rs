@@ -18,6 +18,7 @@ use crate::node::outbox::Release;
 use crate::version::Record;
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a strict read waits for before it answers.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub(super) enum WritingBack {
 /// What is to be held by enough slots.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
-    pub record: Record,
+    pub record: Arc<Record>,
     /// How many owners held less.
     pub stale: usize,
     /// How many of them have to store it.

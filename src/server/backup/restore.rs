@@ -12,7 +12,7 @@ use super::super::restored::RESTORED;
 use super::Manifest;
 use crate::store::{self, MANIFEST, Moved};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -38,9 +38,9 @@ pub enum RestoreError {
     /// There is something already where it should go.
     #[error("invalid: {0} is there already; move it away, or choose another directory")]
     InTheWay(PathBuf),
-    /// The backup was made by a newer version.
-    #[error("invalid: {0}; use a newer one")]
-    NewerFormat(String),
+    /// The backup was made by another version.
+    #[error("invalid: {0}; use the version that made it")]
+    OtherFormat(String),
     /// A disk refused.
     #[error("io: {at}: {source}; check the path, its permissions and the disk, and try again")]
     Io {
@@ -51,8 +51,8 @@ pub enum RestoreError {
     },
 }
 
-/// Makes a data directory that begins with a backup beside it. `progress` hears of checking first, then of copying: of all bytes
-/// twice.
+/// Makes a data directory that begins with a backup beside it. `progress` hears of checking first, then of copying: of
+/// all bytes twice.
 ///
 /// # Errors
 /// [`RestoreError`]; what had been made is removed again.
@@ -88,7 +88,9 @@ pub fn restore(
         store::restore(backup, log, &inside, &mut copied).map_err(explain)?;
         // Whose it is: what no other owner has is for that node alone.
         let told = inside.join(MANIFEST);
-        write(&told, &manifest.encode()).map_err(|source| at(&told, source))?;
+        fs::write(&told, manifest.encode())
+            .and_then(|()| File::open(&told)?.sync_all())
+            .map_err(|source| at(&told, source))?;
         File::open(&inside).and_then(|dir| dir.sync_all()).map_err(|source| at(&inside, source))?;
         File::open(&new).and_then(|dir| dir.sync_all()).map_err(|source| at(&new, source))?;
         // Replaces an empty directory, and nothing else.
@@ -100,12 +102,6 @@ pub fn restore(
         return Err(error);
     }
     Ok(manifest)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }
 
 fn read_manifest(backup: &Path) -> Result<Manifest, RestoreError> {
@@ -138,7 +134,7 @@ fn explain(backup: &Path, error: store::RestoreError) -> RestoreError {
     match error {
         store::RestoreError::Damaged { file, what } => damaged(backup, &file, &what),
         store::RestoreError::Io { file, source } => at(&backup.join(file), source),
-        newer @ store::RestoreError::NewerFormat(_) => RestoreError::NewerFormat(newer.to_string()),
+        other @ store::RestoreError::OtherFormat(_) => RestoreError::OtherFormat(other.to_string()),
     }
 }
 

@@ -79,8 +79,6 @@ fn an_archive_shows_what_was_there_and_is_not_written_to() {
         assert!(refused(&dir).contains("in use"));
     }
     assert_eq!(files(&dir.join("log")), before);
-    Archive::forget_index(&dir).expect("closed");
-    Archive::forget_index(&dir).expect("it is gone already");
     let left: Vec<_> =
         fs::read_dir(&dir).expect("a folder").map(|e| e.expect("one").file_name()).collect();
     assert!(!left.iter().any(|name| name == "archive-index"), "{left:?}");
@@ -97,7 +95,9 @@ fn an_archive_with_a_hole_is_not_opened() {
     let [first, .., last] = &segments[..] else { panic!("{segments:?}") };
     for path in [first, &segments[1], last] {
         let whole = fs::read(path).expect("readable");
-        for at in [whole.len() / 2, whole.len() - 10] {
+        // An opening holds nothing; without the oldest nobody knows what came before the batch that follows it.
+        let opening = (path == first).then_some(0);
+        for at in opening.into_iter().chain([whole.len() / 2, whole.len() - 10]) {
             let mut bad = whole.clone();
             bad[at] ^= 1;
             fs::write(path, &bad).expect("ours");

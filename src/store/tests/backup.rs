@@ -259,7 +259,7 @@ fn whatever_is_not_as_it_was_written_is_found_and_named() {
     assert_eq!(found(&elsewhere), "../../etc/passwd");
     let newer = Copied { format: 200, ..copied };
     let refused = verify(dir.path(), &newer, &mut nothing);
-    assert!(matches!(refused, Err(RestoreError::NewerFormat(200))), "{refused:?}");
+    assert!(matches!(refused, Err(RestoreError::OtherFormat(200))), "{refused:?}");
 }
 
 /// The last batches of a copy are proven by nothing later in the log: only by what the restore noted.

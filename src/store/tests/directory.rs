@@ -3,6 +3,7 @@
 use super::super::conformance::{Model, assert_shows, model_apply, random_batch};
 use super::super::disk::RealDisk;
 use super::super::options::Options;
+use super::super::record::FORMAT_VERSION;
 use super::super::sled_store::{OpenError, Opened, SledStore};
 use super::super::{CommitNumber, Store, state};
 use crate::id::Lineage;
@@ -280,15 +281,18 @@ fn what_waits_for_the_index_gets_there_by_itself_and_a_close_does_not_wait_for_t
 }
 
 #[test]
-fn a_newer_format_is_refused_and_left_alone() {
+fn another_format_is_refused_and_left_alone() {
     let f = &mut Fixture::new();
     drop(f.write(1));
-    fs::write(f.path().join("FORMAT"), "2\n").unwrap();
-    let before = f.segments();
-    let error = SledStore::open(&f.path(), Options::default(), &mut |_| ()).err().unwrap();
-    assert!(matches!(error, OpenError::NewerFormat { .. }), "{error}");
-    assert_eq!(f.segments(), before);
-    fs::write(f.path().join("FORMAT"), "1\n").unwrap();
+    let (format, before) = (f.path().join("FORMAT"), f.segments());
+    let known = fs::read(&format).unwrap();
+    for other in [FORMAT_VERSION - 1, FORMAT_VERSION + 1] {
+        fs::write(&format, format!("{other}\n")).unwrap();
+        let error = SledStore::open(&f.path(), Options::default(), &mut |_| ()).err().unwrap();
+        assert!(matches!(error, OpenError::OtherFormat { .. }), "{error}");
+        assert_eq!(f.segments(), before);
+    }
+    fs::write(&format, known).unwrap();
     f.check();
 }
 

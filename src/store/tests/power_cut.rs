@@ -63,7 +63,7 @@ impl World {
             reserve_bytes: 0,
             durability: if self.interval { never } else { Durability::Sync },
             // So that a step applies some of what waits, or all.
-            window_bytes: [200, 8 << 20][self.boot as usize % 2],
+            window_bytes: [200, 32 << 20][self.boot as usize % 2],
             ..Options::default()
         }
     }

@@ -158,6 +158,22 @@ fn a_record_written_while_it_is_copied_is_not_copied() {
 }
 
 #[test]
+fn nothing_is_copied_out_of_a_log_in_which_everything_lives() {
+    let mut t = Stepped::new(1_000);
+    let rng = &mut fastrand::Rng::with_seed(5);
+    for i in 0..60u32 {
+        t.commit(put(&i.to_be_bytes(), b"h", &body(rng)));
+        // In the log, and not yet in the index, with which what lives is counted.
+        t.s.writer.step();
+        t.s.keeper.step();
+    }
+    t.s.settle();
+    t.s.keep();
+    let stats = t.s.front.stats();
+    assert_eq!((stats.copies, stats.reclaimed_segments), (0, 0));
+}
+
+#[test]
 fn a_damaged_segment_is_set_aside_and_told() {
     let mut t = Stepped::new(1_000);
     let rng = &mut fastrand::Rng::with_seed(6);

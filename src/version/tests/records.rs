@@ -3,8 +3,8 @@
 use super::kit::{actor, dot, operation, operations, put, write_at};
 use crate::time::{HybridTime, WallClock};
 use crate::version::{
-    Conflict, Content, Head, Kind, Local, Record, RecordError, Seen, Sibling, Siblings, Write,
-    Written,
+    Cause, Conflict, Content, Covered, Head, Kind, Local, Record, RecordError, Seen, Sibling,
+    Siblings, Write, Written,
 };
 use bytes::Bytes;
 use fastrand::Rng;
@@ -40,6 +40,18 @@ fn full() -> Record {
     }
 }
 
+/// Of an `lww` bucket: a retry stands, what it beats is kept, and another write is remembered as beaten for good.
+fn late() -> Record {
+    let mut record = Record::new(Kind::Lww);
+    let first = write_at(1, 100);
+    record.siblings.write(&Seen::default(), actor(1), first, Conflict::Lww);
+    record.siblings.write(&Seen::default(), actor(2), write_at(2, 200), Conflict::Lww);
+    let retry = Write { tried_since: Some(HybridTime::default()), ..write_at(3, 300) };
+    record.siblings.write(&Seen::default(), actor(1), retry, Conflict::Lww);
+    record.clock = record.siblings.newest_stamp();
+    record
+}
+
 fn records() -> Vec<Record> {
     let full = full();
     let siblings = full.siblings.without(|_| true);
@@ -48,6 +60,7 @@ fn records() -> Vec<Record> {
         Record::new(Kind::Lww),
         Record { siblings, ..full.clone() },
         full,
+        late(),
     ]
 }
 
@@ -57,6 +70,11 @@ fn what_is_encoded_is_decoded() {
         let (head, body) = record.encode();
         assert_eq!(Record::decode(&head, body).as_ref(), Ok(&record));
     }
+    let late = late();
+    let [retry, beaten] = [|s: &Sibling| s.retry.is_some(), |s: &Sibling| s.beaten];
+    assert!(late.siblings.iter().any(retry) && late.siblings.iter().any(beaten));
+    let is_beaten = |c: &Covered| matches!(c.cause, Cause::Outstamped(_));
+    assert!(late.siblings.covered().iter().any(is_beaten));
     let full = full();
     assert_eq!(operations(&full.siblings), [2, 3, 4, 5]);
     assert!(full.siblings.iter().any(|s| !s.twins.is_empty()));

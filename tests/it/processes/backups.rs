@@ -7,7 +7,7 @@ use quorate::client::{Client, Consistency};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::SeqCst;
 
 /// `quorate backup` of n2.
@@ -128,7 +128,7 @@ async fn write_all(client: &Client, bucket: &'static str, items: usize) {
     }
 }
 
-async fn must_back_up(cluster: &Cluster, name: &str) -> std::path::PathBuf {
+async fn must_back_up(cluster: &Cluster, name: &str) -> PathBuf {
     let dir = cluster.dir().join(name);
     let taken = back_up(cluster, &dir);
     assert!(taken.status.success(), "{}", complained(&taken));
@@ -145,6 +145,20 @@ async fn counted(cluster: &Cluster, name: &str) -> Result<u64, String> {
     let answer = cluster.get(2, "/metrics").await.map_err(|error| error.to_string())?.text();
     let count = answer.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
     count.ok_or_else(|| format!("{name} is not told"))
+}
+
+/// Writes so many items, and one that n2 alone owns, and backs n2 up. Returns the key of that one, and the backup.
+async fn backed_up(cluster: &Cluster, client: &Client, items: usize) -> (String, PathBuf) {
+    write_all(client, "story", items).await;
+    let alone = cluster.key_of_second(client, "alone").await;
+    client.put("alone", &alone, "kept").strict(true).await.expect("acknowledged");
+    (alone, must_back_up(cluster, "backup").await)
+}
+
+/// What n2 alone owned is there.
+async fn is_kept(client: &Client, alone: &str) {
+    let got = client.get("alone", alone).await.expect("only the backup had it");
+    assert_eq!(got.value().expect("one").map(|v| &v[..]), Some(&b"kept"[..]));
 }
 
 /// Waits until n2 has no more use for what was restored; returns what its status says of it.
@@ -168,10 +182,7 @@ fn keys_of<'a>(items: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> {
 async fn what_was_deleted_and_collected_after_a_backup_is_not_back_with_it() {
     let cluster = Cluster::start(3).await;
     let client = cluster.client().await;
-    write_all(&client, "story", ITEMS).await;
-    let alone = cluster.key_of_second(&client, "alone").await;
-    client.put("alone", &alone, "kept").strict(true).await.expect("acknowledged");
-    let dir = must_back_up(&cluster, "backup").await;
+    let (alone, dir) = backed_up(&cluster, &client, ITEMS).await;
     let (deleted, replaced) = (0..60, 60..110);
     for number in deleted.clone() {
         let seen = client.get("story", key(number)).await.expect("it is there");
@@ -211,8 +222,7 @@ async fn what_was_deleted_and_collected_after_a_backup_is_not_back_with_it() {
         let bytes = got.value().expect("one").expect("it is there");
         assert_eq!(&bytes[..], value(number, version).as_bytes(), "{}", key(number));
     }
-    let got = client.get("alone", &alone).await.expect("only the backup had it");
-    assert_eq!(got.value().expect("one").map(|v| &v[..]), Some(&b"kept"[..]));
+    is_kept(&client, &alone).await;
     let from_there = until("it is counted what came from where", SOON, async || {
         counted(&cluster, "quorate_restored_items_total").await
     })
@@ -245,10 +255,7 @@ async fn a_node_that_dies_while_it_takes_from_a_backup_goes_on_with_it() {
     let client = cluster.client().await;
     // So many that it takes a while.
     const MANY: usize = 10 * ITEMS;
-    write_all(&client, "story", MANY).await;
-    let alone = cluster.key_of_second(&client, "alone").await;
-    client.put("alone", &alone, "kept").strict(true).await.expect("acknowledged");
-    let dir = must_back_up(&cluster, "backup").await;
+    let (alone, dir) = backed_up(&cluster, &client, MANY).await;
     // With n5 away nobody can complete what it owns, too: there is no end before the end.
     cluster.kill(&[5]);
     cluster.must(&["wipe", "2"]);
@@ -269,8 +276,7 @@ async fn a_node_that_dies_while_it_takes_from_a_backup_goes_on_with_it() {
     set_aside(&cluster).await;
     let all: BTreeSet<String> = (0..MANY).map(key).collect();
     assert_eq!(keys_of(cluster.agree("story", 3).await.values()), all);
-    let got = client.get("alone", &alone).await.expect("only the backup had it");
-    assert_eq!(got.value().expect("one").map(|v| &v[..]), Some(&b"kept"[..]));
+    is_kept(&client, &alone).await;
     let after = until("it is counted what came from where", SOON, async || {
         counted(&cluster, "quorate_restored_items_total").await
     })
@@ -307,10 +313,7 @@ async fn a_restored_backup_that_rots_before_it_is_read_is_set_aside_and_the_othe
 async fn a_restored_backup_that_is_in_use_when_its_node_starts_is_waited_for() {
     let cluster = Cluster::start(3).await;
     let client = cluster.client().await;
-    write_all(&client, "story", ITEMS).await;
-    let alone = cluster.key_of_second(&client, "alone").await;
-    client.put("alone", &alone, "kept").strict(true).await.expect("acknowledged");
-    let dir = must_back_up(&cluster, "backup").await;
+    let (alone, dir) = backed_up(&cluster, &client, ITEMS).await;
     cluster.must(&["wipe", "2"]);
     must_restore(&cluster, &dir);
     // As a dump of it does.
@@ -338,6 +341,5 @@ async fn a_restored_backup_that_is_in_use_when_its_node_starts_is_waited_for() {
     starting.wait().expect("ours");
     cluster.ready(2).await;
     set_aside(&cluster).await;
-    let got = client.get("alone", &alone).await.expect("only the backup had it");
-    assert_eq!(got.value().expect("one").map(|v| &v[..]), Some(&b"kept"[..]));
+    is_kept(&client, &alone).await;
 }

@@ -26,7 +26,7 @@ class Cassandra(System):
     title = "Cassandra"
     protocol = "cassandra"
     durability = "acknowledged puts are on two nodes, commit log synced every 10 s (commitlog_sync: periodic, the default)"
-    configuration = "3 nodes with 1 GiB of heap, replication factor 3, put and get QUORUM, all else as it is distributed"
+    configuration = "3 nodes with 1 GiB of heap, replication factor 3, put and get QUORUM, a ring delay of 5 s, all else as it is distributed"
 
     @staticmethod
     def home() -> Path | None:
@@ -66,11 +66,13 @@ class Cassandra(System):
                 CASSANDRA_HOME=str(home),
                 CASSANDRA_CONF=str(node / "conf"),
                 CASSANDRA_LOG_DIR=str(node / "log"),
-                JVM_EXTRA_OPTS=f"-Dcassandra.storagedir={node.resolve()} -Dcassandra.ring_delay_ms=5000",
+                JVM_EXTRA_OPTS="-Dcassandra.ring_delay_ms=5000",
                 **HEAP,
             )
             # In the foreground it stays the process that was started. As root it must be allowed.
-            command = [home / "bin/cassandra", "-f"] + (["-R"] if os.geteuid() == 0 else [])
+            # By -D: the script sets a storage directory of its own behind all other options.
+            storage = f"cassandra.storagedir={node.resolve()}"
+            command = [home / "bin/cassandra", "-f", "-D", storage] + (["-R"] if os.geteuid() == 0 else [])
             processes.append(start(stack, command, folder / f"c{i}.log", env))
             # One after the other: two must not join at a time.
             wait_until(lambda: listens(address, port), f"Cassandra at {address}", processes, START_LIMIT)  # noqa: B023

@@ -1,8 +1,6 @@
 """Quorate: `quorate cluster start --nodes 3`, with its defaults."""
 
 import json
-import os
-import signal
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -45,18 +43,10 @@ class Quorate(System):
         self.pids = [node["pid"] for node in status["nodes"]]
 
     def stop(self, cluster: Path) -> None:
-        """In an orderly way; what is left of it after that, by its id."""
+        """`cluster stop` kills what does not end in time."""
         if not (cluster / "cluster.toml").exists():
             return
         try:
             said([self.binary, "cluster", "stop", "--dir", cluster], 90, self.env)
         except Failed as failed:
             print(failed)
-        for file in cluster.glob("n*/pid"):
-            try:
-                pid = int(file.read_text())
-                # An id may have gone to somebody else meanwhile.
-                if str(cluster.resolve()) in Path(f"/proc/{pid}/cmdline").read_text():
-                    os.kill(pid, signal.SIGKILL)
-            except (OSError, ValueError):
-                pass

@@ -42,5 +42,4 @@ class System:
         """Starts it in a folder of its own, if nobody has these ports."""
         require_free(range(port, port + ports))
         folder.mkdir(parents=True)
-        self.nodes, self.pids = [], []
         self.start(stack, folder, port)

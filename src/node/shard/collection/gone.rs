@@ -242,14 +242,7 @@ mod tests {
         let message = Data::Replicate { key: key.clone(), record, hint_for: None };
         lone.hear(3, 7, message);
         lone.settle();
-        let here = lone
-            .shard
-            .pending
-            .latest(&key, &lone.disk)
-            .expect("readable")
-            .expect("there")
-            .record
-            .clone();
+        let here = lone.latest(&key).expect("there");
         assert!(here.siblings.is_empty() && here.siblings.vector() == retried.siblings.vector());
         // So X drops it when they meet, and is what everybody is.
         let mut x = retried.clone();
@@ -308,8 +301,7 @@ mod tests {
                 x.join(&other);
             }
             hear(&mut lone, &x);
-            let here = lone.shard.pending.latest(&key, &lone.disk).expect("readable");
-            let mut here = here.expect("there").record.clone();
+            let mut here = lone.latest(&key).expect("there");
             // When they meet, both hold the same: the other write, if there was one.
             assert!(x.join(&here).changed());
             here.join(&x);

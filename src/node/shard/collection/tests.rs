@@ -319,14 +319,7 @@ fn a_store_that_nobody_has_vouched_for_is_round_zero_and_a_put_passes_on_its_own
         );
     }
     lone.settle();
-    let here = lone
-        .shard
-        .pending
-        .latest(&key, &lone.disk)
-        .expect("healthy")
-        .expect("there")
-        .record
-        .clone();
+    let here = lone.latest(&key).expect("there");
     assert_eq!(here.siblings.len(), 2);
 }
 

@@ -1,8 +1,8 @@
 //! Garage: its K2V API over HTTP/1.1, signed as AWS does it (version 4), a connection that stays open.
 //!
 //! An insert does not answer with a new causality token, and a well-behaved writer would have to read before each write. It
-//! does so before the run only: this spares Garage a read per write, and a key that is written twice in one run has two
-//! values until the next run replaces both.
+//! does so before the run only: this spares Garage a read per write, and a key keeps every value that one run writes to it
+//! until the next run replaces them: reads of a mixed run carry them all.
 
 use super::Connection;
 use crate::Load;
