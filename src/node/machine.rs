@@ -281,6 +281,7 @@ impl<S: Store> Node<S> {
     }
 
     fn commit(&mut self, now: Now) {
+        self.topology.joins_batch(&mut self.outbox);
         match self.outbox.commit(&mut self.store) {
             Ok(None) => {}
             Ok(Some(number)) => self.committed(number),
@@ -297,6 +298,7 @@ impl<S: Store> Node<S> {
 
     fn commit_failed(&mut self, now: Now, error: StoreError) {
         self.own.reject("store", "commit");
+        self.topology.commit_failed();
         if let Some(shard) = &mut self.shard {
             let outbox = &mut self.outbox;
             shard.commit_failed(error, &mut Turn { now, store: &self.store, outbox });

@@ -13,6 +13,8 @@
 //! - Whatever was seen before a trial began, and of every other trial, is no further than where it began; else this is
 //!   an old copy. Of the same trial it is no further than what is durable now.
 //! - That the trial is over is durable before anything is said without it.
+//! - A disk that is full refuses that, too. So whatever batch it takes next begins with it: nothing is stored, and shown
+//!   to others, that nobody could have been told of.
 
 use super::identity::{OpenError, put};
 use super::open::read;
@@ -39,6 +41,19 @@ pub(super) struct Claims {
     trial: Option<Trial>,
     /// The trial is durable.
     is_kept: bool,
+    /// Enough others have answered.
+    has_passed: bool,
+    /// What is to be durable next is on its way.
+    is_staged: bool,
+}
+
+/// What is on its way to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// The trial that this node speaks under.
+    Trial,
+    /// That it is over.
+    Confirmed,
 }
 
 impl Claims {
@@ -50,33 +65,44 @@ impl Claims {
         fresh: bool,
         rng: &mut fastrand::Rng,
     ) -> Result<Claims, OpenError> {
+        let nothing = Claims { trial: None, is_kept: false, has_passed: false, is_staged: false };
         if fresh {
-            return Ok(Claims { trial: None, is_kept: false });
+            return Ok(nothing);
         }
         let kept: Option<Option<Trial>> = read(store, RECORD, false)?;
         let kept = kept.flatten().filter(|trial| trial.lineage == lineage);
         let begin = || Trial { lineage, number: rng.u32(1..), since: store.durable().0 };
-        Ok(Claims { trial: Some(kept.unwrap_or_else(begin)), is_kept: kept.is_some() })
+        Ok(Claims { trial: Some(kept.unwrap_or_else(begin)), is_kept: kept.is_some(), ..nothing })
     }
 
-    /// What is to be durable before anything is said of what comes after it.
-    pub fn keep(&self) -> Option<Change> {
-        self.trial.filter(|_| !self.is_kept).map(|trial| put(RECORD, &Some(trial)))
+    /// Enough others have answered: the trial is over once that is durable.
+    pub fn passed(&mut self) {
+        (self.has_passed, self.is_staged) = (true, false);
     }
 
-    /// That is durable.
-    pub fn kept(&mut self) {
-        self.is_kept = true;
+    /// What the next batch begins with, if it is not on its way: the caller says when it is durable, or refused.
+    pub fn stage(&mut self) -> Option<(Claim, Change)> {
+        let trial = self.trial.filter(|_| !self.is_staged)?;
+        let staged = match (self.has_passed, self.is_kept) {
+            (true, _) => (Claim::Confirmed, put(RECORD, &None::<Trial>)),
+            (false, false) => (Claim::Trial, put(RECORD, &Some(trial))),
+            (false, true) => return None,
+        };
+        self.is_staged = true;
+        Some(staged)
     }
 
-    /// What is to be durable before this node is [`confirmed`](Claims::confirmed), if it is not.
-    pub fn confirm(&self) -> Option<Change> {
-        self.trial.map(|_| put(RECORD, &None::<Trial>))
+    /// A batch was refused, perhaps with it.
+    pub fn refused(&mut self) {
+        self.is_staged = false;
     }
 
-    /// The trial is over.
-    pub fn confirmed(&mut self) {
-        self.trial = None;
+    /// It is durable.
+    pub fn kept(&mut self, claim: Claim) {
+        match claim {
+            Claim::Trial => self.is_kept = true,
+            Claim::Confirmed => self.trial = None,
+        }
     }
 
     /// What a frame says, given what is durable: a commit, and under which trial; 0: none.

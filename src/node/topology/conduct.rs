@@ -6,9 +6,9 @@
 //!              somebody has been dead for long ───────────────────────► Out        (`overdue.rs`)
 //!              who is out is back ────────────────────────────────────► Return
 //!   (a)        everybody who gains places has copied them ────────────► Advance to (b)
-//!              who was to be out, or gone, is alive ───────────────────► Abort
+//!              who was to be out, or gone, is alive, for a while ──────► Abort
 //!   (b)        enough old owners live by (b): no quorum still reads old ► Advance, stable
-//!              who was to be gone is alive ────────────────────────────► Abort, by a step (b) of its own
+//!              who was to be gone is alive, for a while ───────────────► Abort, by a step (b) of its own
 //!   (a), (b)   nothing gets on for a minute with an owner dead, for ten without ► Abort
 //! ```
 //!
@@ -35,6 +35,9 @@ const STALLED: Duration = Duration::from_secs(600);
 
 /// How long each member has to do what is due before the next one does; and those who proposed a value to bring it.
 const TURN: Duration = Duration::from_secs(3);
+/// How long whoever was to be gone is alive before the change is taken back. A majority has seen it dead, and the others
+/// hear of that a little later.
+const BACK_FOR: Duration = Duration::from_secs(5);
 /// How soon a rebalance that changed nothing is wished for again.
 const REBALANCE_AGAIN: Duration = Duration::from_secs(10);
 
@@ -85,8 +88,9 @@ impl Topology {
             self.conduct.due = change.clone().map(|change| (change, now.instant));
         }
         let Some((change, since)) = self.conduct.due.clone() else { return };
+        let first = if matches!(change, Change::Abort { .. }) { since + BACK_FOR } else { since };
         // Who is before this node may be there and unable to propose.
-        let turn = since + TURN * self.live_before(&agreement);
+        let turn = first + TURN * self.live_before(&agreement);
         if now.instant >= turn {
             match change {
                 Change::Rebalance => {

@@ -70,10 +70,8 @@ pub struct Ticket(pub u64);
 enum Pending {
     /// A value of the chain.
     Install,
-    /// The trial that this node speaks under.
-    Trial,
-    /// That it is over.
-    Confirmed,
+    /// What this node says of itself.
+    Claim(claims::Claim),
     /// Our own acceptor's promise to our own proposal.
     Promised(Ballot),
     /// Our own acceptor's acceptance of it.
@@ -192,11 +190,24 @@ impl Topology {
         }
         match pending {
             Pending::Install => self.install(now, ticket, outbox),
-            Pending::Trial => self.claims.kept(),
-            Pending::Confirmed => self.claims.confirmed(),
+            Pending::Claim(claim) => self.claims.kept(claim),
             Pending::Promised(ballot) => self.self_promised(now, ballot, outbox),
             Pending::Accepted(ballot) => self.self_accepted(now, ballot, outbox),
         }
+    }
+
+    /// There is a batch: what this node says of itself goes first, if an earlier one with it was refused.
+    pub fn joins_batch(&mut self, outbox: &mut Outbox) {
+        if outbox.changes() > 0 && self.aside.is_none() {
+            self.stage_claim(outbox);
+        }
+    }
+
+    /// The batch of this turn was refused.
+    pub fn commit_failed(&mut self) {
+        self.pending.retain(|_, pending| !matches!(pending, Pending::Claim(_)));
+        self.claims.refused();
+        self.witness.refused();
     }
 
     /// How a ticket ended.

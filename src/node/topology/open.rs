@@ -5,9 +5,9 @@ use super::chain::Chain;
 use super::claims::Claims;
 use super::identity::{Identity, OpenError, get};
 use super::witness::Witness;
-use super::{Pending, Topology, install, intent, join};
+use super::{Topology, install, intent, join};
 use crate::id::{ClusterId, NodeId};
-use crate::node::{Config, Outbox, Release};
+use crate::node::{Config, Outbox};
 use crate::ring::{Agreement, Partitions, Secret};
 use crate::store::{CommitNumber, Store, StoreError};
 use crate::time::Now;
@@ -102,11 +102,7 @@ impl Topology {
         outbox: &mut Outbox,
     ) -> Result<(), OpenError> {
         outbox.set_stamp(self.stamp(opened_at));
-        if let Some(trial) = self.claims.keep() {
-            outbox.persist(trial);
-            let ticket = self.ticket(Pending::Trial);
-            outbox.when_durable(Release::Installed { ticket });
-        }
+        self.stage_claim(outbox);
         if self.installed.is_some() {
             outbox.persist(self.identity.put());
             self.book.remove(&self.identity.id);

@@ -234,6 +234,11 @@ impl Witness {
         put("witnesses", &self.seen.iter().collect::<Vec<_>>())
     }
 
+    /// A batch was refused, perhaps with the table.
+    pub fn refused(&mut self) {
+        self.changed = true;
+    }
+
     /// When something is due.
     pub fn poll_timeout(&self, others: &BTreeSet<NodeId>) -> Option<Instant> {
         let ask = (!others.is_subset(&self.answered)).then_some(self.ask_at);
@@ -319,12 +324,17 @@ impl Topology {
 
     pub(super) fn passed_witness(&mut self, now: Now, outbox: &mut Outbox) {
         self.view_changed = true;
-        if let Some(change) = self.claims.confirm() {
-            outbox.persist(change);
-            let ticket = self.ticket(Pending::Confirmed);
-            outbox.when_durable(Release::Installed { ticket });
-        }
+        self.claims.passed();
+        self.stage_claim(outbox);
         self.advance_chain(now, outbox);
+    }
+
+    /// What is said of this node from now on is to be durable first.
+    pub(super) fn stage_claim(&mut self, outbox: &mut Outbox) {
+        let Some((claim, change)) = self.claims.stage() else { return };
+        outbox.persist(change);
+        let ticket = self.ticket(Pending::Claim(claim));
+        outbox.when_durable(Release::Installed { ticket });
     }
 
     pub(super) fn witness_timeout(&mut self, now: Now, outbox: &mut Outbox) {

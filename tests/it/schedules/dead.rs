@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use super::owners::{all_there, change, owned, ring, settled, stored, with_items_in};
-use quorate::message::client::{Inspect, Request, RingChange};
+use quorate::message::client::{Inspect, Reply, Request, RingChange};
 use quorate::sim::Cluster;
 use quorate::time::Duration;
 
@@ -150,6 +150,30 @@ fn who_is_alive_for_a_majority_is_not_removed_and_says_who_sees_it() {
     let why = failed(c.ask(2, Request::ChangeRing(RingChange::Remove("n5".into())))).to_string();
     assert!(why.contains("n5 is alive for n2"), "{why}");
     all_there(&mut c, "v");
+}
+
+/// Else whoever hears of the death last, and may propose first, takes back what a majority has agreed on.
+#[test]
+fn a_removal_stays_though_somebody_has_not_heard_yet_that_the_node_is_dead() {
+    let mut late = 0;
+    for seed in 0..24 {
+        let mut c = with_items_in(5, 8_400 + seed, &[], Duration::ZERO);
+        c.kill(5);
+        c.network.loss_permille = 500;
+        let began = c.now();
+        let remove = Request::ChangeRing(RingChange::Remove("n5".into()));
+        while !matches!(c.ask(1 + seed as usize % 4, remove.clone()), Some(Reply::Agreed)) {
+            assert!(c.now().since(began) < LONG * 4, "seed {seed}: not agreed");
+            millis(&mut c, 20);
+        }
+        c.network.clear_sky();
+        late += (1..=4).filter(|node| sees_alive(&mut c, *node, 5)).count();
+        until(&mut c, "it is no member any more", |c| {
+            (1..=4).all(|n| ring(c, n)["members"].as_array().is_some_and(|all| all.len() == 4))
+        });
+        all_there(&mut c, "v");
+    }
+    assert!(late > 0, "everybody had heard of it, each time");
 }
 
 #[test]

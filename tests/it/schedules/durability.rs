@@ -180,6 +180,32 @@ fn a_full_disk_refuses_and_the_others_go_on_and_it_recovers() {
     until(&mut c, "the hints go", |c| (1..=5).all(|node| hints(c, node) == 0));
 }
 
+/// Seed 1110057: else what it stores counts, and nobody notes how far it has come for as long as it runs.
+#[test]
+fn an_old_copy_of_a_run_that_began_without_room_is_noticed() {
+    let (mut c, [a, b, _], _) = five(208);
+    let context = acked(c.ask(a, put("k", "v0", "")));
+    converges(&mut c, "k", &["v0"]);
+    c.kill(a);
+    c.disk(a).set_full(true);
+    c.start(a);
+    // It hears from the others how far it was seen, and cannot write that down.
+    secs(&mut c, 10);
+    c.disk(a).set_full(false);
+    formed(&mut c, 5);
+    let copy = c.disk(a).copy();
+    let context = acked(c.ask(a, put_at("k", "v1", &context, strict())));
+    converges(&mut c, "k", &["v1"]);
+    secs(&mut c, 2);
+    c.kill(a);
+    c.restore(a, copy);
+    c.start(a);
+    until(&mut c, "it notices", |c| was_set_aside(c, a));
+    formed(&mut c, 5);
+    acked(c.ask(b, put_at("k", "v2", &context, strict())));
+    converges(&mut c, "k", &["v2"]);
+}
+
 #[test]
 fn comparisons_go_on_after_the_disk_was_full() {
     let (mut c, ..) = five(206);
