@@ -59,6 +59,8 @@ pub(in crate::node) struct Handoff {
     pub(super) ranges: Ranges,
     /// Hints, and ranges, that were kept (true) or forgotten (false) in batches that are not durable yet.
     pub(super) unflushed: Unflushed<bool>,
+    /// Hints that are erased together in batches that are not durable yet: from the first on, up to another.
+    pub(super) erased: Unflushed<Bytes>,
     cursor: BTreeMap<NodeId, Bytes>,
     pub(super) review: Review,
     on_the_way: BTreeMap<NodeId, BTreeSet<Bytes>>,
@@ -140,6 +142,11 @@ impl Handoff {
         self.ranges.len()
     }
 
+    /// Whether the store still shows a hint that goes with others.
+    fn is_erased(&self, hint: &Bytes) -> bool {
+        self.erased.iter().any(|(from, to)| (from..to).contains(&hint))
+    }
+
     /// How fast things go to this owner.
     pub(super) fn pace(&mut self, owner: NodeId) -> &mut Pace {
         self.paces.entry(owner).or_default()
@@ -153,22 +160,25 @@ impl Handoff {
 
     /// Whether the store shows everything that was kept and forgotten.
     pub(super) fn is_settled(&self) -> bool {
-        self.unflushed.is_empty()
+        self.unflushed.is_empty() && self.erased.is_empty()
     }
 
     /// See [`Unflushed::committed`].
     pub(super) fn committed(&mut self, number: CommitNumber) {
         self.unflushed.committed(number);
+        self.erased.committed(number);
     }
 
     /// See [`Unflushed::durable`].
     pub(super) fn durable(&mut self, number: CommitNumber) {
         self.unflushed.durable(number, |_, _| ());
+        self.erased.durable(number, |_, _| ());
     }
 
     /// See [`Unflushed::forget_staged`]. The counts are wrong until the hints are counted again.
     pub(super) fn forget_staged(&mut self) {
         self.unflushed.forget_staged();
+        self.erased.forget_staged();
     }
 }
 
@@ -218,6 +228,7 @@ impl Shard {
         let hint = key::hint(owner, item);
         match self.handoff.unflushed.get(&hint) {
             Some(kept) => *kept,
+            None if self.handoff.is_erased(&hint) => false,
             None => !matches!(turn.store.head(&hint), Ok(None)),
         }
     }

@@ -190,6 +190,8 @@ impl Shard {
             hints.filter(|hint| **hint >= from && **hint < to).cloned().collect();
         inside.into_iter().for_each(|hint| self.handoff.unflushed.stage(hint, false));
         self.handoff.unreadable.retain(|hint| *hint < from || *hint >= to);
+        // What the store shows meanwhile is gone: whatever is kept from now on is one more, and counted.
+        self.handoff.erased.stage(from.clone(), to.clone());
         turn.outbox.persist(Change::EraseRange { from, to });
     }
 

@@ -234,6 +234,25 @@ fn an_owner_needs_no_range_for_another_owner() {
     assert_eq!((lone.shard.counters.hints_left_to_trees, lone.shard.handoff.total()), (50, 0));
 }
 
+/// Else it is there and counts for nothing: nobody gets it, and its item never goes. (Seed 1124970.)
+#[test]
+fn what_is_kept_while_the_hints_of_a_partition_go_is_a_hint_like_any_other() {
+    let mut lone = Lone::open_with(without(view(five()), 2), limits(10, 1_000));
+    let partition = partition(Role::Primary);
+    keep(&mut lone, partition, 0..10);
+    let some = item(partition, "7");
+    lone.turn(|shard, turn| {
+        shard.collapse(AWAY, PartitionId(partition), turn);
+        assert!(!shard.has_hint(AWAY, &some, turn), "the store shows it still");
+        shard.keep_hint(AWAY, &some, turn);
+    });
+    lone.settle();
+    assert_eq!((hints(&lone), lone.shard.handoff.total()), (1, 1));
+    lone.turn(|shard, turn| shard.forget_hint(AWAY, &some, turn));
+    lone.settle();
+    assert_eq!((hints(&lone), lone.shard.handoff.total()), (0, 0));
+}
+
 #[test]
 fn who_keeps_enough_stands_in_for_no_more_and_goes_on_with_what_it_has() {
     let mut lone = Lone::open_with(without(view(five()), 2), limits(10, 40));
