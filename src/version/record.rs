@@ -129,7 +129,10 @@ impl Record {
     ) -> Result<Written, MintsExhausted> {
         let known = [self.siblings.vector(), &seen.vector];
         let actor = match self.siblings.repeated(write.operation, write.stamp) {
-            Some(repeated) => return Ok(repeated),
+            Some(repeated) => {
+                self.siblings.repeat(repeated, seen, write.stamp, self.kind.conflict());
+                return Ok(repeated);
+            }
             None => incarnations.continue_or_mint(self.local.as_ref(), known, witnessed)?,
         };
         self.siblings.prune_covered(write.stamp);

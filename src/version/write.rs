@@ -38,7 +38,8 @@ pub enum Written {
     /// An earlier try of the same operation stands under this dot. Nothing changed; replicate what is
     /// here, so that the retry can be acknowledged.
     Repeated(Dot),
-    /// An earlier try was stored, and replaced since. Nothing changed; replicate what is here.
+    /// An earlier try was stored, and replaced since. What it had seen is gone now here, too: who replaced it may have
+    /// known nothing of that. Replicate what is here.
     Replaced(Dot),
 }
 
@@ -102,6 +103,7 @@ impl Siblings {
         conflict: Conflict,
     ) -> Written {
         if let Some(repeated) = self.repeated(write.operation, write.stamp) {
+            self.repeat(repeated, seen, write.stamp, conflict);
             return repeated;
         }
         let (gone, unseen) =
@@ -115,22 +117,12 @@ impl Siblings {
             Conflict::Siblings => write.stamp,
             Conflict::Lww => newest.map_or(write.stamp, |newest| write.stamp.max(newest.next())),
         };
-        let gone = gone.iter().map(|s| (s.operation, s.dot));
-        // Writes of which this replica has not heard, and such as the vector cannot claim without claiming
-        // others: they are remembered by their operations.
-        let beyond = seen.beyond.iter().filter(|(_, dot)| !self.vector.covers(dot));
-        // Who goes on naming what was replaced long ago does not make it new again.
-        let shown = seen.shown.iter().filter(|(operation, _)| !self.has_overwritten(*operation));
-        let unheard: Vec<_> = beyond.chain(shown).copied().collect();
-        for (operation, dot) in gone.chain(unheard) {
-            self.remember(Covered { operation, dot, stamp, cause: Cause::Overwritten });
-        }
-        self.vector.join(&seen.vector);
+        self.siblings = unseen;
+        self.remember_seen(gone, seen, stamp);
         let counter = self.vector.get(actor).checked_add(1);
         let dot =
             Dot::new(actor, counter.expect("an actor that counts one by one never overflows"));
         self.vector.learn(dot);
-        self.siblings = unseen;
         self.siblings.push(Sibling {
             dot,
             twins: Vec::new(),
@@ -153,6 +145,44 @@ impl Siblings {
         }
         self.limit_covered();
         Written::New(dot)
+    }
+
+    /// A try came again, with a context. Of a write that was replaced this replica may know no more than that: what it
+    /// had seen goes.
+    pub(super) fn repeat(
+        &mut self,
+        repeated: Written,
+        seen: &Seen,
+        stamp: HybridTime,
+        conflict: Conflict,
+    ) {
+        if !matches!(repeated, Written::Replaced(_)) {
+            return;
+        }
+        let all = std::mem::take(&mut self.siblings);
+        let (gone, unseen) = all.into_iter().partition::<Vec<_>, _>(|s| was_seen(s, seen));
+        self.siblings = unseen;
+        self.remember_seen(gone, seen, stamp);
+        if conflict == Conflict::Lww {
+            let all = std::mem::take(&mut self.siblings);
+            self.keep_latest(all.iter());
+        }
+        self.limit_covered();
+    }
+
+    /// These are replaced by a write with this stamp, and all else that it had seen.
+    fn remember_seen(&mut self, gone: Vec<Sibling>, seen: &Seen, stamp: HybridTime) {
+        let gone = gone.iter().map(|s| (s.operation, s.dot));
+        // Writes of which this replica has not heard, and such as the vector cannot claim without claiming
+        // others: they are remembered by their operations.
+        let beyond = seen.beyond.iter().filter(|(_, dot)| !self.vector.covers(dot));
+        // Who goes on naming what was replaced long ago does not make it new again.
+        let shown = seen.shown.iter().filter(|(operation, _)| !self.has_overwritten(*operation));
+        let unheard: Vec<_> = beyond.chain(shown).copied().collect();
+        for (operation, dot) in gone.chain(unheard) {
+            self.remember(Covered { operation, dot, stamp, cause: Cause::Overwritten });
+        }
+        self.vector.join(&seen.vector);
     }
 }
 

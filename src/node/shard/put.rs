@@ -175,7 +175,15 @@ impl Shard {
                 })
             }
             Written::Repeated(_) | Written::Replaced(_) => {
-                latest.expect("what was written before left a record").encoded.clone()
+                let latest = latest.expect("what was written before left a record");
+                if record == *latest.record {
+                    latest.encoded.clone()
+                } else {
+                    let stored = Stored::new(record);
+                    let whole = stored.encoded.clone();
+                    self.stage(key.clone(), before, Some(stored), turn);
+                    whole
+                }
             }
         };
         Ok(PutWork {

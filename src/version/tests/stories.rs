@@ -289,6 +289,31 @@ fn a_write_in_an_lww_bucket_lies_above_what_is_stored_whatever_the_caller_stamps
     assert!(a.record.siblings.find(operation(2)).is_some());
 }
 
+/// Seed 1132892: 1 and 2, which had seen it, were known to one disk alone, and that is gone. 3 had seen 2, and what its
+/// context says of 1 is a dot.
+#[test]
+fn what_a_replaced_write_had_seen_does_not_come_back_when_both_are_tried_again() {
+    let (mut lost, mut b) = (Node::started(1), Node::started(2));
+    lost.put_new(&nothing(), 1);
+    let shown_1 = lost.seen();
+    lost.put_new(&shown_1, 2);
+    let shown_2 = lost.seen();
+    b.put_new(&shown_2, 3);
+    let mut early = b.clone();
+    assert!(matches!(b.put(&shown_1, 2), Written::Replaced(_)));
+    assert!(
+        matches!(b.put(&nothing(), 1), Written::Replaced(_)),
+        "2 was acknowledged, and had seen it"
+    );
+    assert_eq!(b.holds(), [3]);
+    // The other way round.
+    early.put_new(&nothing(), 1);
+    assert!(matches!(early.put(&shown_1, 2), Written::Replaced(_)));
+    assert_eq!(early.holds(), [3]);
+    b.join(&early);
+    assert_eq!(b.holds(), [3]);
+}
+
 /// Found by the simulator. A write is tried through two nodes and has two dots; who saw it under the one deletes it,
 /// through a node that has heard of neither.
 #[test]
