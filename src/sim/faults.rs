@@ -187,6 +187,15 @@ impl Faults {
         if loses_disk && self.disk_lost {
             return None;
         }
+        // Who dies takes with it what only it has seen: all, or whoever was with the node alone.
+        let forgets = match fault {
+            Fault::PowerCut => true,
+            Fault::Kill | Fault::Torn | Fault::Move | Fault::DiskError => is_split(c),
+            _ => false,
+        };
+        if forgets && c.now() < self.remembered {
+            return None;
+        }
         let until = c.now() + Duration::from_millis(rng.u64(300..8_000));
         let mut focus = None;
         let line = match fault {
@@ -201,7 +210,6 @@ impl Faults {
                 self.goes(node, Away::Down, until, Mend::Start(node));
                 format!("power off n{node}, {batches} unsynced batches survive")
             }
-            Fault::PowerCut if c.now() < self.remembered => return None,
             Fault::PowerCut => {
                 for node in there {
                     let survivors = match rng.bool() {
@@ -541,4 +549,10 @@ impl Faults {
     pub fn healed(&mut self) {
         self.disk_lost = false;
     }
+}
+
+/// Whether some cannot hear each other.
+fn is_split(c: &Cluster) -> bool {
+    let pairs = (1..=c.size()).flat_map(|a| (1..=c.size()).map(move |b| (a, b)));
+    pairs.into_iter().any(|(a, b)| c.network.is_cut(a, b))
 }
