@@ -7,7 +7,7 @@ use super::cluster::Cluster;
 use super::fault::Fault;
 use super::report::Counts;
 use crate::store::memory::Survivors;
-use crate::store::{MemoryStore, Store, key};
+use crate::store::{MemoryStore, Source, key};
 use crate::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -190,7 +190,7 @@ impl Faults {
         // Who dies takes with it what only it has seen: all, or whoever was with the node alone.
         let forgets = match fault {
             Fault::PowerCut => true,
-            Fault::Kill | Fault::Torn | Fault::Move | Fault::DiskError => is_split(c),
+            Fault::Kill | Fault::Torn | Fault::Move | Fault::DiskError => c.network.is_split(),
             _ => false,
         };
         if forgets && c.now() < self.remembered {
@@ -549,10 +549,4 @@ impl Faults {
     pub fn healed(&mut self) {
         self.disk_lost = false;
     }
-}
-
-/// Whether some cannot hear each other.
-fn is_split(c: &Cluster) -> bool {
-    let pairs = (1..=c.size()).flat_map(|a| (1..=c.size()).map(move |b| (a, b)));
-    pairs.into_iter().any(|(a, b)| c.network.is_cut(a, b))
 }

@@ -63,10 +63,10 @@ pub fn hunt_all(
 mod tests {
     use super::*;
 
-    /// Whose loss a hundred and fifty seeds may be too few to notice. The scripts of stories 5 and 6 notice the first, those of the late
-    /// retries the second and the third (`tests/scripts`), and `what_does_not_arrive_keeps_its_range` the fourth. What a
-    /// tree lacks the scrub finds before anybody else, here; unit tests compare trees with what is there. The others are
-    /// about moments in which owners change or tombstones go, which few seeds have.
+    /// Whose loss a hundred and fifty seeds may be too few to notice. The scripts of stories 5 and 6 notice the first,
+    /// those of the late retries the second and the third (`tests/scripts`), and `what_does_not_arrive_keeps_its_range`
+    /// the fourth. What a tree lacks the scrub finds before anybody else, here; unit tests compare trees with what is
+    /// there. The others are about moments in which owners change or tombstones go, which few seeds have.
     const TOO_RARE: [Guard; 15] = [
         Guard::Witness,
         Guard::FirstStamp,

@@ -81,6 +81,11 @@ impl Network {
         self.cut.contains(&(from, to))
     }
 
+    /// Whether any link is cut.
+    pub fn is_split(&self) -> bool {
+        !self.cut.is_empty()
+    }
+
     fn delay(&self, from: usize, to: usize, rng: &mut fastrand::Rng) -> Duration {
         let jitter = Duration::from_micros(rng.u64(0..=self.jitter.as_micros() as u64));
         let slow = |node: usize| self.slow.get(&node).copied().unwrap_or_default();
