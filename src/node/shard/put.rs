@@ -162,30 +162,25 @@ impl Shard {
             .map_err(|e| Error::Internal(e.to_string()))?;
         let context = scope.seal(&record.context_after(&seen, put.operation)).as_str().to_owned();
         let mut stamped = round;
-        let message = match written {
-            Written::New(dot) => {
-                let alone = (round == 0).then(|| record.alone(dot, &seen));
+        let alone = match written {
+            Written::New(dot) if round == 0 => Some(record.alone(dot, &seen)),
+            _ => None,
+        };
+        // A try that came again need not have changed anything.
+        let whole = match latest.filter(|latest| *latest.record == record) {
+            Some(latest) => latest.encoded.clone(),
+            None => {
                 let stored = Stored::new(record);
-                let whole = stored.encoded.clone();
+                let encoded = stored.encoded.clone();
                 self.stage(key.clone(), before, Some(stored), turn);
-                // Nobody vouches for what lies here, but the client does for what it writes.
-                alone.map_or(whole, |alone| {
-                    stamped = self.round_of_new(partition);
-                    Stored::new(alone).encoded
-                })
-            }
-            Written::Repeated(_) | Written::Replaced(_) => {
-                let latest = latest.expect("what was written before left a record");
-                if record == *latest.record {
-                    latest.encoded.clone()
-                } else {
-                    let stored = Stored::new(record);
-                    let whole = stored.encoded.clone();
-                    self.stage(key.clone(), before, Some(stored), turn);
-                    whole
-                }
+                encoded
             }
         };
+        // Nobody vouches for what lies here, but the client does for what it writes.
+        let message = alone.map_or(whole, |alone| {
+            stamped = self.round_of_new(partition);
+            Stored::new(alone).encoded
+        });
         Ok(PutWork {
             tally,
             key,
