@@ -16,7 +16,7 @@ use quorate::quorum::Quorum;
 use quorate::ring::{
     Agreement, Change as RingChange, Member, Partitions, Secret, Successor, partition_of,
 };
-use quorate::store::{Batch, Change, Options, SledStore, Store, key};
+use quorate::store::{Batch, Change, Options, SledStore, Source, Store, key};
 use quorate::time::HybridTime;
 use quorate::version::{Content, Head, Incarnations, Kind, OperationId, Record, Write};
 use std::hint::black_box;

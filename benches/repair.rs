@@ -7,7 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "it measures real time")]
 
 use quorate::client::Client;
-use quorate::store::{Batch, Change, Options, SledStore, Store, key};
+use quorate::store::{Batch, Change, Options, SledStore, Source, Store, key};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};

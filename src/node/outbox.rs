@@ -265,10 +265,11 @@ impl Outbox {
 mod tests {
     use super::*;
     use crate::message::{Split, split};
+    use crate::store::Source;
 
     struct Slow(u64, u64);
 
-    impl Store for Slow {
+    impl Source for Slow {
         fn get(&self, _: &[u8]) -> Result<Option<crate::store::Entry>, StoreError> {
             Ok(None)
         }
@@ -283,6 +284,9 @@ mod tests {
         ) -> Result<Vec<(bytes::Bytes, bytes::Bytes)>, StoreError> {
             Ok(Vec::new())
         }
+    }
+
+    impl Store for Slow {
         fn commit(&mut self, _: Batch) -> Result<CommitNumber, StoreError> {
             self.0 += 1;
             Ok(CommitNumber(self.0))

@@ -14,7 +14,7 @@ use super::record::batch_len;
 use super::scrub::ScrubPage;
 use super::segments::Segments;
 use super::shared::{Group, Shared, lock};
-use super::{Batch, CommitNumber, Entry, ScrubAt, Scrubbed, Store, StoreError};
+use super::{Batch, CommitNumber, Entry, ScrubAt, Scrubbed, Source, Store, StoreError};
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
@@ -78,7 +78,7 @@ impl Front {
     }
 }
 
-impl Store for Front {
+impl Source for Front {
     fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
         match self.view.borrow().overlay.get(key) {
             Known::Record(entry) => return Ok(Some(entry.clone())),
@@ -131,7 +131,9 @@ impl Store for Front {
         items.truncate(limit);
         Ok(items)
     }
+}
 
+impl Store for Front {
     fn commit(&mut self, batch: Batch) -> Result<CommitNumber, StoreError> {
         if let Some(failed) = self.shared.failed() {
             return Err(failed);

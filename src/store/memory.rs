@@ -10,7 +10,7 @@
 //! order. A crash loses the cache, except that a power cut may happen to leave some whole batches of it
 //! on the disk: nobody was told so, but they are there. The first torn one ends the log.
 
-use super::{Batch, Change, CommitNumber, Entry, ScrubAt, Scrubbed, Store, StoreError};
+use super::{Batch, Change, CommitNumber, Entry, ScrubAt, Scrubbed, Source, Store, StoreError};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
@@ -187,7 +187,7 @@ fn apply(synced: &mut BTreeMap<Bytes, Entry>, rotten: &mut BTreeSet<Bytes>, chan
     }
 }
 
-impl Store for MemoryStore {
+impl Source for MemoryStore {
     fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
         let disk = self.disk();
         if disk.no_reads {
@@ -220,7 +220,9 @@ impl Store for MemoryStore {
         let range = disk.synced.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
         Ok(range.take(limit).map(|(key, entry)| (key.clone(), entry.head.clone())).collect())
     }
+}
 
+impl Store for MemoryStore {
     fn commit(&mut self, batch: Batch) -> Result<CommitNumber, StoreError> {
         let mut disk = self.disk();
         if let Some(failed) = &disk.failed {

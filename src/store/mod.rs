@@ -176,24 +176,15 @@ pub struct Scrubbed {
     pub mended: u64,
 }
 
-/// Records that are only looked up: not what a node holds, but what it may take from.
+/// Records that can be looked up. What is only that, and no [`Store`], a node does not hold, but may take from.
 pub trait Source {
     /// The whole record at `key`.
-    ///
-    /// # Errors
-    /// As [`Store::get`].
     fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError>;
 
     /// The head of the record at `key`, without touching its body.
-    ///
-    /// # Errors
-    /// As [`Store::head`].
     fn head(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError>;
 
     /// Up to `limit` keys of `from..to` in order, with their heads.
-    ///
-    /// # Errors
-    /// As [`Store::scan`].
     fn scan(&self, from: &[u8], to: &[u8], limit: usize)
     -> Result<Vec<(Bytes, Bytes)>, StoreError>;
 }
@@ -202,17 +193,7 @@ pub trait Source {
 ///
 /// - Reads show exactly the batches up to [`durable`](Store::durable), and never part of one.
 /// - `durable` grows, in order, and only after the batch would survive a power cut.
-pub trait Store {
-    /// The whole record at `key`.
-    fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError>;
-
-    /// The head of the record at `key`, without touching its body.
-    fn head(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError>;
-
-    /// Up to `limit` keys of `from..to` in order, with their heads.
-    fn scan(&self, from: &[u8], to: &[u8], limit: usize)
-    -> Result<Vec<(Bytes, Bytes)>, StoreError>;
-
+pub trait Store: Source {
     /// Hands over a batch. It is not durable, and not visible, until `durable` reaches its number.
     fn commit(&mut self, batch: Batch) -> Result<CommitNumber, StoreError>;
 

@@ -25,7 +25,7 @@ use super::scrub::Scrubber;
 use super::shared::{REBUILD, Shared, lock};
 use super::state::{self, State};
 use super::writer::Writer;
-use super::{Batch, CommitNumber, Entry, ScrubAt, Scrubbed, Store, StoreError};
+use super::{Batch, CommitNumber, Entry, ScrubAt, Scrubbed, Source, Store, StoreError};
 use crate::id::Lineage;
 use bytes::Bytes;
 use std::fs::{self, File, TryLockError};
@@ -258,7 +258,7 @@ impl Drop for SledStore {
     }
 }
 
-impl Store for SledStore {
+impl Source for SledStore {
     fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
         self.front.get(key)
     }
@@ -275,7 +275,9 @@ impl Store for SledStore {
     ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
         self.front.scan(from, to, limit)
     }
+}
 
+impl Store for SledStore {
     fn commit(&mut self, batch: Batch) -> Result<CommitNumber, StoreError> {
         self.front.commit(batch)
     }

@@ -4,7 +4,7 @@ use super::super::testing::{Lone, agreement, item, next_epoch, record, view};
 use super::*;
 use crate::message::peer::Refusal;
 use crate::ring::BucketSettings;
-use crate::store::Store;
+use crate::store::Source;
 
 /// The last question that went to somebody in this comparison.
 fn last_read(lone: &Lone, request: u64) -> Option<Bytes> {

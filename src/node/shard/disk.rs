@@ -159,7 +159,7 @@ mod tests {
     use crate::node::ConnectionId;
     use crate::quorum::{Consistency, QuorumRequest};
     use crate::ring::BucketSettings;
-    use crate::store::Store;
+    use crate::store::Source;
     use crate::version::OperationId;
 
     /// What was collected in the old epoch would come back with it.

@@ -5,6 +5,7 @@ use super::*;
 use crate::id::PartitionId;
 use crate::node::view::View;
 use crate::ring::{Agreement, BucketSettings, Role};
+use crate::store::Source;
 
 fn five() -> Agreement {
     agreement(&[1, 2, 3, 4, 5], 3, BucketSettings::new(3))

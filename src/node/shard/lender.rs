@@ -44,12 +44,12 @@ impl Source for Backup {
         self.reads.fetch_add(1, SeqCst);
         match self.busy.as_deref() == Some(key) {
             true => Err(StoreError::Busy("a test".into())),
-            false => Store::get(&self.items, key),
+            false => self.items.get(key),
         }
     }
 
     fn head(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        Store::head(&self.items, key)
+        self.items.head(key)
     }
 
     fn scan(
@@ -60,7 +60,7 @@ impl Source for Backup {
     ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
         match self.breaks.load(SeqCst) {
             true => Err(StoreError::Failed("a test".into())),
-            false => Store::scan(&self.items, from, to, limit),
+            false => self.items.scan(from, to, limit),
         }
     }
 }
@@ -166,7 +166,7 @@ pub(super) fn bring(lone: &mut Lone, backup: &Backup) {
 }
 
 pub(super) fn digest_on(lone: &Lone, key: &[u8]) -> Option<u128> {
-    let entry = Store::get(&lone.disk, key).expect("a healthy disk")?;
+    let entry = lone.disk.get(key).expect("a healthy disk")?;
     Some(Record::decode(&entry.head, entry.body).expect("ours").siblings.digest())
 }
 

@@ -5,6 +5,7 @@ use super::*;
 use crate::message::peer::{self, Data, Refusal};
 use crate::node::config::Limits;
 use crate::ring::{Agreement, BucketSettings, Role};
+use crate::store::Source;
 use std::collections::BTreeSet;
 
 const AWAY: NodeId = NodeId(2);

@@ -53,7 +53,7 @@ fn what_no_other_owner_has_is_taken_wholly_before_the_slot_counts_and_nothing_el
         owners.answer_for(&mut lone, 50);
         for partition in partitions.iter().filter(|p| !lone.shard.is_filling(**p)) {
             let (from, to) = key::partition_range(*partition);
-            let held = Store::scan(&lone.disk, &from, &to, 1_000).expect("a healthy disk");
+            let held = lone.disk.scan(&from, &to, 1_000).expect("a healthy disk");
             assert_eq!(held.len(), 300, "{partition} is called complete");
         }
     }

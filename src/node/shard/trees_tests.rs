@@ -5,6 +5,7 @@ use super::*;
 use crate::node::view::View;
 use crate::ring::BucketSettings;
 use crate::store::Batch;
+use crate::store::Source;
 use crate::store::memory::Survivors;
 use proptest::prelude::*;
 

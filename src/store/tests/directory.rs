@@ -5,7 +5,7 @@ use super::super::disk::RealDisk;
 use super::super::options::Options;
 use super::super::record::FORMAT_VERSION;
 use super::super::sled_store::{OpenError, Opened, SledStore};
-use super::super::{CommitNumber, Store, state};
+use super::super::{CommitNumber, Source, Store, state};
 use crate::id::Lineage;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use super::super::options::{Durability, Options};
 use super::super::record::batch_len;
 use super::super::simulated_disk::{ForgetfulIndex, SimulatedDisk};
 use super::super::sled_store::{Started, start};
-use super::super::{Batch, CommitNumber, Store};
+use super::super::{Batch, CommitNumber, Source, Store};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,7 +176,7 @@ impl World {
 /// Reads that the fuse does not count, so that a cut falls on a write or on a start.
 struct Quiet<'a>(&'a Started, &'a World);
 
-impl Store for Quiet<'_> {
+impl Source for Quiet<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<super::super::Entry>, super::super::StoreError> {
         self.1.disk.quietly(|| self.0.front.get(key))
     }
@@ -191,6 +191,9 @@ impl Store for Quiet<'_> {
     ) -> Result<Vec<(bytes::Bytes, bytes::Bytes)>, super::super::StoreError> {
         self.0.front.scan(from, to, limit)
     }
+}
+
+impl Store for Quiet<'_> {
     fn commit(&mut self, _: Batch) -> Result<CommitNumber, super::super::StoreError> {
         unreachable!("only read")
     }

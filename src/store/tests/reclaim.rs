@@ -6,7 +6,7 @@ use super::super::options::Options;
 use super::super::simulated_disk::{ForgetfulIndex, SimulatedDisk};
 use super::super::sled_store::{Started, start};
 use super::super::writer::Step;
-use super::super::{Batch, Change, CommitNumber, Store, StoreError};
+use super::super::{Batch, Change, CommitNumber, Source, Store, StoreError};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,7 +9,7 @@ use super::super::record::Place;
 use super::super::simulated_disk::{ForgetfulIndex, SimulatedDisk};
 use super::super::sled_store::{Started, start};
 use super::super::writer::Step;
-use super::super::{Batch, Change, CommitNumber, ScrubAt, Scrubbed, Store, StoreError};
+use super::super::{Batch, Change, CommitNumber, ScrubAt, Scrubbed, Source, Store, StoreError};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use quorate::message::{Kind, decode};
 use quorate::node::Timing;
 use quorate::quorum::{Consistency, QuorumRequest};
 use quorate::sim::{Cluster, Heard, Options};
-use quorate::store::{Store, key as store_key};
+use quorate::store::{Source, key as store_key};
 use quorate::time::Duration;
 
 /// How many items lie on a node's disk, tombstones among them.

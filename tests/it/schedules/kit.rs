@@ -6,7 +6,7 @@ use quorate::message::client::{Info, Inspect, Item, Reply, Request};
 use quorate::node::{Limits, Timing};
 use quorate::quorum::{Consistency, QuorumRequest};
 use quorate::sim::{Cluster, Options};
-use quorate::store::{Store, key as store_key};
+use quorate::store::{Source, key as store_key};
 use quorate::time::Duration;
 use quorate::version::OperationId;
 use std::cell::Cell;

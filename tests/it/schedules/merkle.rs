@@ -5,7 +5,7 @@ use quorate::message::client::Inspect;
 use quorate::node::Timing;
 use quorate::quorum::Consistency;
 use quorate::sim::{Cluster, Options};
-use quorate::store::{Batch, Change, Store, key as store_key};
+use quorate::store::{Batch, Change, Source, Store, key as store_key};
 use quorate::time::Duration;
 
 const ITEMS: usize = 400;

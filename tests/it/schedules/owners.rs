@@ -5,7 +5,7 @@ use quorate::message::client::{BucketSpec, Inspect, Reply, Request, RingChange};
 use quorate::node::Timing;
 use quorate::quorum::Consistency;
 use quorate::sim::{Cluster, Options};
-use quorate::store::{Store, key as store_key};
+use quorate::store::{Source, key as store_key};
 use quorate::time::Duration;
 use serde_json::Value;
 

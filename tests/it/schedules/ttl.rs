@@ -5,7 +5,7 @@ use bytes::Bytes;
 use quorate::message::client::{BucketSpec, Expiry, Inspect, Item, Reply, Request};
 use quorate::quorum::{Consistency, QuorumRequest};
 use quorate::sim::Cluster;
-use quorate::store::{Store, key as store_key};
+use quorate::store::{Source, key as store_key};
 
 const HOUR_MS: i64 = 3_600_000;
 

@@ -223,6 +223,7 @@ mod tests {
     use crate::id::{NodeId, PartitionId};
     use crate::message::peer::{self, Data, RoundAsk, RoundStep};
     use crate::ring::BucketSettings;
+    use crate::store::Source;
     use crate::version::{Actor, Content, Kind, Seen, Write};
 
     /// X has become an owner since, and took the retry; this node remembers.

@@ -7,7 +7,7 @@ use crate::message::peer::{self, Data, Refusal, RoundAsk, RoundStep, RoundTold, 
 use crate::node::{ConnectionId, View};
 use crate::quorum::{Consistency, QuorumRequest};
 use crate::ring::{BucketSettings, Role};
-use crate::store::Store;
+use crate::store::Source;
 use crate::time::Instant;
 use crate::version::{Content, Head, Incarnations, OperationId, Record, Write};
 use bytes::Bytes;

@@ -1,6 +1,6 @@
 //! A disk with a pause between a write and its sync, and a memory of what it was.
 
-use crate::store::{Batch, Change, CommitNumber, Entry, Store, StoreError};
+use crate::store::{Batch, Change, CommitNumber, Entry, Source, Store, StoreError};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -50,7 +50,7 @@ impl Disk {
     }
 }
 
-impl Store for Disk {
+impl Source for Disk {
     fn get(&self, key: &[u8]) -> Result<Option<Entry>, StoreError> {
         if self.rotten.contains(key) {
             return Err(StoreError::Damaged("it does not match its checksum".into()));
@@ -65,7 +65,9 @@ impl Store for Disk {
     fn scan(&self, _: &[u8], _: &[u8], _: usize) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
         Ok(Vec::new())
     }
+}
 
+impl Store for Disk {
     fn commit(&mut self, batch: Batch) -> Result<CommitNumber, StoreError> {
         self.last += 1;
         self.written.push_back((self.last, batch));
