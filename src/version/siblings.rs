@@ -121,8 +121,8 @@ impl Siblings {
     pub fn context_after(&self, before: &Seen, operation: OperationId) -> Seen {
         let mut after = before.clone();
         let Some(own) = self.find(operation) else {
-            // Somebody has replaced it already, with what this client was not shown. But it knows its own write, which may
-            // stand where nobody has heard of that.
+            // Somebody has replaced it already, with what this client was not shown. But it knows its own write,
+            // which may stand where nobody has heard of that.
             if let Some(covered) = self.covered_entry(operation) {
                 after.add(operation, covered.dot);
                 after.name(operation, covered.dot);

@@ -539,6 +539,31 @@ fn alone_on_the_key_a_put_answers_with_all_that_is_known() {
     assert_eq!(named, [1, 2, 3], "and with what the client was shown before");
 }
 
+/// Found by the simulator, seed 1203945: its author knows it, whoever has replaced it.
+#[test]
+fn a_write_replaced_before_its_answer_is_replaced_by_its_author_too() {
+    let mut replica = Siblings::new();
+    put(&mut replica, 1, &Seen::default(), 1);
+    let shown = replica.context();
+    put(&mut replica, 1, &shown, 2);
+    // The try of 1 that is answered comes here only now.
+    put(&mut replica, 1, &Seen::default(), 1);
+    let answered = replica.context_after(&Seen::default(), operation(1));
+    assert!(!answered.covers(&dot(1, 2)), "it was not shown what replaced it");
+    for retry_first in [true, false] {
+        let mut stranger = Siblings::new();
+        let retry = |stranger: &mut Siblings| put(stranger, 2, &Seen::default(), 1);
+        if retry_first {
+            retry(&mut stranger);
+        }
+        put(&mut stranger, 2, &answered, 3);
+        if !retry_first {
+            retry(&mut stranger);
+        }
+        assert_eq!(operations(&stranger), [3]);
+    }
+}
+
 /// Found by the simulator, seed 205813: who replaced it once has replaced it, whoever takes the next write.
 #[test]
 fn what_a_client_has_replaced_stays_replaced_where_neither_was_heard_of() {
