@@ -6,6 +6,8 @@
 
 use super::client::{Reply, Request};
 use crate::id::{Lineage, NodeId, PartitionId};
+use crate::time::HybridTime;
+use crate::version::OperationId;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +107,20 @@ pub enum Data {
         /// The sender's slot is not complete: what it lacks proves nothing.
         rebuilding: bool,
     },
+    /// What was deleted and collected of this partition that you still remember, from this operation on?
+    Collected {
+        /// The hash of an item's store key, and an operation on it: where to begin.
+        from: (u64, OperationId),
+    },
+    /// A page of it.
+    CollectedPage {
+        /// In order.
+        items: Vec<Collected>,
+        /// Where the next page begins; `None`: that was all.
+        next: Option<(u64, OperationId)>,
+        /// The sender's slot is not complete: what it does not know proves nothing.
+        rebuilding: bool,
+    },
     /// Steps of collection rounds, of as many partitions as fit.
     Rounds(Vec<RoundStep>),
     /// What came of them; what is not named was refused, or is not known yet.
@@ -131,6 +147,7 @@ impl Data {
             | Data::Roots { .. }
             | Data::Branches { .. }
             | Data::Digests { .. }
+            | Data::Collected { .. }
             | Data::Rounds(_)
             | Data::CountHints
             | Data::Forward(_) => true,
@@ -140,12 +157,26 @@ impl Data {
             | Data::RootsCompared { .. }
             | Data::LeafSums { .. }
             | Data::DigestPage { .. }
+            | Data::CollectedPage { .. }
             | Data::RoundsTold(_)
             | Data::HintCount(_)
             | Data::Forwarded(_)
             | Data::Refused(_) => false,
         }
     }
+}
+
+/// An operation whose record was collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collected {
+    /// The hash of the item's store key.
+    pub hash: u64,
+    /// Which operation.
+    pub operation: OperationId,
+    /// When it was covered.
+    pub stamp: HybridTime,
+    /// Until when it is remembered, in milliseconds of the wall clock.
+    pub until: u64,
 }
 
 /// One step of a collection round; see `node::shard::collection`.

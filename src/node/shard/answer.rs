@@ -74,6 +74,10 @@ impl Shard {
                 request.sent.retain(|sent| sent.to != from);
                 self.compare_page(&mut request, items, next, rebuilding, turn);
             }
+            Data::CollectedPage { items, next, rebuilding } => {
+                request.sent.retain(|sent| sent.to != from);
+                self.compare_collected(&mut request, &items, next, rebuilding, turn);
+            }
             Data::HintCount(count) => {
                 request.sent.retain(|sent| sent.to != from);
                 if let Work::Compare(compare) = &mut request.work {

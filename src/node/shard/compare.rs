@@ -9,9 +9,10 @@ use crate::coordinator::Holding;
 use crate::id::{NodeId, PartitionId};
 use crate::merkle::{self, Leaves};
 use crate::message::Class;
-use crate::message::peer::Data;
+use crate::message::peer::{Collected, Data};
 use crate::node::outbox::{About, Release};
 use crate::store::{StoreError, key};
+use crate::version::OperationId;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub(super) enum How {
     Offer,
     /// A fallback only says for how many items it stands in.
     Hints,
+    /// All that lies here is the same: this node, which fills its slot, lacks only what the other one has collected.
+    Collected,
 }
 
 /// One comparison under way.
@@ -61,6 +64,8 @@ pub(super) struct CompareWork {
     waiting_for_disk: bool,
     pub failed: bool,
     hints: Option<u64>,
+    /// Where the next page of what it has collected begins; `None`: there is none.
+    collected: Option<(u64, OperationId)>,
     /// Something on the pages differed.
     differed: bool,
     /// Something went to the other one.
@@ -81,7 +86,8 @@ impl CompareWork {
             with,
             how,
             leaves: None,
-            from: (how != How::Hints).then(|| key::partition_range(partition).0),
+            from: (!matches!(how, How::Hints | How::Collected))
+                .then(|| key::partition_range(partition).0),
             page_from: Bytes::new(),
             todo: VecDeque::new(),
             fetching: None,
@@ -91,6 +97,7 @@ impl CompareWork {
             waiting_for_disk: false,
             failed: false,
             hints: None,
+            collected: matches!(how, How::Both | How::Collected).then(Default::default),
             differed: false,
             pushed: false,
             pushing: false,
@@ -181,6 +188,12 @@ impl Shard {
             self.ask(id, request, with, partition, &Data::CountHints, turn);
             return Goes::On;
         }
+        // Not before: what goes from now on goes from here, too.
+        let asks = self.is_filling(partition) && !compare.source_rebuilding;
+        if let Some(from) = compare.collected.take().filter(|_| asks) {
+            self.ask(id, request, with, partition, &Data::Collected { from }, turn);
+            return Goes::On;
+        }
         // What was fetched is in a batch under way; the slot is no better before that is durable.
         compare.waiting_for_disk = true;
         turn.outbox.when_durable(Release::Stored { request: id, epoch: request.epoch });
@@ -197,6 +210,8 @@ impl Shard {
             How::Hints => {}
             How::Pull => self.acquire.pulled(partition, with),
             How::Offer => self.remnants.offered(partition, with, compare.pushed),
+            How::Collected if compare.source_rebuilding => {}
+            How::Collected => self.merged(partition, with),
             How::Both => {
                 self.counters.sync_rounds += 1;
                 if compare.refused == 0 && !compare.unsure {
@@ -285,7 +300,7 @@ impl Shard {
         }
         let how = compare.how;
         let concerns = |key: &Bytes| match how {
-            How::Both | How::Hints => self.is_shared(key, partition, with),
+            How::Both | How::Hints | How::Collected => self.is_shared(key, partition, with),
             How::Pull => self.is_owned(key, partition, self.view.me),
             How::Offer => {
                 self.is_owned(key, partition, with)
@@ -317,6 +332,24 @@ impl Shard {
                 self.doubt(key, turn);
             }
         }
+    }
+
+    /// A page of what the other owner has collected.
+    pub(super) fn compare_collected(
+        &mut self,
+        request: &mut Request,
+        items: &[Collected],
+        next: Option<(u64, OperationId)>,
+        rebuilding: bool,
+        turn: &mut Turn,
+    ) {
+        let Work::Compare(compare) = &mut request.work else { return };
+        compare.source_rebuilding |= rebuilding;
+        let last = items.last().map(|last| (last.hash, last.operation));
+        // It would never end.
+        compare.failed |= next.is_some() && next <= last;
+        compare.collected = next;
+        self.learn_collected(compare.partition, items, turn);
     }
 
     /// The other owner cannot read the item that it was asked for: it goes on with the rest.

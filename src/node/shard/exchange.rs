@@ -148,8 +148,9 @@ impl Shard {
                 self.sync.push(Task::Compare { partition: *partition, with, how: How::Both });
             } else if !unknown.contains(partition) {
                 self.sync.verified(*partition, with, turn.now.instant);
-                if !rebuilding.contains(partition) {
-                    self.merged(*partition, with);
+                if is_urgent && !rebuilding.contains(partition) {
+                    let how = How::Collected;
+                    self.sync.push(Task::Compare { partition: *partition, with, how });
                 }
             }
         }

@@ -155,6 +155,9 @@ impl Owners {
                 self.pushed.push(key);
                 Data::Replicated
             }
+            Data::Collected { .. } => {
+                Data::CollectedPage { items: Vec::new(), next: None, rebuilding: false }
+            }
             Data::CountHints => Data::HintCount(0),
             _ => return None,
         })

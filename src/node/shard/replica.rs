@@ -50,6 +50,7 @@ impl Shard {
                 let leaves = leaves.ok_or(Refusal::Unreadable);
                 leaves.and_then(|leaves| self.digests_here(header, &from, limit, &leaves, turn))
             }
+            Data::Collected { from } => Ok(self.collected_here(header.partition, from)),
             Data::CountHints => Ok(Data::HintCount(self.handoff.pending_for(header.sender))),
             Data::Forward(request) => {
                 let (node, request_id) = (header.sender, header.request);
@@ -81,8 +82,10 @@ impl Shard {
             let (class, partition, request) = (header.class, header.partition, header.request);
             let about = About { class, partition, request, deadline_ms: 0, round };
             let bytes = turn.outbox.send_data(to, about, answer);
-            if let Data::RootsCompared { .. } | Data::LeafSums { .. } | Data::DigestPage { .. } =
-                answer
+            if let Data::RootsCompared { .. }
+            | Data::LeafSums { .. }
+            | Data::DigestPage { .. }
+            | Data::CollectedPage { .. } = answer
             {
                 self.counters.sync_bytes += bytes as u64;
             }

@@ -2,11 +2,13 @@
 //! does not bring it back.
 //!
 //! A record remembers the operations that it has covered; with the record that memory goes. So it is put down, in
-//! the batch that erases the record, and kept for as long as the record would have kept it.
+//! the batch that erases the record, and kept for as long as the record would have kept it. An owner that fills its slot
+//! is told of it when it has what the others hold: what is collected after that it collects itself.
 
 use super::super::{Shard, Turn};
 use crate::guard::{self, Guard};
-use crate::id::Conflict;
+use crate::id::{Conflict, PartitionId};
+use crate::message::peer::{Collected, Data};
 use crate::message::{decode, encode_into};
 use crate::store::{Change, Store, StoreError, key};
 use crate::time::{HybridTime, WallClock};
@@ -22,8 +24,14 @@ const PREFIX: &str = "gone/";
 /// The most operations. What goes first is what was to go first: a late retry of it is a new write.
 const OPERATIONS: usize = 1 << 19;
 
-/// An operation on one key, by the key's hash.
-type Name = (u64, OperationId);
+/// How many operations are told at a time: 40 KiB.
+const PAGE: usize = 1024;
+
+/// An operation on one key, by the key's partition and hash.
+type Name = (PartitionId, u64, OperationId);
+
+/// As they are put down, with the stamps of what covered them.
+type List = Vec<(Name, HybridTime)>;
 
 /// See the module's picture.
 #[derive(Debug, Default)]
@@ -49,10 +57,9 @@ impl Gone {
                     Err(StoreError::Damaged(_)) => None,
                     entry => entry?,
                 };
-                let list =
-                    entry.and_then(|e| decode::<Vec<(u64, OperationId, HybridTime)>>(&e.body).ok());
-                for (hash, operation, stamp) in list.into_iter().flatten() {
-                    gone.remember((hash, operation), stamp, until);
+                let list = entry.and_then(|e| decode::<List>(&e.body).ok());
+                for (name, stamp) in list.into_iter().flatten() {
+                    gone.remember(name, stamp, until);
                 }
                 gone.limit(OPERATIONS);
             }
@@ -108,6 +115,15 @@ impl Gone {
         let (at, _) = self.known.get(&name)?;
         (stamp.wall().0 < at.wall().0.saturating_add(window())).then_some(*at)
     }
+
+    /// Up to `limit` of a partition, in order.
+    fn page(&self, from: Name, limit: usize) -> Vec<Collected> {
+        let of_partition = self.known.range(from..).take_while(|((p, ..), _)| *p == from.0);
+        let entry = |(&(_, hash, operation), &(stamp, until)): (&Name, &(HybridTime, u64))| {
+            Collected { hash, operation, stamp, until }
+        };
+        of_partition.take(limit).map(entry).collect()
+    }
 }
 
 impl Shard {
@@ -117,33 +133,38 @@ impl Shard {
             return;
         }
         let date = self.date(turn);
-        let mut list: Vec<(u64, OperationId, HybridTime)> = Vec::new();
+        let mut list = List::new();
         let mut until = 0;
         for (key, head) in heads {
-            let hash = xxh3_64(key);
             let siblings = head.siblings.iter().map(|s| (s.operation, s.stamp));
             let covered = head.covered.iter().map(|c| (c.operation, c.stamp));
             for (operation, stamp) in siblings.chain(covered) {
                 // A stamp from the future is not kept for longer.
                 let over = stamp.wall().0.min(date.0).saturating_add(window());
-                if over > date.0 {
-                    list.push((hash, operation, stamp));
+                if over > date.0
+                    && let Some(name) = name(key, operation)
+                {
+                    list.push((name, stamp));
                     until = until.max(over);
                 }
             }
         }
+        self.put_down(&list, until, turn);
+    }
+
+    fn put_down(&mut self, list: &List, until: u64, turn: &mut Turn) {
         if list.is_empty() {
             return;
         }
-        for (hash, operation, stamp) in &list {
-            self.collection.gone.remember((*hash, *operation), *stamp, until);
+        for (name, stamp) in list {
+            self.collection.gone.remember(*name, *stamp, until);
         }
         if let Some((count, until)) = self.collection.gone.limit(OPERATIONS) {
             self.counters.collected_forgotten += count as u64;
             self.erase_gone(until.saturating_add(1), turn);
         }
         let mut body = Vec::new();
-        encode_into(&mut body, &list);
+        encode_into(&mut body, list);
         let tail = [until.to_be_bytes(), self.rng.u64(..).to_be_bytes()].concat();
         let key = [&key::meta(PREFIX)[..], &tail].concat().into();
         turn.outbox.persist(Change::Put { key, head: Bytes::new(), body: body.into() });
@@ -172,7 +193,38 @@ impl Shard {
         turn: &Turn,
     ) -> bool {
         let stamp = self.clock.last().max(HybridTime::from_wall(turn.now.wall));
-        self.collection.gone.holds((xxh3_64(key), operation), stamp)
+        name(key, operation).is_some_and(|name| self.collection.gone.holds(name, stamp))
+    }
+
+    /// A page of what was collected of a partition, for an owner that fills its slot.
+    pub(in super::super) fn collected_here(
+        &self,
+        partition: PartitionId,
+        (hash, operation): (u64, OperationId),
+    ) -> Data {
+        let mut items = self.collection.gone.page((partition, hash, operation), PAGE + 1);
+        let next = items.get(PAGE).map(|next| (next.hash, next.operation));
+        items.truncate(PAGE);
+        let rebuilding = !self.view.counts || self.slots.is_rebuilding(partition);
+        Data::CollectedPage { items, next, rebuilding }
+    }
+
+    /// What another owner has collected of a partition, while this node had no part in it.
+    pub(in super::super) fn learn_collected(
+        &mut self,
+        partition: PartitionId,
+        items: &[Collected],
+        turn: &mut Turn,
+    ) {
+        if !guard::holds(Guard::CollectedIsKnown) {
+            return;
+        }
+        // A clock that is ahead keeps nothing for longer.
+        let date = self.date(turn).0;
+        let kept = items.iter().filter(|item| item.until > date);
+        let until = kept.clone().map(|item| item.until).max().unwrap_or_default();
+        let list = kept.map(|item| ((partition, item.hash, item.operation), item.stamp)).collect();
+        self.put_down(&list, until.min(date.saturating_add(window())), turn);
     }
 
     /// A record from elsewhere, without the values of such retries. Its vector stays as it was, so that whoever has
@@ -188,12 +240,11 @@ impl Shard {
         if gone.known.is_empty() {
             return Cow::Borrowed(record);
         }
-        let hash = xxh3_64(key);
         let conflict = record.kind.conflict();
         // A tombstone, too, may be such a retry, and hide what was written since.
         let hides = |s: &Sibling| s.value().is_some() || conflict == Conflict::Lww;
         let gone_at = |sibling: &Sibling| {
-            let at = gone.covered((hash, sibling.operation), sibling.stamp);
+            let at = gone.covered(name(key, sibling.operation)?, sibling.stamp);
             at.filter(|_| hides(sibling))
         };
         if record.siblings.iter().all(|sibling| gone_at(sibling).is_none()) {
@@ -207,6 +258,10 @@ impl Shard {
     }
 }
 
+fn name(key: &[u8], operation: OperationId) -> Option<Name> {
+    Some((key::partition_of_item(key)?, xxh3_64(key), operation))
+}
+
 fn window() -> u64 {
     u64::try_from(COVERED_WINDOW.as_millis()).unwrap_or(u64::MAX)
 }
@@ -217,120 +272,5 @@ fn date_of(key: &[u8]) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::super::testing::{Lone, agreement, item, record, view};
-    use super::*;
-    use crate::id::{NodeId, PartitionId};
-    use crate::message::peer::{self, Data, RoundAsk, RoundStep};
-    use crate::ring::BucketSettings;
-    use crate::store::Source;
-    use crate::version::{Actor, Content, Kind, Seen, Write};
-
-    /// X has become an owner since, and took the retry; this node remembers.
-    #[test]
-    fn of_a_late_retry_that_another_owner_has_taken_the_vector_is_kept_and_collected_in_its_turn() {
-        let mut lone = Lone::open(view(agreement(&[1, 2, 3], 3, BucketSettings::new(3))));
-        let key = item(0, "k");
-        let retried = record(3);
-        let [(operation, stamp)] =
-            retried.siblings.iter().map(|s| (s.operation, s.stamp)).collect::<Vec<_>>()[..]
-        else {
-            panic!("one value")
-        };
-        lone.shard.collection.gone.remember((xxh3_64(&key), operation), stamp, u64::MAX);
-        let (head, body) = retried.encode();
-        let record = peer::Record { head, body };
-        let message = Data::Replicate { key: key.clone(), record, hint_for: None };
-        lone.hear(3, 7, message);
-        lone.settle();
-        let here = lone.latest(&key).expect("there");
-        assert!(here.siblings.is_empty() && here.siblings.vector() == retried.siblings.vector());
-        // So X drops it when they meet, and is what everybody is.
-        let mut x = retried.clone();
-        assert!(x.join(&here).changed() && x.siblings.is_same_version(&here.siblings));
-        let items = vec![(key.clone(), x.siblings.digest())];
-        let all = [
-            RoundAsk::Open(2),
-            RoundAsk::Drain(2),
-            RoundAsk::Close(2),
-            RoundAsk::Collect { round: 2, items },
-        ];
-        for ask in all {
-            let step = RoundStep { partition: PartitionId(0), attempt: 1, ask };
-            lone.hear(NodeId(2).0, 0, Data::Rounds(vec![step]));
-            lone.settle();
-        }
-        assert_eq!(lone.disk.head(&key), Ok(None));
-    }
-
-    /// X has come back with an empty disk since, and took the retry, over a write of which it has not heard; this
-    /// node remembers.
-    #[test]
-    fn of_such_a_retry_in_an_lww_bucket_a_tombstone_is_kept_which_wins_over_nothing_else() {
-        let settings = BucketSettings { conflict: Conflict::Lww, ..BucketSettings::new(3) };
-        // A delete that is tried again hides as little as a value shows.
-        for (later, value) in [(false, Some("back")), (true, Some("back")), (true, None)] {
-            let mut lone = Lone::open(view(agreement(&[1, 2, 3], 3, settings.clone())));
-            let key = item(0, "k");
-            let written = |sequence, millis, value: Option<&'static str>, tried_since| {
-                let mut record = Record::new(Kind::Lww);
-                let write = Write {
-                    operation: OperationId { session: 7, sequence },
-                    stamp: HybridTime::from_wall(WallClock(millis)),
-                    expires_at: None,
-                    tried_since,
-                    content: value.map_or(Content::Tombstone, |v| Content::Value(v.into())),
-                };
-                let actor = Actor { incarnation: sequence, mint: 0 };
-                record.siblings.write(&Seen::default(), actor, write, Conflict::Lww);
-                record
-            };
-            let hear = |lone: &mut Lone, record: &Record| {
-                let (head, body) = record.encode();
-                let record = peer::Record { head, body };
-                let message = Data::Replicate { key: key.clone(), record, hint_for: None };
-                lone.hear(3, 7, message);
-                lone.settle();
-            };
-            let retried = written(1, 9_000, value, Some(HybridTime::default()));
-            let other = written(2, 5_000, Some("other"), None);
-            let name = (xxh3_64(&key), OperationId { session: 7, sequence: 1 });
-            lone.shard.collection.gone.remember(name, HybridTime(6_000 << 16), u64::MAX);
-            let mut x = retried.clone();
-            if later {
-                hear(&mut lone, &other);
-                x.join(&other);
-            }
-            hear(&mut lone, &x);
-            let mut here = lone.latest(&key).expect("there");
-            // When they meet, both hold the same: the other write, if there was one.
-            assert!(x.join(&here).changed());
-            here.join(&x);
-            let values: Vec<_> =
-                x.siblings.standing_values().map(|(_, value)| &value[..]).collect();
-            assert_eq!(values, if later { vec![&b"other"[..]] } else { vec![] }, "{value:?}");
-            assert!(x.siblings.is_same_version(&here.siblings));
-            assert_eq!(x.siblings.digest(), here.siblings.digest());
-        }
-    }
-
-    fn name(n: u64) -> Name {
-        (n, OperationId { session: 1, sequence: n })
-    }
-
-    #[test]
-    fn beyond_the_most_the_oldest_go_and_what_was_remembered_again_stays() {
-        let mut gone = Gone::default();
-        let stamp = HybridTime::from_wall(WallClock(1_000));
-        (0..10).for_each(|n| gone.remember(name(n), stamp, 100 + n / 2));
-        gone.remember(name(0), stamp, 900);
-        assert_eq!(gone.limit(10), None);
-        assert_eq!(gone.limit(8), Some((3, 101)), "0 is known for longer, and dates go as a whole");
-        let left: Vec<u64> = gone.known.keys().map(|(n, _)| *n).collect();
-        assert_eq!(left, [0, 4, 5, 6, 7, 8, 9]);
-        assert!(gone.forget(WallClock(200)));
-        assert!(gone.holds(name(0), stamp) && !gone.holds(name(9), stamp));
-        assert!(gone.forget(WallClock(901)));
-        assert!(gone.known.is_empty() && gone.until.is_empty());
-    }
-}
+#[path = "gone_tests.rs"]
+mod tests;

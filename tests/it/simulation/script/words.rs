@@ -147,6 +147,8 @@ pub fn message(frame: &Frame, names: &Names) -> Option<String> {
         Data::Roots { .. } | Data::RootsCompared { .. } => return None,
         // Rounds come and go by themselves.
         Data::Rounds(_) | Data::RoundsTold(_) => return None,
+        Data::Collected { .. } => "Collected?".into(),
+        Data::CollectedPage { items, .. } => format!("Collected: {}", items.len()),
         Data::Refused(why) => format!("Refused: {why:?}"),
         Data::Replicated => "Replicated".into(),
         Data::ScanRange { .. } => "ScanRange".into(),
