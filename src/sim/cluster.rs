@@ -210,15 +210,19 @@ impl Cluster {
         member.store.crash(survivors);
     }
 
-    /// Kills a node and empties its disk. Whoever puts in another one also names where the others are by now:
-    /// those whom the old configuration names may all have moved.
+    /// Kills a node and empties its disk. Whoever puts in another one also names where the others are by now.
     pub fn wipe(&mut self, number: usize) {
         self.kill(number);
+        self.name_others(number);
+        self.members[number - 1].store = MemoryStore::new();
+    }
+
+    /// The next start of this node is with `--join` and where the others are by now: those whom the old
+    /// configuration names may all have moved.
+    pub fn name_others(&mut self, number: usize) {
         let others = self.members.iter().map(|member| member.address).enumerate();
         let join = others.filter(|(at, _)| at + 1 != number).map(|(_, address)| address).collect();
-        let member = &mut self.members[number - 1];
-        member.store = MemoryStore::new();
-        member.join = join;
+        self.members[number - 1].join = join;
     }
 
     /// Kills a node and puts this disk in place of its own.

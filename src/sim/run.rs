@@ -24,6 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const ROUNDS: u64 = 2;
 /// How long a cluster may take to form, and to come to rest once everything works.
 const PATIENCE: Duration = Duration::from_secs(400);
+/// How long nodes are left alone to find each other after that.
+const LOOKED_FOR: Duration = Duration::from_secs(200);
 /// After how long the dead lose their places, where they do.
 const DOWN_OUT_AFTER: Duration = Duration::from_secs(3);
 /// How often it is looked whether it has.
@@ -77,6 +79,8 @@ struct Run {
     changes: Owners,
     open: Vec<(Pending, Asked)>,
     asides: usize,
+    /// Who was told where the others are.
+    redirected: BTreeSet<usize>,
     focus: Option<Focus>,
     owners: BTreeMap<usize, Vec<usize>>,
     report: Report,
@@ -114,6 +118,7 @@ pub fn simulate(setup: &Setup) -> Report {
         changes: Owners::default(),
         open: Vec::new(),
         asides: 0,
+        redirected: BTreeSet::new(),
         focus: None,
         owners: BTreeMap::new(),
         report: Report { seed: setup.seed, ..Report::default() },
@@ -486,9 +491,13 @@ impl Run {
         self.note(|| "everything is mended".into());
         let began = self.c.now();
         let calm = self.wait_for("calm after everything was mended", |run| {
+            if run.c.now().since(began) > LOOKED_FOR {
+                run.read_what_nodes_wait_for();
+            }
             run.is_whole()?;
             run.no_tombstones_are_left()
         });
+        self.redirected.clear();
         self.faults.healed();
         self.note_owners();
         let took = self.c.now().since(began);
@@ -501,6 +510,20 @@ impl Run {
             }
         }
         calm
+    }
+
+    /// Somebody looks why a node is not ready, and does what it says.
+    fn read_what_nodes_wait_for(&mut self) {
+        for node in self.faults.there(&self.c) {
+            let words = self.c.node(node).and_then(|node| node.readiness().err());
+            let asks = |words: &String| words.contains("start this node with --join");
+            if words.as_ref().is_some_and(asks) && self.redirected.insert(node) {
+                self.note(|| format!("n{node} begins again, with --join"));
+                self.c.kill(node);
+                self.c.name_others(node);
+                self.c.start(node);
+            }
+        }
     }
 
     /// What all hold, by key: each item on three nodes, the same on each.

@@ -14,6 +14,7 @@
 
 use super::Topology;
 use super::intent::Intent;
+use super::status::ELSEWHERE;
 use crate::id::{Lineage, NodeId};
 use crate::message::Header;
 use crate::message::peer::{Control, Joiner};
@@ -95,7 +96,7 @@ impl Topology {
             None if addresses.is_empty() => {
                 "part of no cluster: found one with --bootstrap, or name members with --join".into()
             }
-            None => format!("waiting to be let in by {}", list(&addresses)),
+            None => format!("waiting to be let in by {}; {ELSEWHERE}", list(&addresses)),
         }
     }
 
@@ -197,8 +198,12 @@ impl Topology {
     }
 
     fn cannot_admit(&self) -> Admission {
-        let open = "waiting for more members to say how far they have seen it";
-        let why = self.readiness().err().unwrap_or_else(|| open.into());
+        let why = match self.wants_in() {
+            true => "it waits to be let in itself".into(),
+            false => self.obstacle().unwrap_or_else(|| {
+                "waiting for more members to say how far they have seen it".into()
+            }),
+        };
         Admission::Refused(format!("{} cannot let anybody in yet: {why}", self.identity.name))
     }
 

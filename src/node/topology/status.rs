@@ -9,6 +9,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+/// What to do where nobody answers.
+pub(super) const ELSEWHERE: &str = "start those that are down; if they listen elsewhere by now, start this node with \
+                                    --join and the address of one of them";
+
 /// What is known of one member of the layout, or of somebody that only gossip knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberStatus {
@@ -70,28 +74,47 @@ impl Topology {
     /// # Errors
     /// The reason, in words.
     pub fn readiness(&self) -> Result<(), String> {
+        match self.obstacle() {
+            Some(why) => Err(why),
+            None if self.witness.counts() => Ok(()),
+            None => Err(self.awaited()),
+        }
+    }
+
+    /// What stands in the way of this node being a member at all.
+    pub(super) fn obstacle(&self) -> Option<String> {
         if let Some(why) = &self.aside {
-            return Err(why.clone());
+            return Some(why.clone());
         }
         if self.is_dismissed() {
-            return Err("no member any more: it has left or was removed; stop it, and to let it in again start it \
-                        with an empty data directory"
-                .into());
-        }
-        if self.overruled {
-            return Err("survivors have founded this cluster anew, without this node: stop it, and to let it in again \
-                        start it with an empty data directory under another name"
-                .into());
-        }
-        if !self.is_admitted() {
-            return Err(self.waiting_reason());
-        }
-        if !self.witness.counts() {
-            return Err(
-                "waiting for a majority of members to say how far they have seen this node".into(),
+            return Some(
+                "no member any more: it has left or was removed; stop it, and to let it in again start it with an \
+                 empty data directory"
+                    .into(),
             );
         }
-        Ok(())
+        if self.overruled {
+            return Some(
+                "survivors have founded this cluster anew, without this node: stop it, and to let it in again start \
+                 it with an empty data directory under another name"
+                    .into(),
+            );
+        }
+        (!self.is_admitted()).then(|| self.waiting_reason())
+    }
+
+    /// Whose word about this node is missing, and what to do.
+    fn awaited(&self) -> String {
+        let silent = self.others.iter().filter(|node| !self.witness.has_answered(**node));
+        let members = self.installed.iter().flat_map(|agreement| &agreement.layout.members);
+        let name = |node: &NodeId| members.clone().find(|m| m.id == *node).map(|m| &*m.name);
+        let mut names: Vec<&str> = silent.filter_map(name).collect();
+        names.sort_unstable();
+        let names = names[..names.len().min(5)].join(", ");
+        format!(
+            "waiting for a majority of members to say how far they have seen this node; not heard from: {names}; \
+             {ELSEWHERE}"
+        )
     }
 
     /// Everybody that the layout names or gossip knows, by name.

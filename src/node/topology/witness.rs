@@ -185,6 +185,11 @@ impl Witness {
         self.judge(others)
     }
 
+    /// Whether this member has said how far it has seen this node.
+    pub fn has_answered(&self, node: NodeId) -> bool {
+        self.answered.contains(&node)
+    }
+
     /// Judges again, for the members may have changed. Returns whether the check is passed by this.
     pub fn judge(&mut self, others: &BTreeSet<NodeId>) -> bool {
         let before = self.passed;

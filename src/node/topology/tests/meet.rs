@@ -182,6 +182,29 @@ fn a_node_that_moved_is_found_again() {
     net.settle(3);
 }
 
+/// Found by the simulator, seed 1211522.
+#[test]
+fn when_all_have_moved_at_once_each_says_whom_it_misses_and_what_to_do() {
+    let mut net = Network::formed(30, 3);
+    net.secs(5);
+    (0..3).for_each(|node| net.kill(node));
+    for node in 0..3 {
+        net.machines[node].config.address = address(7 + node);
+        net.machines[node].config.join.clear();
+        net.start(node, false).unwrap();
+    }
+    net.secs(60);
+    let why = net.topology(0).readiness().unwrap_err();
+    assert!(why.contains("not heard from: n2, n3; "), "{why}");
+    assert!(why.contains("start this node with --join"), "{why}");
+    for node in [1, 2] {
+        net.kill(node);
+        net.machines[node].config.join = vec![address(7)];
+        net.start(node, false).unwrap();
+    }
+    net.settle(3);
+}
+
 #[test]
 fn a_dead_member_keeps_its_place() {
     let mut net = Network::formed(12, 3);
