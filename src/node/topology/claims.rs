@@ -130,3 +130,36 @@ impl Claims {
         ahead.or_else(|| seen.trials.iter().find_map(of_trial))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+
+    #[test]
+    fn what_a_full_disk_refuses_goes_with_whatever_it_takes_next() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let claims = Claims::open(&MemoryStore::new(), Lineage(3), false, &mut rng);
+        let mut claims = claims.expect("an empty store");
+        let stage = |claims: &mut Claims| claims.stage().map(|(claim, _)| claim);
+        assert_eq!(stage(&mut claims), Some(Claim::Trial));
+        assert_eq!(stage(&mut claims), None, "it is on its way");
+        claims.refused();
+        assert_eq!(stage(&mut claims), Some(Claim::Trial));
+        assert_eq!(
+            claims.told(9),
+            (0, claims.trial.expect("open").number),
+            "it is not durable yet"
+        );
+        // Enough have answered, and it is still on its way: what comes behind it says that it is over.
+        claims.passed();
+        assert_eq!(stage(&mut claims), Some(Claim::Confirmed));
+        claims.refused();
+        assert_eq!(stage(&mut claims), Some(Claim::Confirmed), "and never the trial once more");
+        assert_eq!(stage(&mut claims), None);
+        claims.kept(Claim::Confirmed);
+        assert_eq!((stage(&mut claims), claims.told(9)), (None, (9, 0)));
+        claims.refused();
+        assert_eq!(stage(&mut claims), None, "somebody else's batch");
+    }
+}
