@@ -21,6 +21,9 @@ use std::net::SocketAddr;
 /// connection of one gigabit a second.
 const BACKGROUND_BYTES: usize = 128 << 10;
 
+/// The most room that is made for the frames of a turn before they are there.
+const ROOM: usize = 64 << 10;
+
 /// What every frame of this node says of its sender.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stamp {
@@ -107,6 +110,10 @@ pub enum Release {
 pub struct Outbox {
     stamp: Stamp,
     frames: BTreeMap<SocketAddr, Vec<u8>>,
+    /// How much room is made for a peer: what the most was in the last turn that had something for one.
+    room: usize,
+    /// What the most is in this turn.
+    most: usize,
     /// What nobody waits for: a little of it leaves with each turn, behind all other frames of a peer.
     background: BTreeMap<SocketAddr, VecDeque<Vec<u8>>>,
     effects: VecDeque<Effect>,
@@ -138,7 +145,7 @@ impl Outbox {
             self.background.entry(to).or_default().push_back(frame);
             return bytes;
         }
-        let buffer = self.frames.entry(to).or_default();
+        let buffer = self.buffer(to);
         let before = buffer.len();
         header.encode_into(buffer, |out| encode_into(out, message));
         buffer.len() - before
@@ -147,8 +154,11 @@ impl Outbox {
     /// A control frame leaves at the end of the turn.
     pub fn send_control(&mut self, to: SocketAddr, request: u64, message: &Control) {
         let header = Header { class: Class::Control, request, ..self.header(Kind::Control) };
-        let buffer = self.frames.entry(to).or_default();
-        header.encode_into(buffer, |out| encode_into(out, message));
+        header.encode_into(self.buffer(to), |out| encode_into(out, message));
+    }
+
+    fn buffer(&mut self, to: SocketAddr) -> &mut Vec<u8> {
+        self.frames.entry(to).or_insert_with(|| Vec::with_capacity(self.room))
     }
 
     fn header(&self, kind: Kind) -> Header {
@@ -257,7 +267,18 @@ impl Outbox {
         if let Some(effect) = self.effects.pop_front() {
             return Some(effect);
         }
-        self.frames.pop_first().map(|(to, bytes)| Effect::Send { to, bytes })
+        let Some((to, mut bytes)) = self.frames.pop_first() else {
+            if self.most > 0 {
+                self.room = std::mem::take(&mut self.most).min(ROOM);
+            }
+            return None;
+        };
+        self.most = self.most.max(bytes.len());
+        if bytes.len() < bytes.capacity() / 4 {
+            // It may wait for a slow peer.
+            bytes.shrink_to_fit();
+        }
+        Some(Effect::Send { to, bytes })
     }
 }
 

@@ -10,7 +10,7 @@
 //! to a key. [`Incarnations`](super::Incarnations) says which actors may go on.
 
 use super::wire;
-use crdts::{CmRDT, CvRDT, VClock};
+use crdts::{CmRDT, VClock};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
@@ -84,7 +84,7 @@ impl VersionVector {
 
     /// Learns all that `other` knows.
     pub fn join(&mut self, other: &VersionVector) {
-        self.0.merge(other.0.clone());
+        other.iter().for_each(|dot| self.0.apply(dot));
     }
 
     /// Learns of a write, and thereby claims all earlier ones of its actor.
