@@ -231,6 +231,16 @@ impl Cluster {
         self.members[number - 1].store = disk;
     }
 
+    /// Where a node listens.
+    pub fn address(&self, number: usize) -> SocketAddr {
+        self.members[number - 1].address
+    }
+
+    /// Whether a node was started with `--join` and this address.
+    pub fn is_told(&self, number: usize, address: SocketAddr) -> bool {
+        self.members[number - 1].join.contains(&address)
+    }
+
     /// Starts a node that is down with what it has. It never founds a cluster a second time.
     pub fn start(&mut self, number: usize) {
         let member = &mut self.members[number - 1];

@@ -512,12 +512,25 @@ impl Run {
         calm
     }
 
-    /// Somebody looks why a node is not ready, and does what it says.
+    /// Somebody looks why a node is not ready, and does what it says, where somebody has moved whom it does not know.
     fn read_what_nodes_wait_for(&mut self) {
-        for node in self.faults.there(&self.c) {
+        let there = self.faults.there(&self.c);
+        for node in there.iter().copied() {
             let words = self.c.node(node).and_then(|node| node.readiness().err());
             let asks = |words: &String| words.contains("start this node with --join");
-            if words.as_ref().is_some_and(asks) && self.redirected.insert(node) {
+            if !words.as_ref().is_some_and(asks) || self.redirected.contains(&node) {
+                continue;
+            }
+            let members = self.look(node, Inspect::Members);
+            let known = members["members"].as_array().into_iter().flatten();
+            let known: Vec<_> = known.filter_map(|member| member["address"].as_str()).collect();
+            let knows = |other: &usize| {
+                let address = self.c.address(*other);
+                known.contains(&&*address.to_string()) || self.c.is_told(node, address)
+            };
+            if !there.iter().all(|other| *other == node || knows(other)) {
+                self.redirected.insert(node);
+                *self.faults.struck.entry("redirect").or_default() += 1;
                 self.note(|| format!("n{node} begins again, with --join"));
                 self.c.kill(node);
                 self.c.name_others(node);

@@ -38,7 +38,7 @@ pub(super) enum How {
     Offer,
     /// A fallback only says for how many items it stands in.
     Hints,
-    /// All that lies here is the same: this node, which fills its slot, lacks only what the other one has collected.
+    /// An owner is asked only for what it has collected, by this node, which fills its slot.
     Collected,
 }
 
@@ -135,6 +135,13 @@ impl Shard {
         }
         let (partition, with) = (compare.partition, compare.with);
         compare.pushing = false;
+        // First of all: what is taken from now on is no late retry, and what was taken before is compared. Nothing
+        // more is collected of a slot that is being filled.
+        let asks = self.is_filling(partition) && !self.sync.has_told(partition, with);
+        if let Some(from) = compare.collected.take().filter(|_| asks) {
+            self.ask(id, request, with, partition, &Data::Collected { from }, turn);
+            return Goes::On;
+        }
         while let Some(todo) = compare.todo.pop_front() {
             let message = match todo {
                 Todo::Fetch(key, digest) => {
@@ -150,7 +157,8 @@ impl Shard {
                         continue;
                     }
                     Ok(Some(record)) => {
-                        let (head, body) = record.encode();
+                        self.drop_collected(&key, turn);
+                        let (head, body) = self.without_collected(&key, &record).encode();
                         let record = crate::message::peer::Record { head, body };
                         self.counters.sync_items += 1;
                         (compare.pushed, compare.pushing) = (true, true);
@@ -188,12 +196,6 @@ impl Shard {
             self.ask(id, request, with, partition, &Data::CountHints, turn);
             return Goes::On;
         }
-        // Not before: what goes from now on goes from here, too.
-        let asks = self.is_filling(partition) && !compare.source_rebuilding;
-        if let Some(from) = compare.collected.take().filter(|_| asks) {
-            self.ask(id, request, with, partition, &Data::Collected { from }, turn);
-            return Goes::On;
-        }
         // What was fetched is in a batch under way; the slot is no better before that is durable.
         compare.waiting_for_disk = true;
         turn.outbox.when_durable(Release::Stored { request: id, epoch: request.epoch });
@@ -210,8 +212,8 @@ impl Shard {
             How::Hints => {}
             How::Pull => self.acquire.pulled(partition, with),
             How::Offer => self.remnants.offered(partition, with, compare.pushed),
-            How::Collected if compare.source_rebuilding => {}
-            How::Collected => self.merged(partition, with),
+            // The next pass asks for roots.
+            How::Collected => {}
             How::Both => {
                 self.counters.sync_rounds += 1;
                 if compare.refused == 0 && !compare.unsure {
@@ -349,7 +351,16 @@ impl Shard {
         // It would never end.
         compare.failed |= next.is_some() && next <= last;
         compare.collected = next;
-        self.learn_collected(compare.partition, items, turn);
+        let (partition, with, is_all) = (compare.partition, compare.with, next.is_none());
+        self.learn_collected(partition, items, turn);
+        if is_all && !rebuilding {
+            self.sync.told(partition, with);
+            // No comparison sees what is on its way to the disk.
+            let (from, to) = key::partition_range(partition);
+            for key in self.pending.between(&from, &to).cloned().collect::<Vec<_>>() {
+                self.drop_collected(&key, turn);
+            }
+        }
     }
 
     /// The other owner cannot read the item that it was asked for: it goes on with the rest.
@@ -433,6 +444,7 @@ impl Shard {
             compare.failed = true;
             return;
         }
+        self.drop_collected(&key, turn);
         // What the other one holds is written over what cannot be read.
         let Ok((mine, before)) = self.latest(&key, turn) else {
             compare.failed = true;

@@ -22,6 +22,7 @@ impl Shard {
         self.trees.forget_staged();
         self.collection.forget_staged();
         self.refill.begin_again();
+        self.sync.forget_told();
         self.life = Life::Ended;
         self.disk = Some(error);
         self.fail_local(turn);

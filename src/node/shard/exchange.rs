@@ -148,9 +148,15 @@ impl Shard {
                 self.sync.push(Task::Compare { partition: *partition, with, how: How::Both });
             } else if !unknown.contains(partition) {
                 self.sync.verified(*partition, with, turn.now.instant);
-                if is_urgent && !rebuilding.contains(partition) {
-                    let how = How::Collected;
-                    self.sync.push(Task::Compare { partition: *partition, with, how });
+                if rebuilding.contains(partition) || !is_urgent {
+                    continue;
+                }
+                match self.sync.has_told(*partition, with) {
+                    true => self.merged(*partition, with),
+                    false => {
+                        let how = How::Collected;
+                        self.sync.push(Task::Compare { partition: *partition, with, how });
+                    }
                 }
             }
         }

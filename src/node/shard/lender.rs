@@ -3,7 +3,7 @@
 use super::Restored;
 use super::testing::{Lone, agreement, item, member, record, view};
 use crate::id::{Lineage, NodeId, PartitionId};
-use crate::message::peer::{self, Data};
+use crate::message::peer::{self, Collected, Data};
 use crate::node::view::View;
 use crate::ring::{BucketSettings, Change as Wish, Member, Successor};
 use crate::store::{Batch, Change, Entry, MemoryStore, Source, Store, StoreError, key};
@@ -98,6 +98,8 @@ pub(super) struct Owners {
     pub are_mute: bool,
     /// Who answers nothing at all.
     pub absent: Option<NodeId>,
+    /// What they have collected of partition 0.
+    pub collected: Vec<Collected>,
 }
 
 impl Owners {
@@ -156,7 +158,9 @@ impl Owners {
                 Data::Replicated
             }
             Data::Collected { .. } => {
-                Data::CollectedPage { items: Vec::new(), next: None, rebuilding: false }
+                let here = partition == PartitionId(0);
+                let items = if here { self.collected.clone() } else { Vec::new() };
+                Data::CollectedPage { items, next: None, rebuilding: false }
             }
             Data::CountHints => Data::HintCount(0),
             _ => return None,

@@ -256,6 +256,7 @@ impl Shard {
             let members = &view.agreement.layout;
             self.laggards.keep(|node| members.member(node).is_some());
             self.refill.begin_again();
+            self.sync.begin_again();
             let slots = self.slots.reload(&view, turn.store);
             if let Err(error) = slots.and_then(|()| self.acquire.reload(&view, turn.store)) {
                 self.disk = Some(error);

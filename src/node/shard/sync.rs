@@ -53,6 +53,8 @@ pub(super) struct Sync {
     vain: BTreeMap<PartitionId, u32>,
     /// What was compared with another owner since it was last asked for roots.
     compared: BTreeMap<NodeId, BTreeSet<PartitionId>>,
+    /// Who has told, in this epoch, what it has collected of a slot that this node fills.
+    told: BTreeSet<(PartitionId, NodeId)>,
 }
 
 /// What is to be done next.
@@ -115,6 +117,27 @@ impl Sync {
     /// What the other owner is to be told of that.
     pub fn take_compared(&mut self, with: NodeId) -> Vec<PartitionId> {
         self.compared.remove(&with).into_iter().flatten().collect()
+    }
+
+    /// This owner has told what it has collected of a slot that this node fills.
+    pub fn told(&mut self, partition: PartitionId, by: NodeId) {
+        self.told.insert((partition, by));
+    }
+
+    /// Whether it has.
+    pub fn has_told(&self, partition: PartitionId, node: NodeId) -> bool {
+        self.told.contains(&(partition, node))
+    }
+
+    /// What was told may not be on the disk: it was refused.
+    pub fn forget_told(&mut self) {
+        self.told.clear();
+    }
+
+    /// Owners have changed: what was to be compared, or was told, says nothing any more.
+    pub fn begin_again(&mut self) {
+        self.queue.clear();
+        self.told.clear();
     }
 
     /// Something cannot be read: it is fetched in a moment.

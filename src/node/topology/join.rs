@@ -37,8 +37,10 @@ pub(super) struct Join {
     /// When to ask next.
     at: Instant,
     attempts: u32,
-    /// What the last member said that refused.
+    /// What the last member said that refused, in answer to this attempt or the one before.
     refused: Option<String>,
+    /// In answer to this one.
+    is_answered: bool,
     /// Who asked here, by name: to be told when it is in.
     waiting: BTreeMap<String, Joiner>,
 }
@@ -56,6 +58,9 @@ impl Topology {
         let pause = RETRY.saturating_mul(1 << self.join.attempts.min(8)).min(RETRY_MAX);
         self.join.attempts += 1;
         self.join.at = now.instant + jittered(pause, &mut self.rng);
+        if !std::mem::take(&mut self.join.is_answered) {
+            self.join.refused = None;
+        }
         let addresses = self.known_addresses();
         if addresses.is_empty() {
             return;
@@ -103,6 +108,7 @@ impl Topology {
     pub(super) fn handle_join_refused(&mut self, why: String) {
         if self.wants_in() {
             self.join.refused = Some(why.chars().take(200).collect());
+            self.join.is_answered = true;
         }
     }
 

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+/// How many are named in words.
+const NAMED: usize = 5;
 /// What to do where nobody answers.
 pub(super) const ELSEWHERE: &str = "start those that are down; if they listen elsewhere by now, start this node with \
                                     --join and the address of one of them";
@@ -110,9 +112,13 @@ impl Topology {
         let name = |node: &NodeId| members.clone().find(|m| m.id == *node).map(|m| &*m.name);
         let mut names: Vec<&str> = silent.filter_map(name).collect();
         names.sort_unstable();
-        let names = names[..names.len().min(5)].join(", ");
+        let more = match names.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let names = names[..names.len().min(NAMED)].join(", ");
         format!(
-            "waiting for a majority of members to say how far they have seen this node; not heard from: {names}; \
+            "waiting for a majority of members to say how far they have seen this node; not heard from: {names}{more}; \
              {ELSEWHERE}"
         )
     }

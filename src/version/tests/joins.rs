@@ -550,6 +550,8 @@ fn a_write_replaced_before_its_answer_is_replaced_by_its_author_too() {
     put(&mut replica, 1, &Seen::default(), 1);
     let answered = replica.context_after(&Seen::default(), operation(1));
     assert!(!answered.covers(&dot(1, 2)), "it was not shown what replaced it");
+    let stamp = replica.covered().iter().map(|covered| covered.stamp).min();
+    assert_eq!(Some(answered.time), stamp, "what it writes next is later than that");
     for retry_first in [true, false] {
         let mut stranger = Siblings::new();
         let retry = |stranger: &mut Siblings| put(stranger, 2, &Seen::default(), 1);

@@ -3,8 +3,9 @@
 //!
 //! A record remembers the operations that it has covered; with the record that memory goes. So it is put down, in
 //! the batch that erases the record, and kept for as long as the record would have kept it. An owner that fills its slot
-//! is told of it when it has what the others hold: what is collected after that it collects itself.
+//! is told of it by the others, before it is compared with them.
 
+use super::super::stored::Stored;
 use super::super::{Shard, Turn};
 use crate::guard::{self, Guard};
 use crate::id::{Conflict, PartitionId};
@@ -73,8 +74,10 @@ impl Gone {
     fn remember(&mut self, name: Name, stamp: HybridTime, until: u64) {
         let (known, last) = self.known.entry(name).or_default();
         *known = stamp.max(*known);
-        *last = until.max(*last);
-        self.until.entry(until).or_default().push(name);
+        if until > *last {
+            *last = until;
+            self.until.entry(until).or_default().push(name);
+        }
     }
 
     /// Forgets the oldest, if there are more than this. How many those were, and until when they were to be known.
@@ -225,6 +228,17 @@ impl Shard {
         let until = kept.clone().map(|item| item.until).max().unwrap_or_default();
         let list = kept.map(|item| ((partition, item.hash, item.operation), item.stamp)).collect();
         self.put_down(&list, until.min(date.saturating_add(window())), turn);
+    }
+
+    /// What was taken of such retries before this node was told of them goes.
+    pub(in super::super) fn drop_collected(&mut self, key: &Bytes, turn: &mut Turn) {
+        if self.collection.gone.known.is_empty() || self.disk.is_some() {
+            return;
+        }
+        let Ok((Some(latest), before)) = self.latest(key, turn) else { return };
+        if let Cow::Owned(rest) = self.without_collected(key, &latest.record) {
+            self.stage(key.clone(), before, Some(Stored::new(rest)), turn);
+        }
     }
 
     /// A record from elsewhere, without the values of such retries. Its vector stays as it was, so that whoever has

@@ -1,7 +1,7 @@
 //! What was collected is known: to who collected it, and to who was told.
 
-use super::super::super::lender::late;
-use super::super::super::testing::{Lone, agreement, item, record, view};
+use super::super::super::lender::{Owners, late};
+use super::super::super::testing::{Lone, agreement, item, next_epoch, record, view};
 use super::*;
 use crate::id::NodeId;
 use crate::message::peer::{self, Data, RoundAsk, RoundStep};
@@ -172,6 +172,69 @@ fn who_fills_a_slot_is_complete_when_it_was_told_what_was_collected() {
         let mut lone = lone.again(late(3));
         assert!(knows(&mut lone, &key), "and does so in its next life");
     }
+}
+
+/// It was wiped, and takes a late retry before anybody has told it; the others have dropped that.
+#[test]
+fn what_was_taken_before_it_was_told_goes_before_the_slot_is_complete() {
+    let mut lone = Lone::open(late(3));
+    let (key, retried) = (item(0, "k"), record(3));
+    let (head, body) = retried.encode();
+    let record = peer::Record { head, body };
+    lone.hear(3, 7, Data::Replicate { key: key.clone(), record, hint_for: None });
+    lone.settle();
+    assert_eq!(lone.latest(&key).expect("taken").siblings.standing_values().count(), 1);
+    let [(operation, stamp)] =
+        retried.siblings.iter().map(|s| (s.operation, s.stamp)).collect::<Vec<_>>()[..]
+    else {
+        panic!("one value")
+    };
+    let mut owners = Owners::holding(BTreeMap::new());
+    owners.collected.push(Collected { hash: xxh3_64(&key), operation, stamp, until: u64::MAX });
+    owners.answer_for(&mut lone, 10_000);
+    assert_eq!(lone.shard.slots.rebuilding(), 0);
+    let left = lone.latest(&key).expect("its vector");
+    assert!(left.siblings.is_empty() && left.siblings.vector() == retried.siblings.vector());
+}
+
+/// Found by a review: what was the same in another epoch, before owners changed, says nothing in this one.
+#[test]
+fn in_another_epoch_roots_are_asked_for_once_more() {
+    let mut lone = Lone::open(late(3));
+    let mut asked = Vec::new();
+    // Nothing is told, so that comparisons wait for it, and for a place among those that run.
+    for _ in 0..40 {
+        lone.run_for(50);
+        for (to, header, message) in std::mem::take(&mut lone.sent) {
+            if let Data::Roots { .. } = message {
+                let (differ, unknown, rebuilding) = Default::default();
+                let same = Data::RootsCompared { differ, unknown, rebuilding };
+                lone.hear_of(to.0, header.request, 0, same);
+            }
+        }
+    }
+    let mut after = late(3);
+    after.agreement = next_epoch((*after.agreement).clone()).into();
+    lone.install(after);
+    for _ in 0..100 {
+        lone.run_for(50);
+        for (to, header, message) in std::mem::take(&mut lone.sent) {
+            let answer = match message {
+                Data::Collected { .. } => {
+                    Data::CollectedPage { items: vec![], next: None, rebuilding: false }
+                }
+                Data::CountHints => Data::HintCount(0),
+                Data::Roots { .. } => {
+                    asked.push(to);
+                    continue;
+                }
+                _ => continue,
+            };
+            lone.hear_of(to.0, header.request, header.partition.0, answer);
+        }
+    }
+    assert!(!asked.is_empty());
+    assert_eq!(lone.shard.slots.rebuilding(), 8, "no roots were compared in this epoch");
 }
 
 #[test]
