@@ -1,0 +1,1 @@
+"""The goals that need no peer: each part measures some of them."""
