@@ -105,8 +105,12 @@ impl Topology {
         (!self.is_admitted()).then(|| self.waiting_reason())
     }
 
-    /// Whose word about this node is missing, and what to do.
+    /// Whose word about this node is missing, and what to do: once everybody has had time to answer.
     fn awaited(&self) -> String {
+        let what = "waiting for a majority of members to say how far they have seen this node";
+        if !self.witness.is_late() {
+            return what.into();
+        }
         let silent = self.others.iter().filter(|node| !self.witness.has_answered(**node));
         let members = self.installed.iter().flat_map(|agreement| &agreement.layout.members);
         let name = |node: &NodeId| members.clone().find(|m| m.id == *node).map(|m| &*m.name);
@@ -117,10 +121,7 @@ impl Topology {
             more => format!(" and {more} more"),
         };
         let names = names[..names.len().min(NAMED)].join(", ");
-        format!(
-            "waiting for a majority of members to say how far they have seen this node; not heard from: {names}{more}; \
-             {ELSEWHERE}"
-        )
+        format!("{what}; not heard from: {names}{more}; {ELSEWHERE}")
     }
 
     /// Everybody that the layout names or gossip knows, by name.

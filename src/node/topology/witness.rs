@@ -81,6 +81,8 @@ pub(super) struct Witness {
     passed: bool,
     counts: bool,
     grace_ends: Instant,
+    /// That is over.
+    is_late: bool,
     ask_at: Instant,
 }
 
@@ -103,6 +105,7 @@ impl Witness {
             passed: fresh,
             counts: fresh,
             grace_ends: now + GRACE,
+            is_late: false,
             ask_at: now,
         })
     }
@@ -172,7 +175,8 @@ impl Witness {
     /// Judges whether this node's reads count by now. True when that has just changed.
     fn judge_counting(&mut self, now: Instant, others: &BTreeSet<NodeId>) -> bool {
         let answers = self.answered.intersection(others).count();
-        let counts = now >= self.grace_ends && answers >= others.len().div_ceil(2);
+        self.is_late |= now >= self.grace_ends;
+        let counts = self.is_late && answers >= others.len().div_ceil(2);
         let changed = counts && !self.counts();
         self.counts |= counts;
         changed
@@ -183,6 +187,11 @@ impl Witness {
     pub fn answer(&mut self, from: NodeId, others: &BTreeSet<NodeId>) -> bool {
         self.answered.insert(from);
         self.judge(others)
+    }
+
+    /// Whether everybody has had time to answer.
+    pub fn is_late(&self) -> bool {
+        self.is_late
     }
 
     /// Whether this member has said how far it has seen this node.
