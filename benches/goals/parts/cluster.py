@@ -34,14 +34,18 @@ class Cluster:
     def cluster(self, *words: object) -> str:
         return said([self.binary, "cluster", *map(str, words), "--dir", self.folder], PATIENCE, self.env)
 
+    def client(self) -> list:
+        """What begins a command of the client."""
+        return [self.binary]
+
     def ask(self, *words: object, node: int = 1) -> object:
         """What a command of the client prints as JSON."""
         address = self.address(node)
-        return json.loads(said([self.binary, *map(str, words), "--node", address, "-o", "json"], PATIENCE, self.env))
+        return json.loads(said([*self.client(), *map(str, words), "--node", address, "-o", "json"], PATIENCE, self.env))
 
     def discard(self, *words: object) -> None:
         """Runs a command of the client; nobody reads what it prints."""
-        command = [self.binary, *map(str, words), "--node", self.address(1)]
+        command = [*self.client(), *map(str, words), "--node", self.address(1)]
         done = subprocess.run(
             list(map(str, command)), env=self.env, timeout=PATIENCE, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, start_new_session=True,
@@ -86,7 +90,7 @@ class Cluster:
 
     def begin_load(self, workload: str, seconds: float, nodes: int | None = None, **options: object) -> subprocess.Popen:
         """A run that goes on beside others."""
-        words = [self.binary, "bench", "--node", self.addresses(nodes), "--workload", workload, "--duration", f"{seconds}s", "-o", "json"]
+        words = [*self.client(), "bench", "--node", self.addresses(nodes), "--workload", workload, "--duration", f"{seconds}s", "-o", "json"]
         for name, value in options.items():
             words += [f"--{name.replace('_', '-')}", value]
         return subprocess.Popen(

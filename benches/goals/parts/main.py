@@ -12,10 +12,10 @@ from lib import build, machine
 from lib.options import names, port
 from lib.process import Failed, end_on_signals
 
-from . import growth, latency, neighbours
+from . import growth, latency, neighbours, slow
 from .cluster import Cluster
 
-PARTS = {"latency": latency, "growth": growth, "neighbours": neighbours}
+PARTS = {"latency": latency, "slow": slow, "growth": growth, "neighbours": neighbours}
 
 
 class Ground:
