@@ -54,9 +54,12 @@ async fn a_client_that_knows_the_owners_asks_them_and_nobody_when_it_does_not() 
 
     cluster.kill(&[2]);
     let left: Vec<u16> = cluster.others(2);
-    let before = forwards(&cluster, &left).await;
-    round(&client, "without one").await;
-    round(&client, "without one, again").await;
-    let more = forwards(&cluster, &left).await - before;
-    assert!(more <= KEYS as u64 / 10, "two owners of each key are left: {more}");
+    // Two owners of each key are left. Half of the puts would be forwarded if it asked anybody.
+    until("few are forwarded without it", SOON, async || {
+        let before = forwards(&cluster, &left).await;
+        round(&client, "without one").await;
+        let more = forwards(&cluster, &left).await - before;
+        if more <= KEYS as u64 / 10 { Ok(()) } else { Err(format!("{more} were")) }
+    })
+    .await;
 }
