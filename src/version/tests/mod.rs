@@ -6,6 +6,7 @@
 //!                            oracle  explicit sets of writes: no vectors, no dots, no stamps
 //! ```
 
+mod contexts;
 mod histories;
 mod joins;
 pub(super) mod kit;
