@@ -55,6 +55,10 @@ pub(crate) trait DiskFile: Send + Sync {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
     /// Its length in bytes.
     fn len(&self) -> io::Result<u64>;
+    /// How many names it has: another may be a backup's.
+    fn names(&self) -> io::Result<u64> {
+        Ok(1)
+    }
 }
 
 /// The whole content of a file.
@@ -165,5 +169,9 @@ impl DiskFile for RealFile {
 
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
+    }
+
+    fn names(&self) -> io::Result<u64> {
+        Ok(std::os::unix::fs::MetadataExt::nlink(&self.0.metadata()?))
     }
 }

@@ -69,8 +69,15 @@ impl Front {
         self.view.borrow().overlay.len()
     }
 
-    fn read(&self, key: &[u8], located: &Located) -> Result<Option<Entry>, StoreError> {
-        self.view.borrow_mut().segments.read(&*self.shared.disk, key, located)
+    pub(crate) fn read(&self, key: &[u8], located: &Located) -> Result<Option<Entry>, StoreError> {
+        let read = self.view.borrow_mut().segments.read(&*self.shared.disk, key, located);
+        match read {
+            // It was being deleted, and parts of it are gone.
+            Err(StoreError::Damaged(_)) if self.shared.is_deleted(located.place.segment) => {
+                Ok(None)
+            }
+            read => read,
+        }
     }
 
     fn locate(&self, key: &[u8]) -> Result<Option<Located>, StoreError> {

@@ -31,6 +31,8 @@ mod rebuild;
 mod reclaim;
 mod record;
 mod recovery;
+#[allow(clippy::disallowed_methods)] // it has a clock of its own
+mod removal;
 mod restore;
 mod run;
 mod scrub;

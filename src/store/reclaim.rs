@@ -20,6 +20,7 @@ use super::index::Index;
 use super::log::{segment_file, segment_name, segment_number};
 use super::record::{Place, batches, decode_put};
 use super::recovery::read_whatever;
+use super::removal::Removals;
 use super::shared::{Move, Request, Shared, lock};
 use super::state::{self, State};
 use super::writer::Step;
@@ -45,6 +46,7 @@ pub(crate) struct Keeper {
     index: Arc<dyn Index>,
     state: State,
     stage: Stage,
+    removals: Removals,
     /// The sequence number that survives the death of the process in the index.
     checkpointed: u64,
     last_checkpoint: Instant,
@@ -93,13 +95,25 @@ struct Pass {
 }
 
 impl Keeper {
-    pub(crate) fn new(shared: Arc<Shared>, index: Arc<dyn Index>, state: State) -> Keeper {
+    /// # Errors
+    /// The directory cannot be read.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        index: Arc<dyn Index>,
+        state: State,
+    ) -> io::Result<Keeper> {
         shared.oldest_segment.store(state.oldest.into(), Ordering::Release);
-        let last_checkpoint = Instant::now();
-        let keeper =
-            Keeper { shared, index, state, stage: Stage::Idle, checkpointed: 0, last_checkpoint };
+        let keeper = Keeper {
+            removals: Removals::new(shared.disk.clone(), shared.options.segment_bytes)?,
+            shared,
+            index,
+            state,
+            stage: Stage::Idle,
+            checkpointed: 0,
+            last_checkpoint: Instant::now(),
+        };
         keeper.measure();
-        keeper
+        Ok(keeper)
     }
 
     /// The thread: steps until the store is over. Returns what an orderly close goes on with.
@@ -109,10 +123,14 @@ impl Keeper {
             if self.last_checkpoint.elapsed() >= self.shared.options.checkpoint_every {
                 self.checkpoint();
             }
+            if self.removals.due_in().is_some_and(|left| left.is_zero()) {
+                self.give_back();
+            }
             if step != Step::Worked {
                 let guard = lock(&self.shared.keeper);
                 if !self.shared.is_over() {
-                    drop(self.shared.keeper_wakes.wait_timeout(guard, TICK));
+                    let wait = self.removals.due_in().map_or(TICK, |due| due.min(TICK));
+                    drop(self.shared.keeper_wakes.wait_timeout(guard, wait));
                 }
             }
         }
@@ -132,6 +150,11 @@ impl Keeper {
                 Err(error) => drop(self.shared.fail_index(&error)),
             }
         }
+    }
+
+    /// Gives some space of deleted segments back.
+    pub(crate) fn give_back(&mut self) {
+        self.removals.step(self.shared.full.load(Ordering::Acquire));
     }
 
     /// Notes how large the index is; a number for people only, so an error means an old number.
@@ -354,11 +377,12 @@ impl Keeper {
             if pass.len > 0 {
                 disk.rename(&name, &format!("{name}.aside"))?;
             }
+            disk.sync_dir()?;
         } else {
-            disk.remove(&name)?;
+            self.removals.remove(&name)?;
         }
-        disk.sync_dir()?;
         self.shared.log_bytes.fetch_sub(pass.len, Ordering::Relaxed);
+        // Before anything is cut off: who reads it still sees by this why the rest is missing.
         self.shared.oldest_segment.store(next.into(), Ordering::Release);
         self.shared.segments.fetch_sub(1, Ordering::Relaxed);
         self.shared.reclaimed.fetch_add(1, Ordering::Relaxed);

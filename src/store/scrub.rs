@@ -179,6 +179,9 @@ impl Scrubber {
         while read < bytes && !walk.is_over() {
             read += walk.read_on(&mut |_| (), &mut regions);
         }
+        if self.shared.is_deleted(segment) {
+            return Ok(Scrubbed { next: Some(after), bytes: read, ..Scrubbed::default() });
+        }
         let found = regions.len() as u64;
         if found > 0 {
             self.damaged.entry(segment).or_default().append(&mut regions);

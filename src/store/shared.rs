@@ -246,6 +246,11 @@ impl Shared {
         self.scrub_wakes.notify_all();
     }
 
+    /// Whether a segment is deleted, and may be partly gone for whoever has it open.
+    pub(crate) fn is_deleted(&self, segment: u32) -> bool {
+        u64::from(segment) < self.oldest_segment.load(Ordering::Acquire)
+    }
+
     /// Whether the index has everything up to here. If not, it shall have it soon.
     pub(crate) fn has_applied(&self, sequence: u64) -> bool {
         if self.applied.load(Ordering::Acquire) >= sequence {

@@ -376,7 +376,7 @@ pub(crate) fn start(
     let front = Front::new(shared.clone(), index.clone(), point);
     let scrubber = Scrubber::new(shared.clone(), index.clone());
     let applier = Applier::new(shared.clone(), index.clone(), applied);
-    let keeper = Keeper::new(shared.clone(), index, now);
+    let keeper = Keeper::new(shared.clone(), index, now)?;
     let writer = Writer::new(shared, log);
     Ok(Started { front, writer, applier, keeper, scrubber, opened })
 }

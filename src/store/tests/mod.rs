@@ -6,6 +6,7 @@ mod backup;
 mod directory;
 mod power_cut;
 mod reclaim;
+mod removal;
 mod scrub;
 mod sled;
 

@@ -150,7 +150,10 @@ impl World {
             }
             7..=10 => drop(s.writer.step()),
             11..=13 => drop(s.applier.step()),
-            14..=16 => drop(s.keeper.step()),
+            14..=16 => {
+                s.keeper.step();
+                s.keeper.give_back();
+            }
             17 => {
                 if self.rng.u8(..30) == 0 {
                     self.disk.fail_syncs(true);
