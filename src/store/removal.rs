@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// How many steps a segment takes; each longer where more segments wait.
 const STEPS: u64 = 64;
 /// How long syncs have to themselves between two steps.
-const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(100);
 /// What the name of a deleted file ends with until all of it is gone.
 const GONE: &str = ".gone";
 

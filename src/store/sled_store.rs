@@ -155,11 +155,11 @@ impl SledStore {
     pub(crate) fn begin(start: Started, index_dir: PathBuf, lock: File) -> (SledStore, Opened) {
         let Started { front, writer, applier, keeper, scrubber, opened } = start;
         let threads = vec![
-            spawn("store-writer", &front.shared, move || writer.run()),
-            spawn("store-applier", &front.shared, move || applier.run()),
-            spawn("store-scrubber", &front.shared, move || scrubber.run()),
+            spawn("store-writer", 0, &front.shared, move || writer.run()),
+            spawn("store-applier", APPLIER_NICE, &front.shared, move || applier.run()),
+            spawn("store-scrubber", KEEPER_NICE, &front.shared, move || scrubber.run()),
         ];
-        let keeper = Some(spawn("store-keeper", &front.shared, move || keeper.run()));
+        let keeper = Some(spawn("store-keeper", KEEPER_NICE, &front.shared, move || keeper.run()));
         let told = opened.damaged.clone();
         (SledStore { front, threads, keeper, index_dir, told, _lock: lock }, opened)
     }
@@ -408,8 +408,15 @@ fn try_trusted(
     }
 }
 
+/// How nice the applier is, which does a tenth of a second's work at a time: the writer waits for it only when it is far
+/// behind.
+const APPLIER_NICE: i32 = 5;
+/// How nice those are for which nobody waits.
+const KEEPER_NICE: i32 = 10;
+
 fn spawn<T: Send + 'static>(
     name: &str,
+    nice: i32,
     shared: &Arc<Shared>,
     run: impl FnOnce() -> T + Send + 'static,
 ) -> JoinHandle<T> {
@@ -425,6 +432,9 @@ fn spawn<T: Send + 'static>(
     let guard = FailOnPanic(shared.clone());
     let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
         let _guard = guard;
+        // Elsewhere it would be of the whole process. Where it is refused the thread is only less polite.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::setpriority_process(None, nice);
         run()
     });
     thread.expect("the system has room for four threads")

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass, field
 
+from lib.machine import Stolen
+
 
 @dataclass
 class Report:
     """Rows of a part; each says a figure, and what came of a goal."""
 
     part: str
-    rows: list[tuple[str, str, str]] = field(default_factory=list)
+    rows: list[tuple[str, str, str, str]] = field(default_factory=list)
+    stolen: Stolen = field(default_factory=Stolen)
 
     def tell(self, what: str, figure: str) -> None:
         """A figure that no goal is about."""
@@ -17,12 +20,14 @@ class Report:
     def judge(self, what: str, figure: str, is_met: bool) -> None:
         self._add(what, figure, "met" if is_met else "missed")
 
-    def _add(self, *row: str) -> None:
-        self.rows.append(row)
-        print(f"{self.part}: {row[0]}: {row[1]}{', ' + row[2] if row[2] else ''}", flush=True)
+    def _add(self, what: str, figure: str, verdict: str) -> None:
+        # Since the row before: a tail under which the machine was away says nothing of Quorate.
+        stolen = f"{self.stolen.share():.0%}"
+        self.rows.append((what, figure, verdict, stolen))
+        print(f"{self.part}: {what}: {figure}{', ' + verdict if verdict else ''}, {stolen} stolen", flush=True)
 
     def markdown(self) -> list[str]:
-        head = [f"| {self.part} | measured | goal |", "|---|---|---|"]
+        head = [f"| {self.part} | measured | goal | stolen by the host |", "|---|---|---|---|"]
         return head + [f"| {' | '.join(row)} |" for row in self.rows]
 
 

@@ -7,9 +7,14 @@ import unittest
 from parts.report import Report, ms
 
 
+class Calm:
+    def share(self) -> float:
+        return 0.02
+
+
 class Told(unittest.TestCase):
     def test_each_row_says_whether_its_goal_is_met(self) -> None:
-        report = Report("latency")
+        report = Report("latency", stolen=Calm())
         with contextlib.redirect_stdout(io.StringIO()) as said:
             report.tell("a sync", ms(81))
             report.judge("put, p50", ms(2_345), False)
@@ -17,14 +22,14 @@ class Told(unittest.TestCase):
         self.assertEqual(
             report.markdown(),
             [
-                "| latency | measured | goal |",
-                "|---|---|---|",
-                "| a sync | 0.08 ms |  |",
-                "| put, p50 | 2.35 ms | missed |",
-                "| get, p50 | 0.10 ms | met |",
+                "| latency | measured | goal | stolen by the host |",
+                "|---|---|---|---|",
+                "| a sync | 0.08 ms |  | 2% |",
+                "| put, p50 | 2.35 ms | missed | 2% |",
+                "| get, p50 | 0.10 ms | met | 2% |",
             ],
         )
-        self.assertEqual(said.getvalue().splitlines()[1], "latency: put, p50: 2.35 ms, missed")
+        self.assertEqual(said.getvalue().splitlines()[1], "latency: put, p50: 2.35 ms, missed, 2% stolen")
 
 
 if __name__ == "__main__":

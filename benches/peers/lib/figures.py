@@ -67,5 +67,6 @@ class Pair:
         return next((row for row in self.rows if (row.workload, row.multiplexed) == (workload, multiplexed)), None)
 
     def cores(self, name: str) -> Figure | None:
-        """What somebody else took meanwhile: `idle_cores`, the system that was not driven; `other_cores`, all the rest."""
-        return Figure.of(run[name] for row in self.rows for run in row.ours + row.theirs)
+        """What somebody else took meanwhile: `idle_cores`, the system that was not driven; `other_cores`, all the rest of
+        the machine; `stolen`, the host, of all cores."""
+        return Figure.of(run.get(name) for row in self.rows for run in row.ours + row.theirs)

@@ -57,6 +57,27 @@ def syncs_a_second(folder: Path, bytes_each: int = 1024) -> int:
     return round(statistics.median(rates))
 
 
+class Stolen:
+    """What the host took of the processors' time: virtual machines share theirs with others."""
+
+    def __init__(self) -> None:
+        self.before = self._ticks()
+
+    @staticmethod
+    def _ticks() -> tuple[int, int]:
+        try:
+            fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+        except OSError:
+            return 0, 0
+        ticks = list(map(int, fields))
+        return (ticks[7], sum(ticks)) if len(ticks) == 8 else (0, 0)
+
+    def share(self) -> float:
+        """Of all processors, since the last time that this was asked."""
+        (stolen, all_of_it), self.before = self.before, self._ticks()
+        return (self.before[0] - stolen) / max(self.before[1] - all_of_it, 1)
+
+
 def commit(root: Path) -> str:
     """The commit that stands there, and whether it was changed."""
     def git(*arguments: str) -> str:

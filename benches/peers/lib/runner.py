@@ -113,7 +113,8 @@ class Comparison:
         command += ["--threads", str(asked.load_threads)]
         # A trace for every failed request would be work that no user's client does.
         env = environment("QUORATE_", **system.load_environment) | {"RUST_BACKTRACE": "0", "RUST_LIB_BACKTRACE": "0"}
-        run = json.loads(said(command, seconds + RUN_LIMIT, env))
+        stolen = machine.Stolen()
+        run = json.loads(said(command, seconds + RUN_LIMIT, env)) | {"stolen": stolen.share()}
         named = {"pair": pair.peer, "durability": pair.durability, "run": number, **run, "name": system.name}
         print(json.dumps(named), file=self.runs, flush=True)
         return named

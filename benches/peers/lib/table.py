@@ -8,6 +8,8 @@ UNDER = ("", "a second", "a second", "", "p50 / p99 ms", "p50 / p99 ms", "CPU µ
 LIMIT_MARK = "*"
 # The kernel's own work for disk and network is among it, so it is never nothing.
 BUSY_CORES = 0.3
+# Of all cores; on an idle host it is nothing.
+STOLEN = 0.05
 
 
 def number(figure: Figure | None, mark: bool = False) -> str:
@@ -78,6 +80,11 @@ def notes(pair: Pair) -> list[str]:
         said.append(f"The rest of the machine took {other.median:.2f} of a core, at most {other.most:.2f}.")
         if other.median >= BUSY_CORES:
             said.append("THE MACHINE WAS NOT IDLE: somebody else was at work, and these figures say little.")
+    stolen = pair.cores("stolen")
+    if stolen:
+        said.append(f"The host took {stolen.median:.0%} of all processors' time away meanwhile, at most {stolen.most:.0%}.")
+        if stolen.median >= STOLEN:
+            said.append("THE HOST WAS BUSY: what is left of a virtual machine then varies, and tails above all.")
     if any(any(row.client_was_the_limit()) for row in pair.rows):
         said.append(f"{LIMIT_MARK} The client had no CPU left: the system could have done more.")
     kinds: dict[str, int] = {}

@@ -40,10 +40,10 @@ class Report(unittest.TestCase):
         ElementTree.fromstring(chart.svg([broken], FACTS))
 
     def test_a_busy_machine_and_a_full_client_are_marked(self):
-        busy = pair("etcd", "put", [run(4000, load_cores=0.97, other_cores=0.5)], [run(1000, other_cores=0.5)])
+        busy = pair("etcd", "put", [run(4000, load_cores=0.97, other_cores=0.5)], [run(1000, other_cores=0.5, stolen=0.07)])
         busy.about_quorate, busy.about_peer = ABOUT, ABOUT
         said = table.report([busy], FACTS, "load", [], table.markdown)
-        for words in ("| 4,000* | 1,000 |", "THE MACHINE WAS NOT IDLE", "The client had no CPU left"):
+        for words in ("| 4,000* | 1,000 |", "THE MACHINE WAS NOT IDLE", "THE HOST WAS BUSY", "took 7% of", "The client had no CPU left"):
             self.assertIn(words, said)
 
     def test_the_chart_is_xml_and_its_bars_stay_inside(self):
