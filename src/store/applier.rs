@@ -11,6 +11,7 @@
 use super::Change;
 use super::index::{Applied, Index, IndexResult, Located};
 use super::options::Options;
+use super::pace::Pace;
 use super::record::places;
 use super::run::Run;
 use super::shared::{Group, Mend, Payload, Shared, Written, lock};
@@ -26,6 +27,7 @@ pub(crate) struct Applier {
     index: Arc<dyn Index>,
     /// How far the index is, as it says itself.
     applied: Applied,
+    pace: Pace,
 }
 
 /// Whether the node, which has just added to the backlog, should wake the applier.
@@ -39,16 +41,23 @@ fn is_enough(shared: &Shared) -> bool {
     shared.unapplied_bytes.load(Ordering::Acquire) >= window_bytes.min(overlay_bytes / 2)
 }
 
+/// Whether somebody waits for more than is applied.
+fn is_urgent(shared: &Shared, applied: u64) -> bool {
+    shared.is_over() || is_enough(shared) || shared.applied_wanted.load(Ordering::Acquire) > applied
+}
+
 impl Applier {
     pub(crate) fn new(shared: Arc<Shared>, index: Arc<dyn Index>, from: Applied) -> Applier {
         shared.applied.store(from.sequence, Ordering::Release);
         shared.live_bytes.store(from.live, Ordering::Relaxed);
-        Applier { shared, index, applied: from }
+        Applier { shared, index, applied: from, pace: Pace::default() }
     }
 
     /// The thread: steps until the store is over.
     pub(crate) fn run(mut self) {
+        self.pace = Pace::begin();
         while self.wait() {
+            self.pace.work();
             self.step();
         }
     }
@@ -67,9 +76,7 @@ impl Applier {
             if !backlog.is_empty() {
                 let since = *since.get_or_insert_with(Instant::now);
                 left = shared.options.linger.saturating_sub(since.elapsed());
-                let is_wanted =
-                    shared.applied_wanted.load(Ordering::Acquire) > self.applied.sequence;
-                is_due |= left.is_zero() || is_wanted || is_enough(shared);
+                is_due |= left.is_zero() || is_urgent(shared, self.applied.sequence);
             }
             if is_due {
                 return true;
@@ -128,7 +135,9 @@ impl Applier {
         let mut run = Run::default();
         groups.iter().flat_map(|group| &group.batches).for_each(|written| add(&mut run, written));
         let mut live = self.applied.live;
-        run.write(&*self.index, &mut live, Some(self.applied))?;
+        let (shared, pace, applied) = (&*self.shared, &mut self.pace, self.applied.sequence);
+        let mut rest = || pace.rest(is_urgent(shared, applied));
+        run.write(&*self.index, &mut live, Some(self.applied), &mut rest)?;
         let (end, sequence, commit) = (last.end, last.sequence, last.commit);
         self.applied = Applied { end, sequence, commit, live };
         self.index.set_applied(self.applied)

@@ -26,6 +26,8 @@ pub mod memory;
 mod options;
 mod order;
 mod overlay;
+#[allow(clippy::disallowed_methods)] // it has a clock of its own
+mod pace;
 mod rebuild;
 #[allow(clippy::disallowed_methods)] // it has a thread and a clock of its own
 mod reclaim;

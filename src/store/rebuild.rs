@@ -56,6 +56,6 @@ impl<'a> Replay<'a> {
     /// Writes the run.
     pub(crate) fn flush(&mut self) -> IndexResult<()> {
         self.bytes = 0;
-        std::mem::take(&mut self.run).write(self.index, &mut self.live, self.from)
+        std::mem::take(&mut self.run).write(self.index, &mut self.live, self.from, &mut || ())
     }
 }

@@ -17,12 +17,13 @@
 //! A backup that copies the log holds the deletion, and so everything after it: see `hold`.
 
 use super::index::Index;
-use super::log::{segment_file, segment_name, segment_number};
-use super::record::{Place, batches, decode_put};
-use super::recovery::read_whatever;
+use super::log::{segment_name, segment_number};
+use super::pace::Pace;
+use super::record::{Found, Place, decode_put};
 use super::removal::Removals;
 use super::shared::{Move, Request, Shared, lock};
 use super::state::{self, State};
+use super::walk::{Regions, Walk};
 use super::writer::Step;
 use super::{Change, StoreError};
 use bytes::Bytes;
@@ -37,6 +38,8 @@ use std::time::{Duration, Instant};
 const COPY_BYTES: usize = 1 << 20;
 /// How many entries of the index are looked at in one scan.
 const ENTRIES: usize = 4096;
+/// By how many segments the log may be longer than it should be before the reclaimer hurries.
+const LATE_SEGMENTS: u64 = 2;
 /// How often a waiting reclaimer looks again by itself.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -47,6 +50,7 @@ pub(crate) struct Keeper {
     state: State,
     stage: Stage,
     removals: Removals,
+    pace: Pace,
     /// The sequence number that survives the death of the process in the index.
     checkpointed: u64,
     last_checkpoint: Instant,
@@ -109,6 +113,7 @@ impl Keeper {
             index,
             state,
             stage: Stage::Idle,
+            pace: Pace::default(),
             checkpointed: 0,
             last_checkpoint: Instant::now(),
         };
@@ -118,7 +123,9 @@ impl Keeper {
 
     /// The thread: steps until the store is over. Returns what an orderly close goes on with.
     pub(crate) fn run(mut self) -> State {
+        self.pace = Pace::begin();
         while !self.shared.is_over() {
+            self.pace.work();
             let step = self.step();
             if self.last_checkpoint.elapsed() >= self.shared.options.checkpoint_every {
                 self.checkpoint();
@@ -262,38 +269,55 @@ impl Keeper {
         Ok(located.is_some_and(|located| located.place == place))
     }
 
-    fn read_oldest(&self) -> Result<Pass, StoreError> {
+    fn read_oldest(&mut self) -> Result<Pass, StoreError> {
         let segment = self.shared.oldest_segment.load(Ordering::Acquire) as u32;
         let mut pass =
             Pass { segment: Some(segment), len: 0, live: VecDeque::new(), damaged: false };
-        let file = segment_file(&*self.shared.disk, segment);
-        let Some(file) = file.map_err(|error| StoreError::Busy(error.to_string()))? else {
+        let walk = Walk::open(&self.shared, segment, 0).map_err(not_now)?;
+        let Some(mut walk) = walk else {
             pass.damaged = true;
             return Ok(pass);
         };
-        let bytes = Bytes::from(read_whatever(&*file).map_err(failed)?);
-        pass.len = bytes.len() as u64;
-        let mut end = 0;
+        pass.len = walk.len;
+        let mut regions = Regions::new();
         // What was written again in the same segment is dead, and need not be looked up.
         let mut last = BTreeMap::new();
-        for found in batches(segment, &bytes) {
-            pass.damaged |= found.place.offset != end;
-            end = found.end().offset;
+        let mut take = |found: Found| {
             for (change, from, length) in found.changes() {
-                if let Change::Put { key, head, .. } = change {
-                    last.insert(key, (head, from, length));
+                if let Change::Put { key, .. } = change {
+                    // A slice would keep all of its window in memory.
+                    last.insert(Bytes::copy_from_slice(&key), (from, length));
+                }
+            }
+        };
+        while !walk.is_over() {
+            self.rest()?;
+            walk.read_on(&mut take, &mut regions);
+        }
+        pass.damaged = !regions.is_empty();
+        for (key, (from, length)) in last {
+            self.rest()?;
+            if self.is_live(&key, from)? {
+                match walk.put_at(from.offset, length, &key) {
+                    Some((record, head)) => pass.live.push_back(Move { key, head, record, from }),
+                    None => pass.damaged = true,
                 }
             }
         }
-        for (key, (head, from, length)) in last {
-            if self.is_live(&key, from)? {
-                let record = bytes.slice(from.offset as usize..(from.offset + length) as usize);
-                pass.live.push_back(Move { key, head, record, from });
-            }
-        }
-        pass.damaged |= u64::from(end) != pass.len;
         pass.damaged = pass.damaged && self.is_missed(segment, &pass.live)?;
         Ok(pass)
+    }
+
+    /// Leaves the processors to others for a while, unless space is wanted.
+    fn rest(&mut self) -> Result<(), StoreError> {
+        if self.shared.is_over() {
+            return Err(StoreError::Busy("the store is being closed".into()));
+        }
+        let log = self.shared.log_bytes.load(Ordering::Relaxed);
+        let live = self.shared.live_bytes.load(Ordering::Relaxed);
+        let is_late = log > 2 * live + LATE_SEGMENTS * self.shared.options.segment_bytes;
+        self.pace.rest(is_late || self.shared.full.load(Ordering::Acquire));
+        Ok(())
     }
 
     /// Whether the index points to anything in a segment but to what is carried out of it. What has rotted and was
@@ -388,6 +412,10 @@ impl Keeper {
         self.shared.reclaimed.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
+}
+
+fn not_now(error: io::Error) -> StoreError {
+    StoreError::Busy(error.to_string())
 }
 
 fn failed(error: io::Error) -> StoreError {

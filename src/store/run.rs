@@ -45,22 +45,24 @@ impl Run {
     }
 
     /// Brings it into the index, and what lives up to date. `noted`: the index has what this speaks of, so that the
-    /// count is noted with it on the way.
+    /// count is noted with it on the way. `rest` is called again and again meanwhile.
     pub(crate) fn write(
         self,
         index: &dyn Index,
         live: &mut u64,
         noted: Option<Applied>,
+        rest: &mut dyn FnMut(),
     ) -> IndexResult<()> {
         for (from, to) in &self.ranges {
             erase_range(index, from, to, live)?;
         }
         for (written, (key, located)) in self.newest.into_iter().enumerate() {
-            if let Some(noted) = noted
-                && written % NOTE_EVERY == 0
-            {
-                // No further than before, but with what is there now.
-                index.set_applied(Applied { live: *live, ..noted })?;
+            if written % NOTE_EVERY == 0 {
+                rest();
+                if let Some(noted) = noted {
+                    // No further than before, but with what is there now.
+                    index.set_applied(Applied { live: *live, ..noted })?;
+                }
             }
             let length = located.as_ref().map_or(0, |located| located.length);
             let before = match located {

@@ -7,6 +7,7 @@
 
 use super::disk::DiskFile;
 use super::log::segment_file;
+use super::reclaim::checked_put;
 use super::record::{Found, Place, batch_at, batch_extent};
 use super::shared::Shared;
 use bytes::Bytes;
@@ -101,6 +102,15 @@ impl Walk {
                 return read;
             }
         }
+    }
+
+    /// The put of a key that lies there, and its head, if it is whole.
+    pub(crate) fn put_at(&self, offset: u32, length: u32, key: &[u8]) -> Option<(Bytes, Bytes)> {
+        let mut record = vec![0; length as usize];
+        self.file.read_at(&mut record, offset.into()).ok()?;
+        let record = Bytes::from(record);
+        let (head, _) = checked_put(&record, key)?;
+        Some((record, head))
     }
 
     fn window(&self, length: u64) -> io::Result<Bytes> {
