@@ -18,6 +18,7 @@ mod failure;
 mod input;
 mod latency;
 mod local;
+mod logs;
 mod look;
 mod output;
 mod probe;
@@ -87,6 +88,7 @@ fn run(command: Command) -> Result<()> {
         Command::Transfers(args) => alone(ring::transfers(args)),
         Command::Backup(args) => alone(backup::backup(args)),
         Command::Restore(args) => backup::restore(&args),
+        Command::Logs(args) => on(Builder::new_multi_thread(), logs::logs(args.command)),
         Command::Latency(args) => alone(latency::latency(args)),
         // One thread makes the load, and leaves the other cores to the nodes.
         Command::Bench(args) => alone(bench::bench(args)),

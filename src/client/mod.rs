@@ -31,6 +31,7 @@ mod builder;
 mod context;
 mod execute;
 mod get;
+mod kv;
 mod link;
 #[cfg(feature = "server")]
 pub mod load;
@@ -58,6 +59,7 @@ pub use builder::Builder;
 pub use bytes::Bytes;
 pub use context::Context;
 pub use get::Get;
+pub use kv::Kv;
 pub use options::Answer;
 pub use pool::Traffic;
 pub use profile::{ExecutionProfile, RetryPolicy};

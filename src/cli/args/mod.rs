@@ -9,6 +9,7 @@
 //!
 //! Only names, defaults and shapes stand here; what a command does is in the file of its name.
 
+mod logs;
 mod process;
 mod requests;
 #[cfg(test)]
@@ -21,6 +22,10 @@ use crate::quorum::Consistency;
 use clap::{Args, Parser, Subcommand};
 use std::time::Duration;
 
+pub(in crate::cli) use logs::{
+    ByArg, FilterArgs, IngestArgs, LogsArgs, LogsCommand, OrderArg, QueryArgs, SourcesArgs,
+    TailArgs,
+};
 pub(in crate::cli) use process::{ClusterArgs, ClusterCommand, DemoArgs, ServeArgs, SimArgs};
 pub(in crate::cli) use requests::{
     BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, CommitArgs, Conflict,
@@ -85,6 +90,8 @@ pub(in crate::cli) enum Command {
     Backup(BackupArgs),
     /// Make a data directory of a backup, for a node that is down
     Restore(RestoreArgs),
+    /// Lines of logs: send them, find them, count them
+    Logs(LogsArgs),
     /// How long each node takes to answer, one question at a time
     Latency(LatencyArgs),
     /// Load with a latency histogram

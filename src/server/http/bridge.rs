@@ -3,6 +3,7 @@
 use super::super::counters::Snapshot;
 use crate::Error;
 use crate::config::ServerConfig;
+use crate::logs::Announced;
 use crate::message::client::{Reply, Request};
 use crate::version::OperationId;
 use std::collections::BTreeMap;
@@ -33,6 +34,10 @@ pub(in crate::server) struct Bridge {
     wake: Arc<Notify>,
     snapshot: watch::Receiver<Arc<Snapshot>>,
     rejected: Mutex<BTreeMap<&'static str, u64>>,
+    /// What the log store knows of its catalog.
+    pub(super) announced: Announced,
+    /// Lines of logs that were taken here.
+    ingested: AtomicU64,
     session: u64,
     sequence: AtomicU64,
     default_timeout: Duration,
@@ -55,6 +60,8 @@ impl Bridge {
             wake,
             snapshot,
             rejected: Mutex::default(),
+            announced: Announced::default(),
+            ingested: AtomicU64::new(0),
             session,
             sequence: AtomicU64::new(1),
             default_timeout: config.timing.request,
@@ -121,6 +128,14 @@ impl Bridge {
             }
             None => None,
         }
+    }
+
+    pub(super) fn count_ingested(&self, lines: u64) {
+        self.ingested.fetch_add(lines, Ordering::Relaxed);
+    }
+
+    pub(super) fn ingested(&self) -> u64 {
+        self.ingested.load(Ordering::Relaxed)
     }
 
     pub(super) fn reject(&self, reason: &'static str) {

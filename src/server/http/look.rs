@@ -150,9 +150,12 @@ pub(super) async fn metrics(
 ) -> Response<Body> {
     let (snapshot, rejected) = (bridge.snapshot().await, bridge.rejected());
     if answer::wants_json(&headers) {
-        return answer::json_with(StatusCode::OK, &super::metrics::object(&snapshot));
+        return answer::json_with(
+            StatusCode::OK,
+            &super::metrics::object(&snapshot, bridge.ingested()),
+        );
     }
-    match super::metrics::text(snapshot, rejected) {
+    match super::metrics::text(snapshot, rejected, bridge.ingested()) {
         Ok(text) => answer::with_type(
             StatusCode::OK,
             "application/openmetrics-text; version=1.0.0; charset=utf-8",

@@ -15,21 +15,23 @@ use std::sync::Arc;
 pub(super) fn text(
     snapshot: Arc<Snapshot>,
     http_rejected: BTreeMap<&'static str, u64>,
+    logs_ingested: u64,
 ) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("quorate");
-    registry.register_collector(Box::new(Scrape { snapshot, http_rejected }));
+    registry.register_collector(Box::new(Scrape { snapshot, http_rejected, logs_ingested }));
     let mut out = String::new();
     openmetrics::encode(&mut out, &registry)?;
     Ok(out)
 }
 
 /// Everything that has one number, as one flat object.
-pub(super) fn object(snapshot: &Snapshot) -> Value {
+pub(super) fn object(snapshot: &Snapshot, logs_ingested: u64) -> Value {
     let (node, driver) = (&snapshot.node, &snapshot.driver);
     let mut object = json!({
         "last_update": seconds(snapshot),
         "ready": u64::from(snapshot.unready.is_none()),
         "ingested": ingested(node),
+        "logs_ingested": logs_ingested,
         "repairs_completed": repairs_completed(node),
         "requests": node.requests.values().sum::<u64>(),
         "members": node.members.values().sum::<u64>(),
@@ -150,6 +152,7 @@ fn levels(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 13] {
 struct Scrape {
     snapshot: Arc<Snapshot>,
     http_rejected: BTreeMap<&'static str, u64>,
+    logs_ingested: u64,
 }
 
 impl Collector for Scrape {
@@ -163,6 +166,14 @@ impl Collector for Scrape {
         for (name, help, value) in levels(&self.snapshot) {
             encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)?;
         }
+        encoder
+            .encode_descriptor(
+                "logs_ingested",
+                "Lines of logs that this node took over HTTP",
+                None,
+                MetricType::Counter,
+            )?
+            .encode_counter::<NoLabelSet, _, u64>(&self.logs_ingested, None)?;
         encoder
             .encode_descriptor("ready", "Joined and not rebuilding", None, MetricType::Gauge)?
             .encode_gauge(&u64::from(self.snapshot.unready.is_none()))?;

@@ -9,8 +9,10 @@ mod answer;
 mod body;
 mod bridge;
 mod kv;
+mod logs;
 mod look;
 mod metrics;
+mod own;
 mod query;
 mod router;
 

@@ -2,11 +2,11 @@
 
 use super::answer;
 use super::bridge::Bridge;
-use super::{kv, look};
+use super::{kv, logs, look};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use std::sync::Arc;
 
 /// All paths.
@@ -19,6 +19,8 @@ pub(super) fn router(bridge: Arc<Bridge>) -> Router {
         .route("/v1/info", get(look::info))
         .route("/v1/buckets", get(look::buckets).post(look::create_bucket))
         .route("/v1/local/partitions", get(look::partitions))
+        .route("/v1/logs", get(logs::query).post(logs::ingest))
+        .route("/loki/api/v1/push", post(logs::loki))
         .route("/healthz", get(look::healthz))
         .route("/readyz", get(look::readyz))
         .route("/metrics", get(look::metrics));

@@ -22,6 +22,7 @@ mod http;
 mod kills;
 mod latency;
 mod load;
+mod log_store;
 mod logs;
 mod owners;
 mod process;
