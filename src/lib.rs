@@ -11,6 +11,7 @@
 //! | 3 | [`message`] | frames and envelopes: bytes and messages |
 //! | 4 | `node` | the whole node as one pure machine: topology and shard over one outbox |
 //! | 5 | `client`, `sim` | the client library; the deterministic driver |
+//! | 6 | `logs` | log lines, taken apart into events |
 //! | 7 | `server` | the real driver: tokio, sockets, HTTP, a disk |
 //! | 8 | `cli` | what people type |
 //!
@@ -34,6 +35,8 @@ pub mod coordinator;
 pub mod error;
 pub mod guard;
 pub mod id;
+#[cfg(feature = "server")]
+pub mod logs;
 #[cfg(feature = "server")]
 pub mod merkle;
 pub mod message;

@@ -22,6 +22,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("node", 4),
     ("client", 5),
     ("sim", 5),
+    ("logs", 6),
     ("server", 7),
     ("cli", 8),
 ];
