@@ -158,7 +158,7 @@ fn days_since_1970(Date { year, month, day }: Date) -> Option<i64> {
 /// The year in which a day since 1970 lies.
 fn year_of(day: i64) -> i64 {
     // A guess by the mean length of a year is right, or one too high or low.
-    let guess = 1970 + day * 400 / 146_097;
+    let guess = 1970 + (day * 400).div_euclid(146_097);
     let begins = |year: &i64| {
         days_since_1970(Date { year: *year, month: 1, day: 1 }).is_some_and(|first| first <= day)
     };
