@@ -315,10 +315,10 @@ fn metrics_come_as_open_metrics_and_as_one_flat_object_and_move_by_themselves() 
     let text = String::from_utf8(answer.2).expect("text");
     for line in [
         "quorate_members{state=\"alive\"} 1",
-        "quorate_request_duration_seconds_bucket{le=\"0.0001\",op=\"put\"} 1",
-        "quorate_request_duration_seconds_bucket{le=\"10.0\",op=\"put\"} 1",
-        "quorate_request_duration_seconds_bucket{le=\"+Inf\",op=\"put\"} 2",
-        "quorate_request_duration_seconds_count{op=\"put\"} 2",
+        "quorate_request_duration_seconds_bucket{le=\"0.0001\",op=\"put\",consistency=\"quorum\"} 1",
+        "quorate_request_duration_seconds_bucket{le=\"10.0\",op=\"put\",consistency=\"quorum\"} 1",
+        "quorate_request_duration_seconds_bucket{le=\"+Inf\",op=\"put\",consistency=\"quorum\"} 2",
+        "quorate_request_duration_seconds_count{op=\"put\",consistency=\"quorum\"} 2",
         "# TYPE quorate_read_repairs counter",
         "# EOF",
     ] {
