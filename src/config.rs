@@ -64,6 +64,8 @@ pub struct ListenSection {
     pub native: SocketAddr,
     /// HTTP. Port 0: any free one.
     pub http: SocketAddr,
+    /// Names beside its addresses by which a browser may ask for the dashboard.
+    pub http_names: Addresses,
     /// The native address that others reach this node at; `None`: the one it listens on.
     pub advertise: Option<SocketAddr>,
 }
@@ -211,6 +213,7 @@ impl Default for ListenSection {
         ListenSection {
             native: ([127, 0, 0, 1], 7610).into(),
             http: ([127, 0, 0, 1], 7611).into(),
+            http_names: Addresses::default(),
             advertise: None,
         }
     }

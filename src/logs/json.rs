@@ -45,7 +45,11 @@ pub fn counts(counts: &Counts) -> Value {
 fn rests_on(coverage: &Coverage) -> Value {
     json!({
         "partial": !coverage.is_whole(),
-        "partitions": {"asked": coverage.partitions, "failed": coverage.failed},
+        "partitions": {
+            "asked": coverage.partitions,
+            "read": coverage.partitions.saturating_sub(coverage.failed.len() as u64),
+            "failed": coverage.failed,
+        },
         "blocks_read": coverage.blocks_read,
         "blocks_counted": coverage.blocks_counted,
     })

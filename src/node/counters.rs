@@ -21,6 +21,15 @@ pub struct RequestLabels {
     pub outcome: &'static str,
 }
 
+/// Which requests, however they ended: the labels of `quorate_request_duration_seconds`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DurationLabels {
+    /// As in [`RequestLabels`].
+    pub op: &'static str,
+    /// As in [`RequestLabels`].
+    pub consistency: &'static str,
+}
+
 /// How long requests took.
 #[derive(Clone, Debug, Default)]
 pub struct Durations {
@@ -58,8 +67,9 @@ pub struct Counters {
     pub peer_bytes: u64,
     /// Clients' requests that ended, by what and how.
     pub requests: BTreeMap<RequestLabels, u64>,
-    /// How long they took, by operation.
-    pub durations: BTreeMap<&'static str, Durations>,
+    /// How long they took, by operation and level: who waits for one replica and who waits for all of them have
+    /// different tails.
+    pub durations: BTreeMap<DurationLabels, Durations>,
     /// Stale replicas that a read found and repaired.
     pub read_repairs: u64,
     /// Hints kept since the node opened.

@@ -4,6 +4,7 @@ use super::event::ConnectionId;
 use super::health::Health;
 use super::machine::Node;
 use super::shard::{Shard, Turn};
+use super::topology::flags;
 use crate::error::Error;
 use crate::id::NodeId;
 use crate::message::client::{BackupRequest, Inspect, Reply, RingChange};
@@ -205,6 +206,7 @@ impl<S: Store> Node<S> {
             .members()
             .into_iter()
             .map(|m| {
+                let here = self.shard.as_ref().filter(|_| m.me);
                 json!({
                     "name": m.name,
                     "id": m.id.to_string(),
@@ -217,6 +219,10 @@ impl<S: Store> Node<S> {
                     "round_trip_ms": m.round_trip.map(|d| d.as_secs_f64() * 1e3),
                     "index": m.index,
                     "to_copy": m.to_copy,
+                    "rebuilding": m.flags & flags::REBUILDING != 0,
+                    // What only a node itself knows of itself.
+                    "local_health": self.topology.local_health().filter(|_| m.me),
+                    "keys": here.and_then(Shard::items),
                     "commit": m.commit,
                     "agreed": m.agreed,
                     "me": m.me,

@@ -22,8 +22,12 @@ pub struct DriverCounters {
     pub written_bytes: u64,
     /// Datagrams received.
     pub datagrams_received: u64,
+    /// Bytes in them.
+    pub datagram_bytes_received: u64,
     /// Datagrams sent.
     pub datagrams_sent: u64,
+    /// Bytes in them.
+    pub datagram_bytes_sent: u64,
     /// Datagrams that the socket or the inbox had no room for.
     pub datagrams_dropped: u64,
     /// Buffers for a peer that were dropped: it does not read, or cannot be reached.

@@ -98,9 +98,10 @@ impl Server {
         let (publish, snapshot) = watch::channel(Arc::new(Snapshot::starting()));
         let (asks, asked) = mpsc::channel(ASKS);
         let bridge = http::Bridge::new(asks, wake.clone(), snapshot, &config, seed_of(seed, 1));
+        let hosts = http::Hosts::new(http, node.http, &config.listen.http_names.0);
         let http_stop = Arc::new(Notify::new());
         let Sockets { native: listener, gossip, http: http_listener } = sockets;
-        let http_thread = http::spawn(http_listener, bridge, http_stop.clone())?;
+        let http_thread = http::spawn(http_listener, bridge, hosts, http_stop.clone())?;
 
         let (opened, outcome) = blocking::sync_channel(1);
         let stopper = Stopper { stop: stop.clone(), wake: wake.clone() };

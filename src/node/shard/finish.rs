@@ -7,7 +7,7 @@ use crate::id::NodeId;
 use crate::message::client;
 use crate::message::client::Reply;
 use crate::message::peer::Data;
-use crate::node::counters::RequestLabels;
+use crate::node::counters::{DurationLabels, RequestLabels};
 use crate::node::outbox::About;
 
 impl Shard {
@@ -26,7 +26,8 @@ impl Shard {
             let labels = RequestLabels { op, consistency, outcome };
             *self.counters.requests.entry(labels).or_default() += 1;
             let took = turn.now.instant.since(asker.begun).as_micros();
-            let durations = self.counters.durations.entry(op).or_default();
+            let labels = DurationLabels { op, consistency };
+            let durations = self.counters.durations.entry(labels).or_default();
             durations.observe(u64::try_from(took).unwrap_or(u64::MAX));
         }
         match asker.origin {

@@ -23,6 +23,11 @@ impl Shard {
         self.slots.owned().count()
     }
 
+    /// How many items lie in the slots of this node, tombstones with them; `None` while that is not known.
+    pub fn items(&self) -> Option<u64> {
+        self.slots.owned().map(|(partition, _)| self.trees.items(partition)).sum()
+    }
+
     /// How many items a slot of this node has, on average over those that are known.
     pub fn items_a_slot(&self) -> f64 {
         let known: Vec<u64> =

@@ -187,6 +187,11 @@ impl Topology {
         self.swim.as_ref().map(|swim| swim.counters())
     }
 
+    /// How far this node doubts itself, 0 to 8; `None` while it takes no part in gossip.
+    pub fn local_health(&self) -> Option<u32> {
+        self.swim.as_ref().map(|swim| swim.local_health())
+    }
+
     /// A member acts under something that is not known here: it is asked for its agreement.
     pub fn fetch_from(&mut self, node: NodeId) {
         self.fetch.want(node);

@@ -66,7 +66,7 @@ fn repairs_completed(node: &Counters) -> u64 {
 }
 
 /// What only grows: name, meaning, number.
-fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 44] {
+fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 46] {
     let (node, driver) = (&snapshot.node, &snapshot.driver);
     [
         ("turns", "Turns of the node thread", driver.turns),
@@ -82,6 +82,8 @@ fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 44] {
         ("datagrams_received", "Gossip datagrams received", driver.datagrams_received),
         ("datagrams_sent", "Gossip datagrams sent", driver.datagrams_sent),
         ("datagrams_dropped", "Gossip datagrams without room", driver.datagrams_dropped),
+        ("gossip_received_bytes", "Bytes of gossip received", driver.datagram_bytes_received),
+        ("gossip_sent_bytes", "Bytes of gossip sent", driver.datagram_bytes_sent),
         ("read_repairs", "Stale replicas found by reads", node.read_repairs),
         ("hints_stored", "Hints kept", node.hints_stored),
         ("hints_replayed", "Hints that their owner has confirmed", node.hints_replayed),
@@ -228,19 +230,21 @@ impl Collector for Scrape {
             Some(&Unit::Seconds),
             MetricType::Histogram,
         )?;
-        for (op, took) in &node.durations {
+        for (labels, took) in &node.durations {
             let mut buckets: Vec<(f64, u64)> = DURATION_BOUNDS_US
                 .iter()
                 .zip(&took.counts)
                 .map(|(bound, count)| (*bound as f64 / 1e6, *count))
                 .collect();
             buckets.push((f64::MAX, took.count.saturating_sub(took.counts.iter().sum())));
-            durations.encode_family(&[("op", *op)])?.encode_histogram::<NoLabelSet>(
-                took.sum_us as f64 / 1e6,
-                took.count,
-                &buckets,
-                None,
-            )?;
+            durations
+                .encode_family(&[("op", labels.op), ("consistency", labels.consistency)])?
+                .encode_histogram::<NoLabelSet>(
+                    took.sum_us as f64 / 1e6,
+                    took.count,
+                    &buckets,
+                    None,
+                )?;
         }
         Ok(())
     }

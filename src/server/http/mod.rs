@@ -3,6 +3,7 @@
 //! ```text
 //!   request ─► bounds (head, body, time) ─► Bridge ─► node thread ─► Reply ─► status and JSON
 //!   /healthz /readyz /metrics ─► the last snapshot: answered also when the node does not turn
+//!   / /page/… /v1/events ─► the dashboard: see page/
 //! ```
 
 mod answer;
@@ -13,10 +14,12 @@ mod logs;
 mod look;
 mod metrics;
 mod own;
+mod page;
 mod query;
 mod router;
 
 pub(super) use bridge::{Ask, Bridge};
+pub(super) use page::Hosts;
 
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -39,6 +42,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(super) fn spawn(
     listener: std::net::TcpListener,
     bridge: Bridge,
+    hosts: Hosts,
     stop: Arc<Notify>,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -50,15 +54,15 @@ pub(super) fn spawn(
         runtime.block_on(async {
             tokio::select! {
                 () = stop.notified() => {}
-                () = accept(listener, Arc::new(bridge)) => {}
+                () = accept(listener, Arc::new(bridge), hosts) => {}
             }
         });
     })
 }
 
-async fn accept(listener: TcpListener, bridge: Arc<Bridge>) {
+async fn accept(listener: TcpListener, bridge: Arc<Bridge>, hosts: Hosts) {
     let places = Arc::new(Semaphore::new(bridge.connections));
-    let router = router::router(bridge.clone());
+    let router = router::router(bridge.clone(), page::Page::begin(bridge.clone(), hosts));
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,

@@ -2,6 +2,7 @@
 
 use super::answer;
 use super::bridge::Bridge;
+use super::page::{self, Page};
 use super::{kv, logs, look};
 use axum::Router;
 use axum::body::Body;
@@ -10,7 +11,7 @@ use axum::routing::{any, get, post};
 use std::sync::Arc;
 
 /// All paths.
-pub(super) fn router(bridge: Arc<Bridge>) -> Router {
+pub(super) fn router(bridge: Arc<Bridge>, page: Arc<Page>) -> Router {
     let mut router = Router::new()
         .route("/v1/status", get(look::status))
         .route("/v1/members", get(look::members))
@@ -32,6 +33,7 @@ pub(super) fn router(bridge: Arc<Bridge>) -> Router {
     for rest in ["{bucket}/", "{bucket}/{*key}"] {
         router = router.route(&format!("/v1/local/{rest}"), get(look::local));
     }
+    let router = router.merge(page::router(page));
     router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(bridge)
 }
 

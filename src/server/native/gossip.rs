@@ -50,6 +50,7 @@ impl Gossip {
             return;
         }
         counters.datagrams_received += 1;
+        counters.datagram_bytes_received += bytes.len() as u64;
         drop(counters);
         let event = Event::Datagram { from, bytes: Bytes::copy_from_slice(bytes) };
         self.shared.push(event, bytes.len());
@@ -60,7 +61,10 @@ impl Gossip {
         let sent = self.socket.try_send_to(bytes, to);
         let mut counters = self.shared.counters.borrow_mut();
         match sent {
-            Ok(_) => counters.datagrams_sent += 1,
+            Ok(_) => {
+                counters.datagrams_sent += 1;
+                counters.datagram_bytes_sent += bytes.len() as u64;
+            }
             Err(_) => counters.datagrams_dropped += 1,
         }
     }

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::message::client::{
     BackupRequest, Info, Inspect, Item, PageItem, Reply, Request, Version,
 };
-use crate::node::{ConnectionId, Counters, Effect, Event, RequestLabels};
+use crate::node::{ConnectionId, Counters, DurationLabels, Effect, Event, RequestLabels};
 use crate::server::{Birth, Machine, Opener, StartError};
 use crate::store::StoreError;
 use crate::time::{Instant, Now};
@@ -195,8 +195,10 @@ impl Machine for Fake {
                 self.seen.requests.fetch_add(1, Ordering::Relaxed);
                 let labels = RequestLabels { op: "put", consistency: "quorum", outcome: "ok" };
                 *self.counters.requests.entry(labels).or_default() += 1;
-                self.counters.durations.entry("put").or_default().observe(90);
-                self.counters.durations.entry("put").or_default().observe(20_000_000);
+                let labels = DurationLabels { op: "put", consistency: "quorum" };
+                let durations = self.counters.durations.entry(labels).or_default();
+                durations.observe(90);
+                durations.observe(20_000_000);
                 self.request(connection, id, request);
                 if let Some(last) = &mut *self.seen.last.lock().expect("unpoisoned") {
                     last.1 = deadline_ms;

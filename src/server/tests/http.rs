@@ -7,7 +7,7 @@ use crate::version::OperationId;
 use serde_json::{Value, json};
 use std::net::UdpSocket;
 
-type Answer = (u16, Vec<(String, String)>, Vec<u8>);
+pub(super) type Answer = (u16, Vec<(String, String)>, Vec<u8>);
 
 /// One request on a connection of its own.
 pub(super) fn ask(
@@ -25,7 +25,7 @@ pub(super) fn ask(
     exchange(at, &[head.as_bytes(), body].concat())
 }
 
-fn exchange(at: SocketAddr, bytes: &[u8]) -> Answer {
+pub(super) fn exchange(at: SocketAddr, bytes: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(at).expect("connected");
     stream.set_read_timeout(Some(PATIENCE)).expect("set");
     stream.write_all(bytes).expect("sent");
@@ -43,11 +43,11 @@ fn exchange(at: SocketAddr, bytes: &[u8]) -> Answer {
     (status.parse().expect("a number"), headers, answer[end + 4..].to_vec())
 }
 
-fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+pub(super) fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     answer.1.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
 }
 
-fn json_of(answer: &Answer) -> Value {
+pub(super) fn json_of(answer: &Answer) -> Value {
     assert_eq!(header(answer, "content-type"), Some("application/json"));
     serde_json::from_slice(&answer.2).expect("JSON")
 }
@@ -315,10 +315,10 @@ fn metrics_come_as_open_metrics_and_as_one_flat_object_and_move_by_themselves() 
     let text = String::from_utf8(answer.2).expect("text");
     for line in [
         "quorate_members{state=\"alive\"} 1",
-        "quorate_request_duration_seconds_bucket{le=\"0.0001\",op=\"put\"} 1",
-        "quorate_request_duration_seconds_bucket{le=\"10.0\",op=\"put\"} 1",
-        "quorate_request_duration_seconds_bucket{le=\"+Inf\",op=\"put\"} 2",
-        "quorate_request_duration_seconds_count{op=\"put\"} 2",
+        "quorate_request_duration_seconds_bucket{le=\"0.0001\",op=\"put\",consistency=\"quorum\"} 1",
+        "quorate_request_duration_seconds_bucket{le=\"10.0\",op=\"put\",consistency=\"quorum\"} 1",
+        "quorate_request_duration_seconds_bucket{le=\"+Inf\",op=\"put\",consistency=\"quorum\"} 2",
+        "quorate_request_duration_seconds_count{op=\"put\",consistency=\"quorum\"} 2",
         "# TYPE quorate_read_repairs counter",
         "# EOF",
     ] {

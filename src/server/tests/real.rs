@@ -68,3 +68,29 @@ fn where_a_backup_was_restored_nobody_founds_a_cluster() {
         running.wait().expect("an orderly end");
     }
 }
+
+#[test]
+fn a_page_sees_verdict_ring_members_and_a_timeline() {
+    let above = tempfile::tempdir().expect("a temporary directory");
+    let mut config = config();
+    config.node.data_dir = above.path().join("data");
+    config.cluster.bootstrap = true;
+    config.cluster.partitions = 8;
+    let running = start(&config);
+    let mut events = page::Events::open(running.http());
+    let ring = events.next("ring");
+    assert_eq!(ring["arcs"], serde_json::json!([[0, 8, [0]]]), "{ring}");
+    let entries = &events.next("timeline")["entries"];
+    assert_eq!((&entries[0]["what"], &entries[0]["number"]), (&"watching".into(), &1.into()));
+    let snapshot = events.next("snapshot");
+    assert!(snapshot["status"]["verdict"].is_string(), "{snapshot}");
+    let me = &snapshot["members"][0];
+    assert_eq!((&me["name"], &me["state"]), (&"n1".into(), &"alive".into()), "{me}");
+    assert_eq!((&me["local_health"], &me["rebuilding"]), (&0.into(), &false.into()), "{me}");
+    assert_eq!(snapshot["hints"]["pending"], 0);
+    // Who comes later is told of it, too.
+    let mut second = page::Events::open(running.http());
+    second.next("ring");
+    running.stop();
+    running.wait().expect("an orderly end");
+}

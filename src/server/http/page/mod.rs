@@ -1,0 +1,130 @@
+//! The dashboard: one page, the files it is made of, and one stream that all of it lives on.
+//!
+//! ```text
+//!   GET /, /page/…  ─► Hosts ─► assets: what the binary carries
+//!   GET /v1/events  ─► Hosts ─► a Seat ─► hello, then Moment after Moment; a slow reader misses some
+//!                                            ▲ watch: only the newest is kept
+//!   poller, while somebody listens, once a second: Status, Members, Hints; Ring when it has changed
+//! ```
+//!
+//! - However many pages are open, the node is asked once a second.
+//! - Nothing is queued for a reader: it gets the moment that is newest when it has room.
+//! - The page may only run what this binary carries, and only under a name that is this node's.
+
+mod arcs;
+mod assets;
+mod events;
+mod host;
+mod moment;
+mod poller;
+mod seats;
+mod timeline;
+
+pub(in crate::server) use host::Hosts;
+
+use super::answer;
+use super::bridge::Bridge;
+use crate::Error;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use axum::routing::get;
+use moment::Moment;
+use seats::Seats;
+use std::sync::Arc;
+use tokio::sync::{Notify, watch};
+
+/// Scripts, styles and requests of this origin, and nothing else from anywhere.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+                      img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// What the page's handlers share.
+pub(super) struct Page {
+    bridge: Arc<Bridge>,
+    hosts: Hosts,
+    seats: Seats,
+    /// The newest; none before somebody has listened.
+    moments: watch::Sender<Option<Arc<Moment>>>,
+    /// Somebody listens: the poller wakes.
+    listened: Notify,
+}
+
+impl Page {
+    /// Begins to poll as soon as somebody listens. To be called inside the HTTP thread's runtime.
+    pub(super) fn begin(bridge: Arc<Bridge>, hosts: Hosts) -> Arc<Page> {
+        let (moments, _) = watch::channel(None);
+        let (seats, listened) = (Seats::default(), Notify::new());
+        let page = Arc::new(Page { bridge, hosts, seats, moments, listened });
+        tokio::spawn(poller::poll(page.clone()));
+        page
+    }
+}
+
+/// The page, its files and its stream.
+pub(super) fn router(page: Arc<Page>) -> Router<Arc<Bridge>> {
+    Router::new()
+        .route("/", get(index))
+        .route("/page/{*file}", get(file))
+        .route("/v1/events", get(events))
+        .with_state(page)
+}
+
+async fn index(State(page): State<Arc<Page>>, headers: HeaderMap) -> Response<Body> {
+    admitted(&page, &headers, || asset("index.html"))
+}
+
+async fn file(
+    State(page): State<Arc<Page>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    admitted(&page, &headers, || asset(&name))
+}
+
+async fn events(State(page): State<Arc<Page>>, headers: HeaderMap) -> Response<Body> {
+    admitted(&page, &headers, || match page.seats.take() {
+        Some(seat) => answer::with_type(
+            StatusCode::OK,
+            "text/event-stream",
+            events::body(page.moments.subscribe(), seat, &page.listened),
+        ),
+        None => {
+            page.bridge.reject("too_many_streams");
+            let what = "as many pages as may be are open here: close one, or open another node's";
+            answer::failed(&Error::Overloaded(what.into()))
+        }
+    })
+}
+
+fn asset(name: &str) -> Response<Body> {
+    match assets::find(name) {
+        Some((kind, bytes)) => answer::with_type(StatusCode::OK, kind, bytes),
+        None => answer::refused(StatusCode::NOT_FOUND, "not_found", "the page has no such file"),
+    }
+}
+
+/// Answers whoever asked for this node by one of its names, under the page's rules.
+fn admitted(
+    page: &Page,
+    headers: &HeaderMap,
+    answer: impl FnOnce() -> Response<Body>,
+) -> Response<Body> {
+    let mut response = match page.hosts.admit(headers) {
+        Ok(()) => answer(),
+        Err(why) => {
+            page.bridge.reject("wrong_host");
+            answer::failed(&Error::Forbidden(why))
+        }
+    };
+    let headers = response.headers_mut();
+    let mut set = |name: HeaderName, value: &'static str| {
+        headers.insert(name, HeaderValue::from_static(value));
+    };
+    set(header::CONTENT_SECURITY_POLICY, POLICY);
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::REFERRER_POLICY, "no-referrer");
+    // Another binary may answer next: nothing of this one's page is to be mixed with that one's.
+    set(header::CACHE_CONTROL, "no-store");
+    response
+}

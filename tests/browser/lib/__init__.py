@@ -1,0 +1,1 @@
+"""What tests/browser/run is made of."""
