@@ -145,8 +145,8 @@ fn epoch(written: &str) -> Option<Nanos> {
 /// `fraction` is of the unit, in billionths.
 fn by_magnitude(count: i64, fraction: u32) -> Option<Nanos> {
     let unit = match count {
-        ..EARLIEST => return None,
-        ..100_000_000_000 => 1_000_000_000,
+        i64::MIN..EARLIEST => return None,
+        EARLIEST..100_000_000_000 => 1_000_000_000,
         ..100_000_000_000_000 => 1_000_000,
         ..100_000_000_000_000_000 => 1_000,
         _ => 1,
