@@ -114,8 +114,9 @@ class Page:
             self.complaints.append(f"{entry['text']} {entry.get('url', '')}")
 
     def open(self, url):
-        """Goes there."""
+        """Goes there, and waits until the page is whole."""
         self.ask("Page.navigate", url=url)
+        self.until(f"{url} to load", f"location.href === {json.dumps(url)} && document.readyState === 'complete'")
 
     def value(self, expression):
         """What this is, in the page."""

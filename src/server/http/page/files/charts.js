@@ -30,6 +30,9 @@ const SIMPLE = [
 
 const OPERATIONS = ['get', 'put', 'scan', 'delete'];
 
+// Where bytes are counted, lines of a chart stand at powers of two.
+const POWERS = Array.from({ length: 44 }, (_, at) => 2 ** at);
+
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 class Chart {
@@ -62,7 +65,7 @@ class Chart {
       scales: { x: { time: true }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.15 : 1] } },
       axes: [
         { ...axis, size: 26, space: 70, values: (_, ticks) => ticks.map((at) => new Date(at * 1000).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })) },
-        { ...axis, size: 62, space: 34, values: (_, ticks) => ticks.map((tick) => format(tick)) },
+        { ...axis, size: 62, space: 34, ...(format === bytes ? { incrs: POWERS } : {}), values: (_, ticks) => ticks.map((tick) => format(tick)) },
       ],
       series: [{}, ...this.series.map(([name], at) => ({
         label: name, stroke: css(`--series-${at % COLOURS}`), width: 1.75, points: { show: false }, spanGaps: false,
@@ -108,7 +111,7 @@ export class Charts {
       series: OPERATIONS.map((op) => [op, (sample) => sample.operations[op] ?? null, rate]),
     };
     const durations = {
-      title: 'Latency', unit: 'of the last 10 s, by level', control: this.#select,
+      title: 'Latency', unit: 'over 10 s, at level', control: this.#select,
       series: [['p50', latency('p50'), took], ['p99', latency('p99'), took], ['p99.9', latency('p999'), took]],
     };
     this.#charts = [operations, durations, ...SIMPLE].map((spec) => new Chart(spec));

@@ -1,6 +1,7 @@
 // Where one key lives: its preference list, and who holds which version.
 
 import { badge, el, find } from './dom.js';
+import { time } from './format.js';
 import { state } from './nodes.js';
 
 // How many keys are offered again.
@@ -79,7 +80,7 @@ export class Locate {
       : letters.size === 1 ? badge('good', '✓', 'everybody who holds it holds the same') : badge('plain', '○', 'nobody holds it');
     const columns = ['Node', 'Role', 'State', 'Holds', 'Dots', 'Stands in for'];
     find('locate-answer').replaceChildren(
-      el('p', {}, different),
+      el('p', {}, different, el('span', { class: 'aside' }, ` at ${time(Date.now())}`)),
       el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Replicas of the key' },
         el('table', {},
           el('thead', {}, el('tr', {}, ...columns.map((name) => el('th', { scope: 'col' }, name)))),

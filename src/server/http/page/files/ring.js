@@ -1,7 +1,7 @@
 // The ring: one band for each place in a preference list, cut into arcs by owner, in a few strokes.
 //
 //   outermost band: first owners          angle 0, at the top: partition 0
-//   innermost band: last owners           hatched: that owner is not alive
+//   innermost band: last owners           hatched: that owner is not alive; the rim: one of them is not
 
 import { badge, el, find, mark, say, svg } from './dom.js';
 import { count, percent, plural } from './format.js';
@@ -11,10 +11,14 @@ const CENTRE = 200;
 const OUTER = 176;
 const INNER = 92;
 const GAP = 4;
+const RIM = 182;
 // As many colours as the style knows; with more members they come again, and the table tells who is who.
 const COLOURS = 8;
 
-export const colour = (at) => `owner-${at % COLOURS}`;
+const colour = (at) => `owner-${at % COLOURS}`;
+
+// n2 before n10.
+const byName = new Intl.Collator('en', { numeric: true }).compare;
 
 const point = (radius, turn) => {
   const angle = turn * 2 * Math.PI;
@@ -44,6 +48,8 @@ export class Ring {
 
   draw(ring) {
     this.#ring = ring;
+    const names = ring.members.map((member) => member.name).sort(byName);
+    const shade = (member) => colour(names.indexOf(member.name));
     this.#listed = false;
     const bands = Math.max(1, ...ring.arcs.map(([, , owners]) => owners.length));
     const width = (OUTER - INNER - GAP * (bands - 1)) / bands;
@@ -70,8 +76,8 @@ export class Ring {
     }
     this.#strokes = [...paths.values()].map(({ band, owner, d }) => {
       const attributes = { d, 'stroke-width': width.toFixed(2), fill: 'none' };
-      const name = ring.members[owner].name;
-      const line = svg('path', { ...attributes, class: `arc ${colour(owner)}` });
+      const { name } = ring.members[owner];
+      const line = svg('path', { ...attributes, class: `arc ${shade(ring.members[owner])}` });
       const hatch = svg('path', { ...attributes, class: 'hatched', stroke: 'url(#hatch)' });
       return { name, band, line, hatch };
     });
@@ -81,12 +87,14 @@ export class Ring {
           svg('rect', { width: 6, height: 6, class: 'hatch-ground' }),
           svg('rect', { width: 2.5, height: 6, class: 'hatch-line' }))),
       ...this.#strokes.flatMap(({ line, hatch }) => [line, hatch]),
+      svg('path', { class: 'rim', fill: 'none' }),
       svg('g', { class: 'chosen-mark' }),
       svg('text', { class: 'ring-number', x: CENTRE, y: CENTRE - 4, 'text-anchor': 'middle' }, count(ring.partitions)),
       svg('text', { class: 'ring-words', x: CENTRE, y: CENTRE + 20, 'text-anchor': 'middle' }, 'partitions'));
     mark(this.#picture, 'aria-valuemax', String(Math.max(0, ring.partitions - 1)));
-    find('ring-legend').replaceChildren(...ring.members.map((member, at) =>
-      el('li', {}, el('span', { class: `swatch ${colour(at)}`, 'aria-hidden': 'true' }), member.name,
+    const members = [...ring.members].sort((a, b) => byName(a.name, b.name));
+    find('ring-legend').replaceChildren(...members.map((member) =>
+      el('li', {}, el('span', { class: `swatch ${shade(member)}`, 'aria-hidden': 'true' }), member.name,
         el('span', { class: 'number' }, percent(member.share)))));
     const facts = [`epoch ${ring.epoch}`, plural(ring.replicas, 'replica')];
     if (ring.each > 1) facts.push(`one drawn of every ${ring.each}`);
@@ -147,6 +155,13 @@ export class Ring {
       line.classList.toggle('away', away);
       hatch.classList.toggle('shown', away);
     }
+    const ring = this.#ring;
+    if (!ring) return;
+    // Where anybody of the owners is away, the rim says so: a hatched arc of one partition is but a dot.
+    const away = ring.members.map((member) => this.#live.size > 0 && !this.#isLive(member.name));
+    const short = ring.arcs.filter(([, , owners]) => owners.some((at) => away[at]));
+    const pieces = short.map(([from, length]) => arc(RIM, from / ring.partitions, (from + length) / ring.partitions));
+    mark(this.#picture.querySelector('.rim'), 'd', pieces.join(''));
   }
 
   // The table twin: rows only while somebody looks.
@@ -154,7 +169,7 @@ export class Ring {
     const ring = this.#ring;
     if (!ring || this.#listed || !find('ring-table').open) return;
     this.#listed = true;
-    find('ring-shares').replaceChildren(...ring.members.map((member) =>
+    find('ring-shares').replaceChildren(...[...ring.members].sort((a, b) => byName(a.name, b.name)).map((member) =>
       el('tr', {}, el('th', { scope: 'row' }, member.name), el('td', {}, member.zone || '–'),
         el('td', {}, badge(...state(this.is(member.name)))),
         el('td', { class: 'number' }, count(member.owned)), el('td', { class: 'number' }, percent(member.share)))));
