@@ -144,11 +144,13 @@ fn epoch(written: &str) -> Option<Nanos> {
 
 /// `fraction` is of the unit, in billionths.
 fn by_magnitude(count: i64, fraction: u32) -> Option<Nanos> {
+    if count < EARLIEST {
+        return None;
+    }
     let unit = match count {
-        i64::MIN..EARLIEST => return None,
-        EARLIEST..100_000_000_000 => 1_000_000_000,
-        ..100_000_000_000_000 => 1_000_000,
-        ..100_000_000_000_000_000 => 1_000,
+        ..100_000_000_000 => 1_000_000_000,
+        100_000_000_000..100_000_000_000_000 => 1_000_000,
+        100_000_000_000_000..100_000_000_000_000_000 => 1_000,
         _ => 1,
     };
     count.checked_mul(unit)?.checked_add(i64::from(fraction) * unit / 1_000_000_000)
