@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 /// The longest bucket name, in bytes.
 pub const BUCKET_NAME_LIMIT: usize = 64;
+/// The one bucket in which a node may be told to play its part badly.
+pub const REHEARSAL_BUCKET: &str = "quorate.demo";
 /// The most items that one scan page examines, tombstones too.
 pub const SCAN_PAGE_LIMIT: u32 = 1_000;
 
@@ -203,6 +205,24 @@ pub enum Inspect {
         /// At most so many bytes a second; the node's own setting where open.
         bytes_per_second: Option<u64>,
     },
+    /// Let it be seen, in a bucket of its own, what happens when this node fails.
+    Rehearse(Rehearsal),
+}
+
+/// Which part a node plays in [`REHEARSAL_BUCKET`]; see `node::shard::rehearsal`. Answered with how many records
+/// it has withheld since the part began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rehearsal {
+    /// The one that it plays.
+    Look,
+    /// It is as if it were not there.
+    Away,
+    /// It confirms what it does not store.
+    Forgetful,
+    /// It plays its part again.
+    Whole,
+    /// So it does, and asks the others at once what differs.
+    Compare,
 }
 
 /// A copy of a node's log, on the node's own machine.

@@ -42,6 +42,10 @@ impl<S: Store> Node<S> {
                 Some(shard) => Ok(shard.repair_json(since, now.instant)),
                 None => Err(no_cluster()),
             },
+            Inspect::Rehearse(part) => match &mut self.shard {
+                Some(shard) => shard.rehearse(part, now.instant),
+                None => Err(no_cluster()),
+            },
             Inspect::Scrub { begin, bytes_per_second } => match &mut self.shard {
                 Some(shard) => {
                     let turn = &mut Turn { now, store: &self.store, outbox };

@@ -2,6 +2,7 @@
 
 use super::exchange;
 use super::pending;
+use super::rehearsal::Fate;
 use super::request::{Goes, Request, Work};
 use super::stored::Stored;
 use super::{Shard, Turn};
@@ -441,6 +442,10 @@ impl Shard {
             return;
         };
         if self.disk.is_some() {
+            compare.failed = true;
+            return;
+        }
+        if self.stage.fate(&key, turn.now.instant) != Fate::Stored {
             compare.failed = true;
             return;
         }

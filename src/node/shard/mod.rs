@@ -38,6 +38,7 @@ mod ranges;
 #[allow(clippy::disallowed_types)] // nobody sees the order of its maps
 mod recent;
 mod refill;
+mod rehearsal;
 mod remnants;
 mod replica;
 mod request;
@@ -84,6 +85,7 @@ pub(super) use parking::Want;
 use peers::Peers;
 use pending::Pending;
 use refill::Refill;
+use rehearsal::Stage;
 use remnants::Remnants;
 use requests::Requests;
 pub(super) use restored::Restored;
@@ -153,6 +155,7 @@ pub(super) struct Shard {
     collection: Collection,
     dates: Dates,
     scrub: Scrub,
+    stage: Stage,
     disk: Option<StoreError>,
     stopping: bool,
     pub(super) counters: Counters,
@@ -215,6 +218,7 @@ impl Shard {
             collection: Collection::open(turn.store)?,
             dates: Dates::open(turn.store, turn.now.wall)?,
             scrub: Scrub::open(turn.store, turn.now.wall)?,
+            stage: Stage::default(),
             disk: None,
             stopping: false,
             counters: Counters::default(),

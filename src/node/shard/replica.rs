@@ -1,5 +1,6 @@
 //! What this node does for another that coordinates: store, read, page, count.
 
+use super::rehearsal::Fate;
 use super::request::Origin;
 use super::stored::Stored;
 use super::{Shard, Turn, is_item};
@@ -183,6 +184,11 @@ impl Shard {
         // After a refused batch nobody here knows what is still on its way for a key.
         if self.disk.is_some() {
             return false;
+        }
+        match self.stage.fate(key, turn.now.instant) {
+            Fate::Stored => {}
+            Fate::Refused => return false,
+            Fate::Forgotten => return true,
         }
         let (latest, before) = match self.latest(key, turn) {
             Ok(latest) => latest,

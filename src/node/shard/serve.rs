@@ -89,7 +89,8 @@ impl Shard {
                     replicas.is_owner(me) || replicas.fallbacks().any(|(node, _)| node == me);
                 let mine = replicas.coordinator(me, resolved.strict) == Some(me);
                 let able = self.life == Life::Running && self.disk.is_none();
-                if (mine && able) || (forwarded && listed) {
+                let plays = !self.stage.is_withheld(bucket.id.0, turn.now.instant);
+                if plays && ((mine && able) || (forwarded && listed)) {
                     let put = put_request(item.clone(), request);
                     return self.coordinate_put(
                         origin, deadline, put, &bucket, partition, resolved, &replicas, turn,

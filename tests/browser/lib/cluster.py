@@ -51,12 +51,15 @@ class Cluster:
 
     def request(self, node, method, path, body=None):
         """One request; its status."""
+        return self.ask(node, method, path, body=body)[0]
+
+    def ask(self, node, method, path, headers=None, body=None):
+        """One request; its status and the answer's body."""
         connection = http.client.HTTPConnection(self.http(node), timeout=10)
         try:
-            connection.request(method, path, body)
+            connection.request(method, path, body, headers or {})
             response = connection.getresponse()
-            response.read()
-            return response.status
+            return response.status, response.read()
         finally:
             connection.close()
 

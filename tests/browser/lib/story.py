@@ -1,6 +1,7 @@
 """What is looked at, in order."""
 
 import argparse
+import json
 import os
 import pathlib
 import shutil
@@ -82,6 +83,7 @@ class Story:
         ok("the charts are drawn")
         page.until("a level", text("#charts select") + ".includes('quorum')")
         ok("latency is told by level")
+        self.demo(cluster, page)
         self.keyboard(page)
         self.locate(page)
         time.sleep(10)
@@ -94,6 +96,24 @@ class Story:
         strangers = [url for url in page.requests if not url.startswith((origin, "about:", "data:"))]
         check("no request leaves the origin", not strangers, strangers)
         check("no name became markup", page.value("window.harmed === undefined"))
+
+    def demo(self, cluster, page):
+        """Run Demo, twice: each time all claims hold, and both figures are higher on the page and in /metrics."""
+        for turn in (1, 2):
+            shown, told = shown_figures(page), told_figures(cluster, 1)
+            page.value("document.getElementById('demo-run').click()")
+            page.until("the end of the demo", f"document.getElementById('demo').dataset.ended === '{turn}'", 90)
+            said = page.value(text("#demo-state"))
+            check(f"the demo's claims hold, run {turn}", "claims hold" in said, page.value(text("#demo-acts")))
+            claims = page.value("document.querySelectorAll('#demo-acts [data-claim=ok]').length")
+            check("every claim is shown", claims >= 10 and said.startswith(("✓", f"{claims} ")) and f"{claims} claims" in said, said)
+            now = told_figures(cluster, 1)
+            check("both figures are higher in /metrics", all(now[name] > told[name] for name in told), (told, now))
+            page.until("both figures higher on the page",
+                       " && ".join(f"{figure(name)} > {shown[name]}" for name in shown), 10)
+            ok("both figures are higher on the page")
+        check("the transcript can be saved", page.value("document.getElementById('demo-save').href.startsWith('blob:')"))
+        self.pictures(page, "demo")
 
     def keyboard(self, page):
         """Without a mouse."""
@@ -178,6 +198,27 @@ class Story:
         check(f"{name}: it fits {width} px", wide <= width, wide)
         if self.shots:
             page.shoot(self.shots / f"{name}.png")
+
+
+FIGURES = ("ingested", "repairs_completed")
+
+
+def told_figures(cluster, node):
+    """The two figures that a demo raises, as the node tells them to programs."""
+    _, body = cluster.ask(node, "GET", "/metrics", {"Accept": "application/json"})
+    told = json.loads(body)
+    return {name: told[name] for name in FIGURES}
+
+
+def figure(name):
+    """One of the two as the page shows it, as an expression."""
+    return f"Number(document.querySelector('#demo-figures [data-figure={name}]').textContent.replaceAll(',', ''))"
+
+
+def shown_figures(page):
+    """Both, when the page shows them."""
+    page.until("the figures", f"{text('#demo-figures')} !== ''")
+    return {name: page.value(figure(name)) for name in FIGURES}
 
 
 def text(selector):

@@ -55,6 +55,18 @@ pub async fn ask(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> io::Result<Answer> {
+    ask_within(LIMIT, at, method, path, headers, body).await
+}
+
+/// The same, of what takes its time.
+pub async fn ask_within(
+    limit: Duration,
+    at: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Answer> {
     let exchange = async {
         let mut stream = TcpStream::connect(at).await?;
         let mut request =
@@ -71,7 +83,7 @@ pub async fn ask(
         let read = stream.read_to_end(&mut answer).await;
         parse(&answer).ok_or_else(|| read.err().unwrap_or(io::ErrorKind::InvalidData.into()))
     };
-    let limited = tokio::time::timeout(LIMIT, exchange).await;
+    let limited = tokio::time::timeout(limit, exchange).await;
     limited.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 

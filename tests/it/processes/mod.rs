@@ -26,6 +26,7 @@ mod log_store;
 mod logs;
 mod owners;
 mod process;
+mod rehearsal;
 mod restarts;
 mod rot;
 mod routing;

@@ -31,6 +31,7 @@ files! {
     "charts.js": SCRIPT = "files/charts.js",
     "timeline.js": SCRIPT = "files/timeline.js",
     "logs.js": SCRIPT = "files/logs.js",
+    "demo.js": SCRIPT = "files/demo.js",
     "vendor/uPlot.js": SCRIPT = "vendor/uPlot.iife.min.js",
     "vendor/uPlot.css": STYLE = "vendor/uPlot.min.css",
 }

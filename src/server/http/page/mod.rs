@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   GET /, /page/…  ─► Hosts ─► assets: what the binary carries
+//!   POST /v1/demo   ─► Hosts ─► Token ─► demo/
 //!   GET /v1/events  ─► Hosts ─► a Seat ─► hello, then Moment after Moment; a slow reader misses some
 //!                                            ▲ watch: only the newest is kept
 //!   poller, while somebody listens, once a second: Status, Members, Hints; Ring when it has changed
@@ -13,12 +14,14 @@
 
 mod arcs;
 mod assets;
+mod demo;
 mod events;
 mod host;
 mod moment;
 mod poller;
 mod seats;
 mod timeline;
+mod token;
 
 pub(in crate::server) use host::Hosts;
 
@@ -29,10 +32,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use axum::routing::get;
+use axum::routing::{get, post};
+use demo::Demo;
 use moment::Moment;
 use seats::Seats;
 use std::sync::Arc;
+use token::Token;
 use tokio::sync::{Notify, watch};
 
 /// Scripts, styles and requests of this origin, and nothing else from anywhere.
@@ -43,6 +48,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 pub(super) struct Page {
     bridge: Arc<Bridge>,
     hosts: Hosts,
+    token: Token,
+    demo: Demo,
     seats: Seats,
     /// The newest; none before somebody has listened.
     moments: watch::Sender<Option<Arc<Moment>>>,
@@ -55,7 +62,8 @@ impl Page {
     pub(super) fn begin(bridge: Arc<Bridge>, hosts: Hosts) -> Arc<Page> {
         let (moments, _) = watch::channel(None);
         let (seats, listened) = (Seats::default(), Notify::new());
-        let page = Arc::new(Page { bridge, hosts, seats, moments, listened });
+        let (token, demo) = (Token::new(), Demo::default());
+        let page = Arc::new(Page { bridge, hosts, token, demo, seats, moments, listened });
         tokio::spawn(poller::poll(page.clone()));
         page
     }
@@ -67,11 +75,20 @@ pub(super) fn router(page: Arc<Page>) -> Router<Arc<Bridge>> {
         .route("/", get(index))
         .route("/page/{*file}", get(file))
         .route("/v1/events", get(events))
+        .route("/v1/demo", post(demo))
         .with_state(page)
 }
 
 async fn index(State(page): State<Arc<Page>>, headers: HeaderMap) -> Response<Body> {
-    admitted(&page, &headers, || asset("index.html"))
+    admitted(&page, &headers, || {
+        let (kind, bytes) = assets::find("index.html").expect("the page is in the binary");
+        let text = String::from_utf8_lossy(&bytes);
+        answer::with_type(StatusCode::OK, kind, page.token.put_into(&text))
+    })
+}
+
+async fn demo(State(page): State<Arc<Page>>, headers: HeaderMap) -> Response<Body> {
+    acting(&page, &headers, || page.demo.begin(page.bridge.clone()))
 }
 
 async fn file(
@@ -102,6 +119,21 @@ fn asset(name: &str) -> Response<Body> {
         Some((kind, bytes)) => answer::with_type(StatusCode::OK, kind, bytes),
         None => answer::refused(StatusCode::NOT_FOUND, "not_found", "the page has no such file"),
     }
+}
+
+/// Does it for whoever has read this node's page.
+fn acting(
+    page: &Page,
+    headers: &HeaderMap,
+    act: impl FnOnce() -> Response<Body>,
+) -> Response<Body> {
+    admitted(page, headers, || match page.token.admit(headers) {
+        Ok(()) => act(),
+        Err(why) => {
+            page.bridge.reject("wrong_token");
+            answer::failed(&Error::Forbidden(why))
+        }
+    })
 }
 
 /// Answers whoever asked for this node by one of its names, under the page's rules.

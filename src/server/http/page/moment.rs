@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const FRESH: Duration = Duration::from_millis(1500);
 
 /// Those of the metrics that the page draws. One that this build does not count is left out, and the page says so.
-const METRICS: [&str; 11] = [
+const METRICS: [&str; 13] = [
     "last_update",
     "read_repairs",
     "hints_pending",
@@ -26,6 +26,8 @@ const METRICS: [&str; 11] = [
     "store_bytes",
     "store_free_bytes",
     "logs_ingested",
+    "ingested",
+    "repairs_completed",
 ];
 
 /// One second, ready to be sent.

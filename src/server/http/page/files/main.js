@@ -10,6 +10,7 @@ import { History } from './history.js';
 import { Charts } from './charts.js';
 import { Timeline } from './timeline.js';
 import { Logs } from './logs.js';
+import { Demo } from './demo.js';
 
 const verdict = new Verdict();
 const ring = new Ring();
@@ -19,6 +20,7 @@ const charts = new Charts(history);
 const timeline = new Timeline();
 new Locate(ring);
 new Logs();
+const demo = new Demo();
 
 listen({
   // A new process, or a stream that was broken: what it tells begins anew.
@@ -42,5 +44,6 @@ listen({
     nodes.show(data);
     history.add(data);
     charts.show();
+    demo.figures(data.metrics);
   },
 });
