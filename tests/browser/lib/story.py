@@ -84,6 +84,7 @@ class Story:
         page.until("a level", text("#charts select") + ".includes('quorum')")
         ok("latency is told by level")
         self.demo(cluster, page)
+        self.logs(cluster, page)
         self.keyboard(page)
         self.locate(page)
         time.sleep(10)
@@ -91,7 +92,6 @@ class Story:
         check("the console is silent", not page.complaints, page.complaints)
         self.death(cluster, page)
         self.staleness(cluster, page)
-        self.logs(page)
         origin = f"http://{cluster.http(1)}/"
         strangers = [url for url in page.requests if not url.startswith((origin, "about:", "data:"))]
         check("no request leaves the origin", not strangers, strangers)
@@ -175,11 +175,26 @@ class Story:
         page.until("a page that lives again", "!document.body.classList.contains('stale')", 30)
         ok("it lives again by itself")
 
-    def logs(self, page):
-        """With or without a log store."""
+    def logs(self, cluster, page):
+        """Lines that were sent are found, at once and live, and none of them is markup."""
+        def send(line):
+            status, said = cluster.ask(1, "POST", "/v1/logs?source=web-1", body=f"ERROR {line}\n".encode())
+            assert status == 200, said
+
+        send(MARKUP)
+        shown = text("#logs-lines")
+        page.value("document.querySelector('#logs-form [name=source]').value = 'web-*'")
         page.value("document.getElementById('logs-form').requestSubmit()")
-        page.until("an answer", text("#logs-facts") + " !== ''")
-        ok(f"the log search answers: {page.value(text('#logs-facts'))}")
+        page.until("the line that was sent", f"{shown}.includes({MARKUP!r})")
+        page.until("a histogram", "document.querySelectorAll('#logs-bars rect').length > 0")
+        ok(f"the log search finds what was sent: {page.value(text('#logs-facts'))}")
+        page.value("document.getElementById('logs-tail').click()")
+        page.until("the line again", f"{shown}.includes({MARKUP!r})")
+        send("a line that came later")
+        page.until("a line that came later", f"{shown}.includes('a line that came later')")
+        page.value("document.getElementById('logs-tail').click()")
+        ok("the live tail follows")
+        self.pictures(page, "logs")
 
     def pictures(self, page, name):
         """On a desk, at night, on a telephone; nothing may stick out."""
