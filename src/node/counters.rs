@@ -2,6 +2,7 @@
 
 use super::health::Health;
 use crate::store::Stats;
+use crate::time::Instant;
 use std::collections::BTreeMap;
 
 /// The upper bounds of the buckets of a request's duration, in microseconds.
@@ -52,6 +53,17 @@ impl Durations {
     }
 }
 
+/// When this node last knew that it holds what the other owners hold. A range is a partition and another owner of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Ranges of this node.
+    pub ranges: u64,
+    /// Those that were not compared since it started.
+    pub never: u64,
+    /// When the one whose turn is longest ago was; those that never were are not counted.
+    pub oldest: Option<Instant>,
+}
+
 /// Counts since the node opened, and a few levels as of now.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
@@ -94,6 +106,8 @@ pub struct Counters {
     pub partitions_rebuilding: u64,
     /// How many copies there are of what.
     pub health: Health,
+    /// How lately it was compared with others.
+    pub verified: Verified,
     /// Records here that cannot be read, or were written over unread and not merged yet.
     pub records_unreadable: u64,
     /// Records that could not be read, and have been merged from other owners.

@@ -487,6 +487,7 @@ impl<S: Store> Node<S> {
             counters.hint_ranges = shard.hints().ranges() as u64;
             counters.partitions_rebuilding = shard.rebuilding() as u64;
             counters.records_unreadable = shard.unreadable() as u64;
+            counters.verified = shard.verified();
         }
         counters
     }

@@ -28,7 +28,9 @@ mod view;
 
 pub use archived::dump_archive;
 pub use config::{Config, Limits, Timing};
-pub use counters::{Counters, DURATION_BOUNDS_US, DurationLabels, Durations, RequestLabels};
+pub use counters::{
+    Counters, DURATION_BOUNDS_US, DurationLabels, Durations, RequestLabels, Verified,
+};
 pub use event::{ConnectionId, Effect, Event};
 pub use health::Health;
 pub use machine::Node;

@@ -1,7 +1,7 @@
 //! What the drivers count, and the picture of the node that is published every second.
 
 use crate::node::Counters;
-use crate::time::WallClock;
+use crate::time::{Instant, WallClock};
 use std::collections::BTreeMap;
 
 /// Counts since the process started.
@@ -50,6 +50,8 @@ impl DriverCounters {
 pub struct Snapshot {
     /// When it was taken.
     pub wall: WallClock,
+    /// When it was taken, as the node counts.
+    pub instant: Instant,
     /// When it was taken, on a clock that does not step.
     pub taken: std::time::Instant,
     /// What the machine counts.
@@ -65,6 +67,7 @@ impl Snapshot {
     pub(super) fn starting() -> Snapshot {
         Snapshot {
             wall: WallClock(0),
+            instant: Instant(0),
             taken: std::time::Instant::now(),
             node: Counters::default(),
             driver: DriverCounters::default(),

@@ -215,8 +215,10 @@ impl<O: Opener> Turns<O> {
 
     fn publish_snapshot(&mut self) {
         let machine = self.machine.as_ref().expect("a machine is open for as long as turns run");
+        let now = self.clock.now();
         let snapshot = Snapshot {
-            wall: self.clock.now().wall,
+            wall: now.wall,
+            instant: now.instant,
             taken: std::time::Instant::now(),
             node: machine.counters(),
             driver: self.shared.counters.borrow().clone(),

@@ -21,6 +21,7 @@ use crate::coordinator::Reach;
 use crate::guard::{self, Guard};
 use crate::id::{NodeId, PartitionId};
 use crate::message::Class;
+use crate::node::counters::Verified;
 use crate::time::{Duration, Instant};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -221,15 +222,23 @@ impl Shard {
     }
 
     /// When the slots of this node were last known to hold what the other owners hold.
-    pub fn verified_json(&self, now: Instant) -> Value {
-        let (mut total, mut never, mut oldest) = (0u64, 0u64, None::<Instant>);
+    pub fn verified(&self) -> Verified {
+        let mut verified = Verified::default();
         for (_, when) in self.shared() {
-            total += 1;
+            verified.ranges += 1;
             match when {
-                None => never += 1,
-                Some(when) => oldest = Some(oldest.map_or(when, |oldest| oldest.min(when))),
+                None => verified.never += 1,
+                Some(when) => {
+                    verified.oldest = Some(verified.oldest.map_or(when, |oldest| oldest.min(when)));
+                }
             }
         }
+        verified
+    }
+
+    /// The same for people.
+    pub fn verified_json(&self, now: Instant) -> Value {
+        let Verified { ranges: total, never, oldest } = self.verified();
         let seconds = oldest.map(|oldest| now.since(oldest).as_secs());
         let words = match (never, seconds) {
             _ if total == 0 => "there is no other owner to compare with".to_owned(),

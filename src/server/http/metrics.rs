@@ -123,8 +123,9 @@ fn counts(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 46] {
 }
 
 /// What goes up and down: name, meaning, number.
-fn levels(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 13] {
+fn levels(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 16] {
     let (node, driver, store) = (&snapshot.node, &snapshot.driver, &snapshot.node.store);
+    let verified = &node.verified;
     [
         ("hints_pending", "Hints kept now", node.hints_pending),
         ("hint_ranges", "Partitions noted in place of hints now", node.hint_ranges),
@@ -138,6 +139,17 @@ fn levels(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 13] {
             "partitions_at_risk",
             "Partitions with fewer live copies than a quorum",
             node.health.at_risk,
+        ),
+        ("antientropy_ranges", "Partitions here, once for each other owner", verified.ranges),
+        (
+            "antientropy_ranges_unverified",
+            "Of these, those not compared since this node started",
+            verified.never,
+        ),
+        (
+            "antientropy_oldest_seconds",
+            "Since the range was compared whose turn is longest ago",
+            verified.oldest.map_or(0, |oldest| snapshot.instant.since(oldest).as_secs()),
         ),
         ("native_connections", "Native connections open now", driver.connections),
         ("store_bytes", "Bytes of log and index", store.log_bytes + store.index_bytes),

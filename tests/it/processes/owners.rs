@@ -164,6 +164,15 @@ async fn dies(cluster: &Cluster) {
     assert!(text(&status["verdict"]).contains("fewer live copies"), "{status}");
     let metrics = cluster.get(1, "/metrics").await.expect("it answers").text();
     assert!(metrics.contains("quorate_partitions_under_replicated "), "{metrics}");
+    let level = |name: &str| {
+        let line = metrics.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|number| number.parse::<u64>().ok())
+            .unwrap_or_else(|| panic!("{name}: {metrics}"))
+    };
+    let (ranges, never) =
+        (level("quorate_antientropy_ranges"), level("quorate_antientropy_ranges_unverified"));
+    assert!(0 < ranges && never <= ranges, "{never} of {ranges}");
+    assert!(level("quorate_antientropy_oldest_seconds") < 600, "{metrics}");
     assert_eq!(ok(cluster, 1, &["remove", "n2", "--wait"]), "done");
     until("everybody counts again", SOON, async || {
         let status = json(cluster, 1, &["status"]);
