@@ -86,7 +86,7 @@ async fn lines(stage: &mut Stage) -> std::result::Result<(), End> {
         .await?;
     let after = stage.figure("logs_ingested").await;
     let found = format!("{before} before, {after} after");
-    stage.claim("`logs_ingested` has risen", after >= before + u64::from(LINES), found).await
+    stage.claim("logs_ingested has risen", after >= before + u64::from(LINES), found).await
 }
 
 /// A line of a shop that has its troubles; a nanosecond apart, so that each is another.
@@ -257,7 +257,7 @@ async fn compare(stage: &mut Stage, all: &[Written]) -> std::result::Result<(), 
     stage.claim("every difference was found and mended", came.is_ok(), found).await?;
     let after = stage.figure("repairs_completed").await;
     let found = format!("{before} before, {after} after");
-    stage.claim("`repairs_completed` has risen", after > before, found).await
+    stage.claim("repairs_completed has risen", after > before, found).await
 }
 
 /// Nothing was lost.
