@@ -54,6 +54,8 @@ pub struct NodeSection {
     pub zone: String,
     /// Its share of the data relative to others.
     pub weight: u16,
+    /// Offer on the dashboard to kill, pause and cut off this node.
+    pub enable_chaos: bool,
 }
 
 /// Where a node listens.
@@ -204,7 +206,13 @@ pub struct LogSection {
 
 impl Default for NodeSection {
     fn default() -> Self {
-        NodeSection { name: String::new(), data_dir: "data".into(), zone: String::new(), weight: 1 }
+        NodeSection {
+            name: String::new(),
+            data_dir: "data".into(),
+            zone: String::new(),
+            weight: 1,
+            enable_chaos: false,
+        }
     }
 }
 

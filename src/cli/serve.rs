@@ -48,6 +48,7 @@ fn settings(args: &ServeArgs) -> Vec<Setting> {
         ("--join", "cluster.join", args.join.as_ref().map(|members| members.join(","))),
         ("--bootstrap", "cluster.bootstrap", args.bootstrap.then(|| "true".to_string())),
         ("--spare", "cluster.spare", args.spare.then(|| "true".to_string())),
+        ("--enable-chaos", "node.enable_chaos", args.enable_chaos.then(|| "true".to_string())),
         ("--insecure", "cluster.insecure", args.insecure.then(|| "true".to_string())),
     ];
     let given = values.into_iter().filter_map(|(flag, name, value)| Some((flag, name, value?)));

@@ -16,6 +16,7 @@
 
 pub mod backup;
 mod bind;
+mod chaos;
 mod clock;
 mod counters;
 mod directory;

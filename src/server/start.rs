@@ -7,6 +7,7 @@
 //! Whatever is wrong is told before anything runs: a port that is taken has changed nothing on disk.
 
 use super::bind::{self, Sockets};
+use super::chaos::Chaos;
 use super::clock::Clock;
 use super::counters::Snapshot;
 use super::http;
@@ -97,7 +98,15 @@ impl Server {
         let stop = Arc::new(AtomicBool::new(false));
         let (publish, snapshot) = watch::channel(Arc::new(Snapshot::starting()));
         let (asks, asked) = mpsc::channel(ASKS);
-        let bridge = http::Bridge::new(asks, wake.clone(), snapshot, &config, seed_of(seed, 1));
+        let chaos = config.node.enable_chaos.then(|| Arc::new(Chaos::new()));
+        let bridge = http::Bridge::new(
+            asks,
+            wake.clone(),
+            snapshot,
+            &config,
+            chaos.clone(),
+            seed_of(seed, 1),
+        );
         let hosts = http::Hosts::new(http, node.http, &config.listen.http_names.0);
         let http_stop = Arc::new(Notify::new());
         let Sockets { native: listener, gossip, http: http_listener } = sockets;
@@ -105,7 +114,8 @@ impl Server {
 
         let (opened, outcome) = blocking::sync_channel(1);
         let stopper = Stopper { stop: stop.clone(), wake: wake.clone() };
-        let inside = Inside { config, node, opener, listener, gossip, asked, publish, stop, wake };
+        let inside =
+            Inside { config, node, opener, listener, gossip, asked, publish, stop, wake, chaos };
         let node_thread = std::thread::Builder::new()
             .name("node".into())
             .spawn(move || inside.run(seed_of(seed, 2), &opened))?;
@@ -189,6 +199,7 @@ struct Inside<O> {
     publish: watch::Sender<Arc<Snapshot>>,
     stop: Arc<AtomicBool>,
     wake: Arc<Notify>,
+    chaos: Option<Arc<Chaos>>,
 }
 
 impl<O: Opener> Inside<O> {
@@ -236,6 +247,7 @@ impl<O: Opener> Inside<O> {
             asks: self.asked,
             publish: self.publish,
             stop: self.stop,
+            chaos: self.chaos,
         };
         turns.open()?;
         tokio::task::spawn_local(native::accept(shared, listener));

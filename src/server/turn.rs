@@ -6,6 +6,7 @@
 //!         ─► sleep until: something arrives, something is durable, a timer is due, the second is over
 //! ```
 
+use super::chaos::Chaos;
 use super::clock::Clock;
 use super::counters::Snapshot;
 use super::http::Ask;
@@ -43,6 +44,7 @@ pub(super) struct Turns<O: Opener> {
     pub(super) asks: mpsc::Receiver<Ask>,
     pub(super) publish: watch::Sender<Arc<Snapshot>>,
     pub(super) stop: Arc<AtomicBool>,
+    pub(super) chaos: Option<Arc<Chaos>>,
 }
 
 /// What the effects of a turn ask for beyond sending.
@@ -127,6 +129,11 @@ impl<O: Opener> Turns<O> {
         }
     }
 
+    /// Whether somebody wants this node to be alone; see `chaos`.
+    fn is_cut_off(&self) -> bool {
+        self.chaos.as_ref().is_some_and(|chaos| chaos.is_cut_off())
+    }
+
     fn machine(&mut self) -> &mut O::Machine {
         self.machine.as_mut().expect("a machine is open for as long as turns run")
     }
@@ -139,7 +146,11 @@ impl<O: Opener> Turns<O> {
         if was_full {
             self.shared.room.notify_waiters();
         }
+        let cut_off = self.is_cut_off();
         for event in events.drain(..) {
+            if cut_off && matches!(event, Event::Frame(_) | Event::Datagram { .. }) {
+                continue;
+            }
             self.machine().handle(now, event);
         }
         self.take_asks();
@@ -170,8 +181,10 @@ impl<O: Opener> Turns<O> {
 
     fn carry_out(&mut self) -> Aftermath {
         let mut after = Aftermath::default();
+        let cut_off = self.is_cut_off();
         while let Some(effect) = self.machine().poll_effect() {
             match effect {
+                Effect::Send { .. } | Effect::Datagram { .. } if cut_off => {}
                 Effect::Send { to, bytes } => self.peers.send(to, bytes),
                 Effect::Datagram { to, bytes } => self.gossip.send(to, &bytes),
                 Effect::Reply { connection, id, reply } => {

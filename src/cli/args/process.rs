@@ -43,6 +43,9 @@ pub(in crate::cli) struct ServeArgs {
     /// Listen beyond loopback without a cluster key
     #[arg(long)]
     pub insecure: bool,
+    /// Offer on the dashboard to kill, pause and cut off this node
+    #[arg(long)]
+    pub enable_chaos: bool,
     /// Leave the terminal's session, so that the node outlives it
     #[arg(long, hide = true)]
     pub detached: bool,

@@ -1,5 +1,6 @@
 //! From the HTTP thread to the node thread and back: bounded, and no answer is waited for without end.
 
+use super::super::chaos::Chaos;
 use super::super::counters::Snapshot;
 use crate::Error;
 use crate::config::ServerConfig;
@@ -38,6 +39,8 @@ pub(in crate::server) struct Bridge {
     pub(super) announced: Announced,
     /// Lines of logs that were taken here.
     ingested: AtomicU64,
+    /// What harms this node, where that is allowed.
+    pub(super) chaos: Option<Arc<Chaos>>,
     session: u64,
     sequence: AtomicU64,
     default_timeout: Duration,
@@ -53,6 +56,7 @@ impl Bridge {
         wake: Arc<Notify>,
         snapshot: watch::Receiver<Arc<Snapshot>>,
         config: &ServerConfig,
+        chaos: Option<Arc<Chaos>>,
         session: u64,
     ) -> Bridge {
         Bridge {
@@ -62,6 +66,7 @@ impl Bridge {
             rejected: Mutex::default(),
             announced: Announced::default(),
             ingested: AtomicU64::new(0),
+            chaos,
             session,
             sequence: AtomicU64::new(1),
             default_timeout: config.timing.request,

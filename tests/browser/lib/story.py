@@ -99,6 +99,7 @@ class Story:
 
     def demo(self, cluster, page):
         """Run Demo, twice: each time all claims hold, and both figures are higher on the page and in /metrics."""
+        check("there are no chaos buttons", page.value("document.getElementById('chaos').hidden"))
         for turn in (1, 2):
             shown, told = shown_figures(page), told_figures(cluster, 1)
             page.value("document.getElementById('demo-run').click()")

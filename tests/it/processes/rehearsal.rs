@@ -83,3 +83,49 @@ async fn only_who_has_read_the_page_may_run_it_and_one_at_a_time() {
     held(&answers[0]);
     assert_eq!((answers[1].status, answers[1].code()), (503, "overloaded".into()));
 }
+
+/// What a button of the page does; its status.
+async fn harm(cluster: &Cluster, node: u16, token: &str, name: &str) -> (u16, String) {
+    let headers = [("X-Quorate-Token", token)];
+    let path = format!("/v1/chaos/{name}");
+    let answer = cluster.ask(node, "POST", &path, &headers, b"").await;
+    (answer.status, answer.text())
+}
+
+/// Waits until n2 sees n1 so.
+async fn seen_as(cluster: &Cluster, wanted: &[&str]) {
+    until(&format!("n1 seen as {wanted:?}"), SOON, async || {
+        let state = cluster.state_of(2, 1).await?;
+        wanted.contains(&state.as_str()).then_some(()).ok_or(state)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chaos_buttons_cut_off_pause_and_kill_where_a_node_was_started_so_and_nowhere_else() {
+    {
+        let calm = Cluster::start(1).await;
+        let key = token(&calm, 1).await;
+        assert_eq!(harm(&calm, 1, &key, "kill").await.0, 404);
+    }
+    let cluster = Cluster::start_with(3, &[("QUORATE_NODE__ENABLE_CHAOS", "true")]).await;
+    let key = token(&cluster, 1).await;
+    assert_eq!(harm(&cluster, 1, "stranger", "kill").await.0, 403);
+    assert_eq!(harm(&cluster, 1, &key, "sing").await.0, 400);
+
+    assert_eq!(harm(&cluster, 1, &key, "partition").await.0, 202);
+    seen_as(&cluster, &["dead"]).await;
+    // It is there, and alone: nothing is to be had through it.
+    let answer = cluster.ask(1, "PUT", "/v1/kv/carts/a?timeout=1s", &[], b"x").await;
+    assert!(answer.status >= 500, "{}", answer.text());
+    assert_eq!(harm(&cluster, 1, &key, "heal").await.0, 202);
+    cluster.all_alive().await;
+
+    assert_eq!(harm(&cluster, 1, &key, "pause").await.0, 202);
+    seen_as(&cluster, &["suspect", "dead"]).await;
+    cluster.all_alive().await;
+
+    assert_eq!(harm(&cluster, 1, &key, "kill").await.0, 202);
+    seen_as(&cluster, &["dead"]).await;
+    assert!(cluster.get(1, "/healthz").await.is_err(), "it answers still");
+}

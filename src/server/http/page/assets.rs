@@ -32,6 +32,7 @@ files! {
     "timeline.js": SCRIPT = "files/timeline.js",
     "logs.js": SCRIPT = "files/logs.js",
     "demo.js": SCRIPT = "files/demo.js",
+    "chaos.js": SCRIPT = "files/chaos.js",
     "vendor/uPlot.js": SCRIPT = "vendor/uPlot.iife.min.js",
     "vendor/uPlot.css": STYLE = "vendor/uPlot.min.css",
 }

@@ -18,6 +18,7 @@ struct Reader {
     moments: watch::Receiver<Option<Arc<Moment>>>,
     seat: Arc<Seat>,
     greeted: bool,
+    chaos: bool,
     ring: Option<u64>,
     entry: u64,
 }
@@ -27,13 +28,14 @@ pub(super) fn body(
     mut moments: watch::Receiver<Option<Arc<Moment>>>,
     seat: Arc<Seat>,
     listened: &Notify,
+    chaos: bool,
 ) -> Body {
     let is_fresh = moments.borrow_and_update().as_ref().is_some_and(|moment| moment.is_fresh());
     if is_fresh {
         moments.mark_changed();
     }
     listened.notify_one();
-    let reader = Reader { moments, seat, greeted: false, ring: None, entry: 0 };
+    let reader = Reader { moments, seat, greeted: false, chaos, ring: None, entry: 0 };
     Body::new(Stream { next: Box::pin(reader.next()) })
 }
 
@@ -45,7 +47,7 @@ impl Reader {
         }
         if !self.greeted {
             self.greeted = true;
-            return Some((hello(), self));
+            return Some((hello(self.chaos), self));
         }
         self.moments.changed().await.ok()?;
         let moment = self.moments.borrow_and_update().clone();
@@ -73,9 +75,9 @@ impl Reader {
 }
 
 /// What does not change while the process lives. A page begins anew with it.
-fn hello() -> Bytes {
+fn hello(chaos: bool) -> Bytes {
     let version = env!("CARGO_PKG_VERSION");
-    event("hello", &json!({ "version": version, "bounds_us": DURATION_BOUNDS_US }))
+    event("hello", &json!({ "version": version, "bounds_us": DURATION_BOUNDS_US, "chaos": chaos }))
 }
 
 type Next = Pin<Box<dyn Future<Output = Option<(Bytes, Reader)>> + Send>>;

@@ -3,6 +3,7 @@
 //! ```text
 //!   GET /, /page/…  ─► Hosts ─► assets: what the binary carries
 //!   POST /v1/demo   ─► Hosts ─► Token ─► demo/
+//!   POST /v1/chaos/ ─► Hosts ─► Token ─► harm, where the node was started so
 //!   GET /v1/events  ─► Hosts ─► a Seat ─► hello, then Moment after Moment; a slow reader misses some
 //!                                            ▲ watch: only the newest is kept
 //!   poller, while somebody listens, once a second: Status, Members, Hints; Ring when it has changed
@@ -16,6 +17,7 @@ mod arcs;
 mod assets;
 mod demo;
 mod events;
+mod harm;
 mod host;
 mod moment;
 mod poller;
@@ -76,6 +78,7 @@ pub(super) fn router(page: Arc<Page>) -> Router<Arc<Bridge>> {
         .route("/page/{*file}", get(file))
         .route("/v1/events", get(events))
         .route("/v1/demo", post(demo))
+        .route("/v1/chaos/{harm}", post(chaos))
         .with_state(page)
 }
 
@@ -104,7 +107,12 @@ async fn events(State(page): State<Arc<Page>>, headers: HeaderMap) -> Response<B
         Some(seat) => answer::with_type(
             StatusCode::OK,
             "text/event-stream",
-            events::body(page.moments.subscribe(), seat, &page.listened),
+            events::body(
+                page.moments.subscribe(),
+                seat,
+                &page.listened,
+                page.bridge.chaos.is_some(),
+            ),
         ),
         None => {
             page.bridge.reject("too_many_streams");
@@ -119,6 +127,14 @@ fn asset(name: &str) -> Response<Body> {
         Some((kind, bytes)) => answer::with_type(StatusCode::OK, kind, bytes),
         None => answer::refused(StatusCode::NOT_FOUND, "not_found", "the page has no such file"),
     }
+}
+
+async fn chaos(
+    State(page): State<Arc<Page>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    acting(&page, &headers, || harm::begin(&page.bridge, &name))
 }
 
 /// Does it for whoever has read this node's page.

@@ -3,7 +3,7 @@
 import { badge, el, find, mark } from './dom.js';
 import { count } from './format.js';
 
-const token = () => document.querySelector('meta[name="quorate-token"]').content;
+export const token = () => document.querySelector('meta[name="quorate-token"]').content;
 const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
 
 export class Demo {

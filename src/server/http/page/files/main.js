@@ -11,6 +11,7 @@ import { Charts } from './charts.js';
 import { Timeline } from './timeline.js';
 import { Logs } from './logs.js';
 import { Demo } from './demo.js';
+import { Chaos } from './chaos.js';
 
 const verdict = new Verdict();
 const ring = new Ring();
@@ -21,11 +22,13 @@ const timeline = new Timeline();
 new Locate(ring);
 new Logs();
 const demo = new Demo();
+const chaos = new Chaos();
 
 listen({
   // A new process, or a stream that was broken: what it tells begins anew.
   hello(data) {
     say(find('version'), data.version);
+    chaos.offer(data.chaos);
     history.begin(data.bounds_us);
     timeline.begin();
   },
