@@ -27,6 +27,7 @@ mod opener;
 mod restored;
 mod shared;
 mod start;
+mod syslog;
 mod turn;
 
 pub use clock::Clock;

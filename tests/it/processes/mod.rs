@@ -29,6 +29,7 @@ mod process;
 mod restarts;
 mod rot;
 mod routing;
+mod syslog;
 mod versions;
 mod wire;
 mod wrecks;
