@@ -66,6 +66,8 @@ pub struct ListenSection {
     pub native: SocketAddr,
     /// HTTP. Port 0: any free one.
     pub http: SocketAddr,
+    /// Syslog, over UDP and TCP; `None`: it is not taken. Port 0: any free one.
+    pub syslog: Option<SocketAddr>,
     /// Names beside its addresses by which a browser may ask for the dashboard.
     pub http_names: Addresses,
     /// The native address that others reach this node at; `None`: the one it listens on.
@@ -128,6 +130,8 @@ pub struct LimitsSection {
     pub connections: usize,
     /// The most HTTP connections at a time.
     pub http_connections: usize,
+    /// The most connections that bring syslog at a time.
+    pub syslog_connections: usize,
     /// The most requests of one native connection at a time; beyond, it is not read.
     pub connection_in_flight: usize,
     /// What one client may leave unread before it is not read any more, in bytes.
@@ -221,6 +225,7 @@ impl Default for ListenSection {
         ListenSection {
             native: ([127, 0, 0, 1], 7610).into(),
             http: ([127, 0, 0, 1], 7611).into(),
+            syslog: None,
             http_names: Addresses::default(),
             advertise: None,
         }
@@ -259,6 +264,7 @@ impl Default for LimitsSection {
             requests_in_flight: 16_384,
             connections: 4_096,
             http_connections: 1_024,
+            syslog_connections: 256,
             connection_in_flight: 4_096,
             connection_unread_bytes: Size(16 << 20),
             peer_buffer_bytes: Size(32 << 20),
@@ -346,7 +352,13 @@ impl ServerConfig {
         if self.node.weight == 0 {
             return wrong("node.weight = 0: use 1 or more".into());
         }
-        for (name, address) in [("native", self.listen.native), ("http", self.listen.http)] {
+        let listen = [
+            ("native", Some(self.listen.native)),
+            ("http", Some(self.listen.http)),
+            ("syslog", self.listen.syslog),
+        ];
+        let listen = listen.iter().filter_map(|(name, address)| Some((*name, (*address)?)));
+        for (name, address) in listen.clone() {
             if !address.ip().is_loopback() && !self.cluster.insecure {
                 return wrong(format!(
                     "listen.{name} = {address} is reachable from elsewhere, and this version neither \
@@ -361,11 +373,13 @@ impl ServerConfig {
                 "others cannot reach this node at {advertised}: set listen.advertise (`--advertise`)"
             ));
         }
-        if self.listen.native == self.listen.http && self.listen.native.port() != 0 {
-            return wrong(format!(
-                "listen.native and listen.http are both {}: choose two ports",
-                self.listen.http
-            ));
+        for (name, address) in listen.clone().filter(|(_, address)| address.port() != 0) {
+            let mut others = listen.clone().take_while(|(other, _)| *other != name);
+            if let Some((other, _)) = others.find(|(_, other)| *other == address) {
+                return wrong(format!(
+                    "listen.{other} and listen.{name} are both {address}: choose two ports"
+                ));
+            }
         }
         let largest = 16 << 20;
         if self.limits.value_bytes.0 == 0 || self.limits.value_bytes.0 > largest {
@@ -378,6 +392,7 @@ impl ServerConfig {
             ("requests_in_flight", self.limits.requests_in_flight),
             ("connections", self.limits.connections),
             ("http_connections", self.limits.http_connections),
+            ("syslog_connections", self.limits.syslog_connections),
             ("connection_in_flight", self.limits.connection_in_flight),
         ] {
             if value == 0 {

@@ -16,7 +16,8 @@ pub(super) fn serve(args: &ServeArgs) -> Result<()> {
     log(&config.log.level)?;
     let name = config.node.name.clone();
     let running = Server::start(config).map_err(|error| Failure::said(&error))?;
-    say(format!("{name} listens on {}, http://{}/", running.native(), running.http()))?;
+    let syslog = running.syslog().map(|at| format!(", syslog {at}")).unwrap_or_default();
+    say(format!("{name} listens on {}, http://{}/{syslog}", running.native(), running.http()))?;
     running.wait_for_signals().map_err(|error| Failure::said(&error))
 }
 
@@ -44,6 +45,7 @@ fn settings(args: &ServeArgs) -> Vec<Setting> {
         ("--zone", "node.zone", args.zone.clone()),
         ("--listen", "listen.native", args.listen.map(|address| address.to_string())),
         ("--http", "listen.http", args.http.map(|address| address.to_string())),
+        ("--syslog", "listen.syslog", args.syslog.map(|address| address.to_string())),
         ("--advertise", "listen.advertise", args.advertise.map(|address| address.to_string())),
         ("--join", "cluster.join", args.join.as_ref().map(|members| members.join(","))),
         ("--bootstrap", "cluster.bootstrap", args.bootstrap.then(|| "true".to_string())),
@@ -103,7 +105,7 @@ mod tests {
     fn every_flag_is_a_setting() {
         let args = args(
             "quorate serve --name n --data-dir /d --listen 127.0.0.1:1 --http 127.0.0.1:2 \
-             --advertise 127.0.0.1:3 --join a:4,b:5 --zone z --insecure",
+             --syslog 127.0.0.1:6 --advertise 127.0.0.1:3 --join a:4,b:5 --zone z --insecure",
         );
         let config = ServerConfig::load(None, [], &settings(&args)).unwrap();
         assert_eq!(config.node.name, "n");
@@ -111,6 +113,7 @@ mod tests {
         assert_eq!(config.node.zone, "z");
         assert_eq!(config.listen.native, "127.0.0.1:1".parse().unwrap());
         assert_eq!(config.listen.http, "127.0.0.1:2".parse().unwrap());
+        assert_eq!(config.listen.syslog, Some("127.0.0.1:6".parse().unwrap()));
         assert_eq!(config.listen.advertise, Some("127.0.0.1:3".parse().unwrap()));
         assert_eq!(config.cluster.join.0, ["a:4", "b:5"]);
         assert!(config.cluster.insecure && !config.cluster.bootstrap);

@@ -90,6 +90,11 @@ fn what_cannot_work_together_is_refused() {
         ("[node]\nname = \"a b\"\n", "visible ASCII"),
         ("[node]\nname = \"n1\"\n[listen]\nnative = \"0.0.0.0:7610\"\n", "--insecure"),
         ("[node]\nname = \"n1\"\n[listen]\nhttp = \"0.0.0.0:7611\"\n", "--insecure"),
+        ("[node]\nname = \"n1\"\n[listen]\nsyslog = \"0.0.0.0:5514\"\n", "--insecure"),
+        (
+            "[node]\nname = \"n1\"\n[listen]\nsyslog = \"127.0.0.1:7611\"\n",
+            "listen.http and listen.syslog",
+        ),
         (
             "[node]\nname = \"n1\"\n[listen]\nnative = \"0.0.0.0:7610\"\n[cluster]\ninsecure = true\n",
             "--advertise",
@@ -128,6 +133,7 @@ fn the_commented_example_states_the_defaults() {
         "weight",
         "native",
         "http",
+        "syslog",
         "advertise",
         "join",
         "bootstrap",
@@ -144,6 +150,7 @@ fn the_commented_example_states_the_defaults() {
         "requests_in_flight",
         "connections",
         "http_connections",
+        "syslog_connections",
         "connection_in_flight",
         "connection_unread_bytes",
         "peer_buffer_bytes",

@@ -139,6 +139,15 @@ impl<K: Kv> Stream<K> {
         }
     }
 
+    /// Whose lines they are.
+    pub fn source(&self) -> &str {
+        &self.source.name
+    }
+
+    pub(super) fn renew(&mut self, source: Source, arrival: Nanos) {
+        (self.source, self.arrival) = (source, arrival);
+    }
+
     /// Takes a line; waits while too many blocks are on their way.
     ///
     /// # Errors

@@ -51,7 +51,7 @@ pub use ingest::{Announced, Entry, Ingested, Stream};
 pub use level::Level;
 pub use line::Line;
 pub use moment::{parse_time, show_time};
-pub use parse::{Format, Nanos, Parsed, Parser};
+pub use parse::{Format, Message, Nanos, Parsed, Parser};
 pub use partition::{SOURCE_LIMIT, WINDOW_SECONDS};
 pub use read::Coverage;
 pub use search::{Found, Order, Page, Search};
@@ -101,6 +101,17 @@ impl<K: Kv> Logs<K> {
             catalog::put_source(&self.kv, &wanted).await?;
         }
         Ok(Stream::new(self.kv.clone(), wanted, self.announced.clone(), arrival))
+    }
+
+    /// For a stream that outlives an hour: what it takes from now on arrives now, and is kept as long as the source says now.
+    ///
+    /// # Errors
+    /// The catalog cannot be read; the stream goes on as before.
+    pub async fn renew(&self, stream: &mut Stream<K>, arrival: Nanos) -> Result<()> {
+        if let Some(source) = catalog::source(&self.kv, stream.source()).await? {
+            stream.renew(source, arrival);
+        }
+        Ok(())
     }
 
     /// All sources, by name.

@@ -1,6 +1,7 @@
 //! Sockets, bound before anything else: whoever finds a port taken has changed nothing yet.
 
 use super::StartError;
+use crate::config::ListenSection;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -8,8 +9,8 @@ use std::time::Duration;
 
 /// Connections that the kernel keeps while the node is busy.
 const BACKLOG: i32 = 1024;
-/// What the kernel is asked to keep of gossip while the node is busy; it may grant less.
-const GOSSIP_RECEIVE_BYTES: usize = 4 << 20;
+/// What the kernel is asked to keep of datagrams while the node is busy; it may grant less.
+const RECEIVE_BYTES: usize = 4 << 20;
 /// How often a free port is tried for TCP and UDP together.
 const FREE_PORT_TRIES: usize = 32;
 
@@ -19,26 +20,28 @@ pub(super) struct Sockets {
     pub(super) native: TcpListener,
     pub(super) gossip: UdpSocket,
     pub(super) http: TcpListener,
+    pub(super) syslog: Option<(TcpListener, UdpSocket)>,
 }
 
 /// Binds all of them.
-pub(super) fn bind(native: SocketAddr, http: SocketAddr) -> Result<Sockets, StartError> {
-    let (native, gossip) = bind_native(native)?;
-    let http = listen(http).map_err(|e| refused(http, "HTTP", "--http", &e))?;
-    Ok(Sockets { native, gossip, http })
+pub(super) fn bind(at: &ListenSection) -> Result<Sockets, StartError> {
+    let (native, gossip) = bind_both(at.native, "--listen")?;
+    let http = listen(at.http).map_err(|e| refused(at.http, "HTTP", "--http", &e))?;
+    let syslog = at.syslog.map(|at| bind_both(at, "--syslog")).transpose()?;
+    Ok(Sockets { native, gossip, http, syslog })
 }
 
 /// TCP and UDP share a number; with port 0 both must find it free.
-fn bind_native(at: SocketAddr) -> Result<(TcpListener, UdpSocket), StartError> {
+fn bind_both(at: SocketAddr, flag: &str) -> Result<(TcpListener, UdpSocket), StartError> {
     let mut tries = if at.port() == 0 { FREE_PORT_TRIES } else { 1 };
     loop {
         tries -= 1;
-        let tcp = listen(at).map_err(|e| refused(at, "TCP", "--listen", &e))?;
-        let both = tcp.local_addr().map_err(|e| refused(at, "TCP", "--listen", &e))?;
+        let tcp = listen(at).map_err(|e| refused(at, "TCP", flag, &e))?;
+        let both = tcp.local_addr().map_err(|e| refused(at, "TCP", flag, &e))?;
         match datagrams(both) {
             Ok(udp) => return Ok((tcp, udp)),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
-            Err(error) => return Err(refused(both, "UDP", "--listen", &error)),
+            Err(error) => return Err(refused(both, "UDP", flag, &error)),
         }
     }
 }
@@ -58,7 +61,7 @@ fn datagrams(at: SocketAddr) -> io::Result<UdpSocket> {
     // Never REUSEADDR or REUSEPORT here: two nodes could share the port and each see half the gossip.
     let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
     dual_stack(&socket, at)?;
-    let _ = socket.set_recv_buffer_size(GOSSIP_RECEIVE_BYTES);
+    let _ = socket.set_recv_buffer_size(RECEIVE_BYTES);
     socket.bind(&at.into())?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())

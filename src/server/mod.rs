@@ -28,6 +28,7 @@ mod opener;
 mod restored;
 mod shared;
 mod start;
+mod syslog;
 mod turn;
 
 pub use clock::Clock;

@@ -15,6 +15,7 @@ use super::machine::Opener;
 use super::native::{self, Gossip, Peers};
 use super::opener::NodeOpener;
 use super::shared::Shared;
+use super::syslog::{self, Gate, Syslog};
 use super::turn::Turns;
 use crate::config::{ConfigError, ServerConfig};
 use crate::node;
@@ -84,11 +85,13 @@ impl Server {
     /// [`StartError`]; nothing runs then.
     pub fn start_with<O: Opener>(config: ServerConfig, opener: O) -> Result<Running, StartError> {
         config.check()?;
-        let sockets = bind::bind(config.listen.native, config.listen.http)?;
+        let sockets = bind::bind(&config.listen)?;
         let native = sockets.native.local_addr()?;
         let http = sockets.http.local_addr()?;
         let node = node_config(&config, native, http)?;
-        if !native.ip().is_loopback() || !http.ip().is_loopback() {
+        let syslog = config.listen.syslog;
+        let all = [Some(native), Some(http), syslog];
+        if !all.iter().flatten().all(|address| address.ip().is_loopback()) {
             tracing::warn!("reachable from elsewhere, and nothing is authenticated or encrypted");
         }
         let mut seed = [0; 8];
@@ -107,22 +110,33 @@ impl Server {
             chaos.clone(),
             seed_of(seed, 1),
         );
+        let bridge = Arc::new(bridge);
         let hosts = http::Hosts::new(http, node.http, &config.listen.http_names.0);
         let http_stop = Arc::new(Notify::new());
-        let Sockets { native: listener, gossip, http: http_listener } = sockets;
-        let http_thread = http::spawn(http_listener, bridge, hosts, http_stop.clone())?;
+        let Sockets { native: listener, gossip, http: http_listener, syslog } = sockets;
+        let http_thread = http::spawn(http_listener, bridge.clone(), hosts, http_stop.clone())?;
 
         let (opened, outcome) = blocking::sync_channel(1);
-        let stopper = Stopper { stop: stop.clone(), wake: wake.clone() };
+        let stopper = Stopper { stop: stop.clone(), wake: wake.clone(), gate: None };
+        // The node needs some of the time, too.
+        let patience = config.timing.stop / 2;
         let inside =
             Inside { config, node, opener, listener, gossip, asked, publish, stop, wake, chaos };
         let node_thread = std::thread::Builder::new()
             .name("node".into())
             .spawn(move || inside.run(seed_of(seed, 2), &opened))?;
-        let running = Running { native, http, stopper, http_stop, node_thread, http_thread };
+        let mut running =
+            Running { native, http, stopper, http_stop, node_thread, http_thread, syslog: None };
         match outcome.recv() {
             Ok(Ok(())) => {
                 tracing::info!(%native, %http, "listening");
+                if let Some(sockets) = syslog
+                    && let Err(error) = running.take_syslog(sockets, bridge, patience)
+                {
+                    running.stop();
+                    let _ = running.wait();
+                    return Err(error.into());
+                }
                 Ok(running)
             }
             Ok(Err(error)) => {
@@ -261,11 +275,16 @@ impl<O: Opener> Inside<O> {
 pub struct Stopper {
     stop: Arc<AtomicBool>,
     wake: Arc<Notify>,
+    /// What comes first: messages of syslog that were taken are stored.
+    gate: Option<Arc<Gate>>,
 }
 
 impl Stopper {
     /// Begins an orderly stop: the node leaves gossip and ends its incarnation.
     pub fn stop(&self) {
+        if self.gate.as_ref().is_some_and(|gate| gate.close()) {
+            return;
+        }
         self.stop.store(true, Ordering::Release);
         self.wake.notify_one();
     }
@@ -280,9 +299,24 @@ pub struct Running {
     http_stop: Arc<Notify>,
     node_thread: JoinHandle<Result<(), StartError>>,
     http_thread: JoinHandle<()>,
+    syslog: Option<Syslog>,
 }
 
 impl Running {
+    fn take_syslog(
+        &mut self,
+        sockets: (std::net::TcpListener, std::net::UdpSocket),
+        bridge: Arc<http::Bridge>,
+        patience: std::time::Duration,
+    ) -> io::Result<()> {
+        let (gate, then) = (Arc::new(Gate::new()), self.stopper.clone());
+        let syslog = syslog::spawn(sockets, bridge, gate.clone(), then, patience)?;
+        tracing::info!(address = %syslog.address, "taking syslog");
+        self.stopper.gate = Some(gate);
+        self.syslog = Some(syslog);
+        Ok(())
+    }
+
     /// Where it listens for nodes and clients: the real port where 0 was asked for.
     pub fn native(&self) -> SocketAddr {
         self.native
@@ -291,6 +325,11 @@ impl Running {
     /// Where it answers HTTP: the real port where 0 was asked for.
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Where it takes syslog, if it does: the real port where 0 was asked for.
+    pub fn syslog(&self) -> Option<SocketAddr> {
+        self.syslog.as_ref().map(|syslog| syslog.address)
     }
 
     /// What asks it to stop.
@@ -310,8 +349,13 @@ impl Running {
     pub fn wait(self) -> Result<(), StartError> {
         let ended = self.node_thread.join();
         self.http_stop.notify_one();
+        if let Some(gate) = &self.stopper.gate {
+            gate.give_up();
+        }
         let http = self.http_thread.join();
+        let syslog = self.syslog.map_or(Ok(()), |syslog| syslog.thread.join());
         ended.map_err(|_| panicked("node"))??;
+        syslog.map_err(|_| panicked("syslog"))?;
         http.map_err(|_| panicked("HTTP"))
     }
 

@@ -16,7 +16,7 @@ fn the_tree_is_sound() {
 fn every_name_of_the_interface_parses() {
     for line in [
         "quorate demo --nodes 3 --dir d --logs a b --once",
-        "quorate serve -c f --name n --data-dir d --listen 127.0.0.1:1 --http 127.0.0.1:2 --advertise 127.0.0.1:3 --join 127.0.0.1:4,127.0.0.1:5 --bootstrap --zone z --insecure",
+        "quorate serve -c f --name n --data-dir d --listen 127.0.0.1:1 --http 127.0.0.1:2 --syslog 127.0.0.1:6 --advertise 127.0.0.1:3 --join 127.0.0.1:4,127.0.0.1:5 --bootstrap --zone z --insecure",
         "quorate cluster start --nodes 5 --dir D --base-port 7600",
         "quorate cluster --dir D status -o json",
         "quorate cluster kill 3 --dir D",

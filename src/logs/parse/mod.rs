@@ -20,12 +20,14 @@ mod format;
 mod iso;
 mod json;
 mod log4j;
+mod message;
 mod syslog;
 #[cfg(test)]
 mod tests;
 mod words;
 
 pub use format::Format;
+pub use message::Message;
 
 use super::level::Level;
 use super::zone::Zone;

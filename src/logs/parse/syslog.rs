@@ -19,6 +19,14 @@ const SEVERITIES: [&str; 8] =
     ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 
 pub(super) fn read_3164<'a>(line: &'a str, calendar: &mut Calendar) -> Option<Found<'a>> {
+    Some(head_3164(line, calendar)?.0)
+}
+
+/// What it says, and what is behind its stamp.
+pub(super) fn head_3164<'a>(
+    line: &'a str,
+    calendar: &mut Calendar,
+) -> Option<(Found<'a>, &'a str)> {
     let mut cursor = Cursor::new(line);
     let level = match cursor.peek()? {
         b'<' => Some(priority(&mut cursor)?),
@@ -29,10 +37,19 @@ pub(super) fn read_3164<'a>(line: &'a str, calendar: &mut Calendar) -> Option<Fo
         b'0'..=b'9' if level.is_some() => iso::stamp(&mut cursor, calendar)?,
         _ => stamp(&mut cursor, calendar)?,
     };
-    Some(Found::dated(at, level.or_else(|| words::level_of_message(cursor.rest()))))
+    let found = Found::dated(at, level.or_else(|| words::level_of_message(cursor.rest())));
+    Some((found, cursor.rest()))
 }
 
 pub(super) fn read_5424<'a>(line: &'a str, calendar: &mut Calendar) -> Option<Found<'a>> {
+    Some(head_5424(line, calendar)?.0)
+}
+
+/// What it says, and what is behind its stamp.
+pub(super) fn head_5424<'a>(
+    line: &'a str,
+    calendar: &mut Calendar,
+) -> Option<(Found<'a>, &'a str)> {
     let mut cursor = Cursor::new(line);
     let (level, word) = priority(&mut cursor)?;
     if !cursor.eat_str("1 ") {
@@ -42,7 +59,16 @@ pub(super) fn read_5424<'a>(line: &'a str, calendar: &mut Calendar) -> Option<Fo
         true => None,
         false => Some(iso::stamp(&mut cursor, calendar)?),
     };
-    Some(Found { at, level: Some(level), word: Some(word.into()), source: None })
+    let found = Found { at, level: Some(level), word: Some(word.into()), source: None };
+    Some((found, cursor.rest()))
+}
+
+/// What has a priority and no stamp, as small devices write it, and what is behind the priority.
+pub(super) fn head_undated(line: &str) -> Option<(Found<'_>, &str)> {
+    let mut cursor = Cursor::new(line);
+    let (level, word) = priority(&mut cursor)?;
+    let found = Found { at: None, level: Some(level), word: Some(word.into()), source: None };
+    Some((found, cursor.rest()))
 }
 
 /// `<34>`

@@ -34,7 +34,7 @@ pub(in crate::server) struct Bridge {
     asks: mpsc::Sender<Ask>,
     wake: Arc<Notify>,
     snapshot: watch::Receiver<Arc<Snapshot>>,
-    rejected: Mutex<BTreeMap<&'static str, u64>>,
+    rejected: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     /// What the log store knows of its catalog.
     pub(super) announced: Announced,
     /// Lines of logs that were taken here.
@@ -47,7 +47,8 @@ pub(in crate::server) struct Bridge {
     pub(super) longest_timeout: Duration,
     pub(super) value_bytes: usize,
     pub(super) connections: usize,
-    pub(super) stall: Duration,
+    pub(in crate::server) syslog_connections: usize,
+    pub(in crate::server) stall: Duration,
 }
 
 impl Bridge {
@@ -73,6 +74,7 @@ impl Bridge {
             longest_timeout: config.timing.request_max,
             value_bytes: config.limits.value_bytes.bytes(),
             connections: config.limits.http_connections,
+            syslog_connections: config.limits.syslog_connections,
             stall: config.timing.stall,
         }
     }
@@ -135,7 +137,7 @@ impl Bridge {
         }
     }
 
-    pub(super) fn count_ingested(&self, lines: u64) {
+    pub(in crate::server) fn count_ingested(&self, lines: u64) {
         self.ingested.fetch_add(lines, Ordering::Relaxed);
     }
 
@@ -144,12 +146,21 @@ impl Bridge {
     }
 
     pub(super) fn reject(&self, reason: &'static str) {
-        // A poisoned lock still guards whole numbers.
-        let mut rejected = self.rejected.lock().unwrap_or_else(|e| e.into_inner());
-        *rejected.entry(reason).or_default() += 1;
+        self.reject_on("http", reason, 1);
     }
 
-    pub(super) fn rejected(&self) -> BTreeMap<&'static str, u64> {
+    pub(in crate::server) fn reject_on(
+        &self,
+        port: &'static str,
+        reason: &'static str,
+        times: u64,
+    ) {
+        // A poisoned lock still guards whole numbers.
+        let mut rejected = self.rejected.lock().unwrap_or_else(|e| e.into_inner());
+        *rejected.entry((port, reason)).or_default() += times;
+    }
+
+    pub(super) fn rejected(&self) -> BTreeMap<(&'static str, &'static str), u64> {
         self.rejected.lock().unwrap_or_else(|e| e.into_inner()).clone()
     }
 }

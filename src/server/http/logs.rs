@@ -28,13 +28,14 @@ const LIMIT: (u32, u32) = (100, 10_000);
 /// The source of lines for which none was said.
 const NO_SOURCE: &str = "http";
 
-pub(super) fn now() -> Nanos {
+/// Now, in nanoseconds since 1970.
+pub(in crate::server) fn now() -> Nanos {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// The log store, as this node uses it itself.
-pub(super) fn logs(bridge: &Arc<Bridge>) -> Logs<OwnNode> {
+/// The log store, by way of this node.
+pub(in crate::server) fn logs(bridge: &Arc<Bridge>) -> Logs<OwnNode> {
     Logs::sharing(OwnNode(bridge.clone()), bridge.announced.clone())
 }
 

@@ -14,11 +14,11 @@ use std::sync::Arc;
 /// Everything as OpenMetrics text.
 pub(super) fn text(
     snapshot: Arc<Snapshot>,
-    http_rejected: BTreeMap<&'static str, u64>,
+    bridge_rejected: BTreeMap<(&'static str, &'static str), u64>,
     logs_ingested: u64,
 ) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("quorate");
-    registry.register_collector(Box::new(Scrape { snapshot, http_rejected, logs_ingested }));
+    registry.register_collector(Box::new(Scrape { snapshot, bridge_rejected, logs_ingested }));
     let mut out = String::new();
     openmetrics::encode(&mut out, &registry)?;
     Ok(out)
@@ -165,7 +165,7 @@ fn levels(snapshot: &Snapshot) -> [(&'static str, &'static str, u64); 16] {
 #[derive(Debug)]
 struct Scrape {
     snapshot: Arc<Snapshot>,
-    http_rejected: BTreeMap<&'static str, u64>,
+    bridge_rejected: BTreeMap<(&'static str, &'static str), u64>,
     logs_ingested: u64,
 }
 
@@ -183,7 +183,7 @@ impl Collector for Scrape {
         encoder
             .encode_descriptor(
                 "logs_ingested",
-                "Lines of logs that this node took over HTTP",
+                "Lines of logs that this node took over HTTP and syslog",
                 None,
                 MetricType::Counter,
             )?
@@ -227,10 +227,11 @@ impl Collector for Scrape {
             MetricType::Counter,
         )?;
         let mut all: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-        for (labels, count) in node.rejected.iter().chain(&driver.rejected) {
+        for (labels, count) in
+            node.rejected.iter().chain(&driver.rejected).chain(&self.bridge_rejected)
+        {
             *all.entry(*labels).or_default() += count;
         }
-        all.extend(self.http_rejected.iter().map(|(reason, count)| (("http", *reason), *count)));
         for ((port, reason), count) in &all {
             rejected
                 .encode_family(&[("port", *port), ("reason", *reason)])?

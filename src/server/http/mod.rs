@@ -19,6 +19,8 @@ mod query;
 mod router;
 
 pub(super) use bridge::{Ask, Bridge};
+pub(super) use logs::{logs, now};
+pub(super) use own::OwnNode;
 pub(super) use page::Hosts;
 
 use hyper::server::conn::http1;
@@ -41,7 +43,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Answers on `listener` until `stop` is notified.
 pub(super) fn spawn(
     listener: std::net::TcpListener,
-    bridge: Bridge,
+    bridge: Arc<Bridge>,
     hosts: Hosts,
     stop: Arc<Notify>,
 ) -> io::Result<JoinHandle<()>> {
@@ -54,7 +56,7 @@ pub(super) fn spawn(
         runtime.block_on(async {
             tokio::select! {
                 () = stop.notified() => {}
-                () = accept(listener, Arc::new(bridge), hosts) => {}
+                () = accept(listener, bridge, hosts) => {}
             }
         });
     })

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// See the module.
 #[derive(Clone)]
-pub(super) struct OwnNode(pub(super) Arc<Bridge>);
+pub(in crate::server) struct OwnNode(pub(super) Arc<Bridge>);
 
 impl Kv for OwnNode {
     async fn create_lww_bucket(&self, name: &str) -> Result<()> {
