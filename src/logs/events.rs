@@ -79,6 +79,8 @@ pub struct Events<R> {
     /// Lines read so far; the number of the last one.
     line: u64,
     bytes: Vec<u8>,
+    /// They are the beginning of a line whose rest has not come yet.
+    is_cut: bool,
     /// What is still growing.
     open: Option<Event>,
     /// Empty lines behind the open event: inside it, if it goes on.
@@ -109,6 +111,7 @@ impl<R: BufRead> Events<R> {
             parser,
             line: 0,
             bytes: Vec::new(),
+            is_cut: false,
             open: None,
             blank: String::new(),
             blanks: 0,
@@ -126,7 +129,8 @@ impl<R: BufRead> Events<R> {
 
     /// The next one; `None` is the end. Undated lines get the time of their arrival, each a nanosecond after the one before.
     /// An error: nothing could be read at all. If that happens later, what came before is given, then the line where
-    /// it happened as a rejected one.
+    /// it happened as a rejected one. Of kind [`TimedOut`](io::ErrorKind::TimedOut) it is none: the reader says that nothing
+    /// came for a while; go on, perhaps with [`pause`](Events::pause) before.
     pub fn next(&mut self, arrival: Nanos) -> io::Result<Option<Outcome>> {
         if let Some(rejected) = self.rejected.take() {
             return Ok(Some(Outcome::Rejected(rejected)));
@@ -139,6 +143,9 @@ impl<R: BufRead> Events<R> {
                 Line::End => {
                     self.ended = true;
                     self.open.take().map(Outcome::Event)
+                }
+                Line::Broken(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    return Err(error);
                 }
                 Line::Broken(error) => {
                     self.ended = true;
@@ -156,21 +163,34 @@ impl<R: BufRead> Events<R> {
         Ok(None)
     }
 
+    /// The event that is still growing, as it is. What goes on with it later is one of its own, with the same time.
+    pub fn pause(&mut self) -> Option<Event> {
+        self.forget_blank();
+        self.open.take()
+    }
+
     /// Reads a line into `bytes`, without its break. What there is of it when reading fails is no line.
     fn read(&mut self) -> Line {
-        self.bytes.clear();
-        let most = LINE_LIMIT as u64 + 2;
-        match (&mut self.reader).take(most).read_until(b'\n', &mut self.bytes) {
-            Ok(0) => return Line::End,
+        if !std::mem::take(&mut self.is_cut) {
+            self.bytes.clear();
+        }
+        let most = LINE_LIMIT + 2 - self.bytes.len();
+        match (&mut self.reader).take(most as u64).read_until(b'\n', &mut self.bytes) {
+            Ok(0) if self.bytes.is_empty() => return Line::End,
             Ok(_) => {}
-            Err(error) => return Line::Broken(error),
+            Err(error) => {
+                self.is_cut = error.kind() == io::ErrorKind::TimedOut;
+                return Line::Broken(error);
+            }
         }
         let has_break = self.bytes.pop_if(|last| *last == b'\n').is_some();
-        if !has_break
-            && self.bytes.len() > LINE_LIMIT
-            && let Err(error) = self.reader.skip_until(b'\n')
-        {
-            return Line::Broken(error);
+        while !has_break && self.bytes.len() > LINE_LIMIT {
+            match self.reader.skip_until(b'\n') {
+                Ok(_) => break,
+                // Of such a line nothing is wanted but its end.
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
+                Err(error) => return Line::Broken(error),
+            }
         }
         self.line += 1;
         self.bytes.pop_if(|last| *last == b'\r');

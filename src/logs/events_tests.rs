@@ -146,3 +146,49 @@ fn what_cannot_be_read_at_all_is_an_error() {
     assert!(events.next(ARRIVAL).is_err());
     assert_eq!(events.next(ARRIVAL).expect("the end"), None);
 }
+
+/// Gives these pieces one after another; an empty one is a silence.
+struct Slow(std::collections::VecDeque<&'static [u8]>);
+
+impl Read for Slow {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(piece) = self.0.pop_front() else { return Ok(0) };
+        if piece.is_empty() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        buffer[..piece.len()].copy_from_slice(piece);
+        Ok(piece.len())
+    }
+}
+
+#[test]
+fn a_silence_closes_an_event_and_cuts_no_line() {
+    let pieces: [&[u8]; 7] = [
+        b"2031-04-05 06:07:08,009 ERROR lost\n\tat Job.run",
+        b"",
+        b"(Job.java:7)\n",
+        b"",
+        b"2031-04-05 06:07:0",
+        b"",
+        b"9,010 INFO again",
+    ];
+    let reader = io::BufReader::new(Slow(pieces.into()));
+    let mut events = Events::new(reader, Parser::auto(ARRIVAL));
+    let (mut all, mut silences) = (Vec::new(), 0);
+    loop {
+        match events.next(ARRIVAL) {
+            Ok(Some(Outcome::Event(event))) => all.push(event),
+            Ok(Some(rejected)) => panic!("{rejected:?}"),
+            Ok(None) => break,
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+                silences += 1;
+                // The first comes amid a trace whose first line may wait.
+                all.extend((silences > 1).then(|| events.pause()).flatten());
+            }
+        }
+    }
+    let texts: Vec<&str> = all.iter().map(|event| event.text.as_str()).collect();
+    assert_eq!(texts, [&format!("{A}\n\tat Job.run(Job.java:7)"), B]);
+    assert_eq!(silences, 3);
+}

@@ -6,17 +6,24 @@ use super::super::failure::{Failure, Result};
 use super::super::output::{Format, align_right, json, show, table};
 use super::super::progress;
 use super::super::units::show_count;
+use super::followed::follow;
 use super::now;
 use crate::client::Client;
 use crate::logs::{Entry, Events, Ingested, Logs, Outcome, Parser, Rejected, Stream, open};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, ErrorKind};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// How many rejected lines are shown to people, of each file.
 const SHOWN: usize = 10;
+
+/// What came through a pipe is stored when nothing comes for a while, and at least so often.
+const STORE_EVERY: Duration = Duration::from_secs(5);
+/// How often the stream of a pipe learns how late it is: lines are kept from when they arrive.
+const RENEW_EVERY: Duration = Duration::from_secs(600);
 
 /// What became of a file.
 struct Done {
@@ -38,35 +45,52 @@ pub(super) async fn ingest(args: IngestArgs) -> Result<()> {
 async fn file(logs: &Logs<Client>, args: &IngestArgs, path: &Path) -> Result<Done> {
     let name = path.display().to_string();
     let bar = progress::bytes(&name);
-    let reader: Box<dyn Read + Send> = if path == Path::new("-") {
-        Box::new(std::io::stdin())
+    let is_pipe = path == Path::new("-");
+    let reader: Box<dyn BufRead> = if is_pipe {
+        Box::new(follow(bar.wrap_read(std::io::stdin())))
     } else {
         let file = File::open(path).map_err(|error| unreadable(&name, &error))?;
         bar.set_length(file.metadata().map_or(0, |about| about.len()));
-        Box::new(file)
+        open(bar.wrap_read(file)).map_err(|error| unreadable(&name, &error))?
     };
     let source = args.source.clone().unwrap_or_else(|| source_of(path));
-    let reader = open(bar.wrap_read(reader)).map_err(|error| unreadable(&name, &error))?;
     let mut events = Events::new(reader, Parser::new(args.format.0, args.zone.clone(), now()));
     let mut streams: BTreeMap<String, Stream<Client>> = BTreeMap::new();
     let mut done = Done { file: name.clone(), ingested: Ingested::default(), rejected: Vec::new() };
-    while let Some(outcome) = events.next(now()).map_err(|error| unreadable(&name, &error))? {
-        let event = match outcome {
-            Outcome::Event(event) => event,
-            Outcome::Rejected(rejected) => {
+    // What a pipe has brought is not kept waiting for what it may bring.
+    let (mut stored, mut renewed) = (Instant::now(), Instant::now());
+    loop {
+        let (event, is_silent) = match events.next(now()) {
+            Ok(None) => break,
+            Ok(Some(Outcome::Event(event))) => (Some(event), false),
+            Ok(Some(Outcome::Rejected(rejected))) => {
                 done.rejected.push(rejected);
                 continue;
             }
+            Err(error) if is_pipe && error.kind() == ErrorKind::TimedOut => (events.pause(), true),
+            Err(error) => return Err(unreadable(&name, &error)),
         };
-        let source = event.source.clone().unwrap_or_else(|| source.clone());
-        let stream = match streams.get_mut(&source) {
-            Some(stream) => stream,
-            None => {
-                let stream = logs.stream(&source, args.ttl, now()).await?;
-                streams.entry(source).or_insert(stream)
+        if let Some(event) = event {
+            let source = event.source.clone().unwrap_or_else(|| source.clone());
+            let stream = match streams.get_mut(&source) {
+                Some(stream) => stream,
+                None => {
+                    let stream = logs.stream(&source, args.ttl, now()).await?;
+                    streams.entry(source).or_insert(stream)
+                }
+            };
+            stream.push(Entry::from(event)).await?;
+        }
+        if is_pipe && (is_silent || stored.elapsed() >= STORE_EVERY) {
+            for stream in streams.values_mut() {
+                stream.flush().await?;
+                if renewed.elapsed() >= RENEW_EVERY {
+                    logs.renew(stream, now()).await?;
+                }
             }
-        };
-        stream.push(Entry::from(event)).await?;
+            stored = Instant::now();
+            renewed = if renewed.elapsed() >= RENEW_EVERY { stored } else { renewed };
+        }
     }
     for stream in streams.values_mut() {
         done.ingested += stream.flush().await?;

@@ -1,5 +1,6 @@
 //! `quorate logs`: lines in, and found again.
 
+mod followed;
 mod ingest;
 mod query;
 

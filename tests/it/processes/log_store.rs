@@ -4,6 +4,7 @@ use super::cluster::{Cluster, QUORATE, SOON, complained, quorate, said, until};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -184,4 +185,29 @@ async fn http(cluster: &Cluster) {
     }
     let metrics = cluster.ask(1, "GET", "/metrics", &[("accept", "application/json")], b"").await;
     assert!(metrics.json()["logs_ingested"].as_u64() >= Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_pipe_has_brought_is_found_while_the_pipe_is_open() {
+    let cluster = Cluster::start(3).await;
+    let node = cluster.native(1).to_string();
+    let mut command = Command::new(QUORATE);
+    command.args(["logs", "ingest", "-", "--source", "pipe", "--node", &node, "-o", "json"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    let trace = "2026-01-02 03:04:05,006 ERROR [main] Job: lost\njava.io.IOException: reset\n\tat Job.run(Job.java:7)";
+    for text in [trace, "2026-01-02 03:04:06,007 INFO [main] Job: again"] {
+        writeln!(pipe, "{text}").unwrap();
+        until("the newest event is found", SOON, async || {
+            let found = run(&node, &["query", "--source", "pipe", "--limit", "1"]);
+            (found["lines"][0]["text"] == text).then_some(()).ok_or_else(|| found.to_string())
+        })
+        .await;
+    }
+    drop(pipe);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", complained(&output));
+    let told: Value = serde_json::from_str(&said(&output)).unwrap();
+    assert_eq!(told["ingested"], 2, "{told}");
 }

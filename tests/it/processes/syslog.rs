@@ -1,20 +1,28 @@
 //! Syslog over the network into real nodes: each message once, whatever framed it, and what was held when a node stopped.
 
-use super::cluster::{Cluster, SOON, complained, quorate, said, until};
+use super::cluster::{Cluster, QUORATE, SOON, complained, quorate, said, until};
+use super::process::{Guard, Process};
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
-/// Where a node takes syslog, as its log says.
-async fn address(cluster: &Cluster, number: u16) -> SocketAddr {
-    let log = cluster.node_dir(number).join("node.log");
-    until("the node takes syslog", SOON, async || {
-        let text = std::fs::read_to_string(&log).map_err(|error| error.to_string())?;
-        let at = text.rsplit_once("/, syslog ").and_then(|(_, rest)| rest.lines().next());
-        at.and_then(|at| at.trim().parse().ok()).ok_or(text)
-    })
-    .await
+/// A node once more, by hand, so that it takes syslog; and where.
+async fn again_with_syslog(cluster: &Cluster, number: u16) -> (Guard, SocketAddr) {
+    cluster.stop(number);
+    let mut command = Command::new(QUORATE);
+    command.arg("serve").arg("-c").arg(cluster.node_dir(number).join("node.toml"));
+    command.args(["--syslog", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut node = Guard(command.stderr(Stdio::null()).spawn().expect("it runs"));
+    let mut said = String::new();
+    let stdout = node.0.stdout.take().expect("piped");
+    BufReader::new(stdout).read_line(&mut said).expect("it says where it listens");
+    let at = said.trim().rsplit_once(", syslog ").and_then(|(_, at)| at.parse().ok());
+    cluster.ready(number).await;
+    (node, at.unwrap_or_else(|| panic!("{said}")))
 }
 
 /// Source, level, word and text of all lines that are there, sorted.
@@ -53,9 +61,8 @@ const TRACE: &str =
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_message_of_syslog_is_there_once_with_its_source_and_level() {
-    let settings = [("QUORATE_LISTEN__SYSLOG", "127.0.0.1:0"), ("QUORATE_TIMING__SYNC", "3s")];
-    let cluster = Cluster::start_with(3, &settings).await;
-    let at = address(&cluster, 1).await;
+    let cluster = Cluster::start(3).await;
+    let (node, at) = again_with_syslog(&cluster, 1).await;
 
     let mut wanted: Vec<[&str; 4]> = Vec::new();
     // Datagrams as `logger` sends them, in both forms; one twice, which are two; one without a time, and one of no text.
@@ -102,7 +109,8 @@ async fn each_message_of_syslog_is_there_once_with_its_source_and_level() {
     let (last, held) = ("<14>1 2026-01-02T03:04:07Z web-1 app - - - last", "<14>app: held");
     udp.send_to(last.as_bytes(), at).await.unwrap();
     tcp.write_all(format!("{held}\n").as_bytes()).await.unwrap();
-    cluster.stop(1);
+    Process::open(Pid::from_child(&node.0)).signal(Signal::TERM);
+    assert!(node.ends(SOON), "it stops");
     wanted.push(["web-1/app", "INFO", "info", last]);
     wanted.push(["127.0.0.1/app", "INFO", "info", held]);
     are_there(&cluster, 2, &wanted).await;
