@@ -1,8 +1,10 @@
 //! Run Demo of the dashboard, without the browser: a node fails on purpose, and every claim holds.
 
-use super::cluster::{Cluster, SOON, until};
+use super::cluster::{Cluster, QUORATE, SOON, until};
 use super::http::{self, Answer};
+use super::process::Guard;
 use serde_json::Value;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// How long a demo may take.
@@ -108,7 +110,14 @@ async fn chaos_buttons_cut_off_pause_and_kill_where_a_node_was_started_so_and_no
         let key = token(&calm, 1).await;
         assert_eq!(harm(&calm, 1, &key, "kill").await.0, 404);
     }
-    let cluster = Cluster::start_with(3, &[("QUORATE_NODE__ENABLE_CHAOS", "true")]).await;
+    let cluster = Cluster::start(3).await;
+    cluster.stop(1);
+    let mut command = Command::new(QUORATE);
+    command.arg("serve").arg("-c").arg(cluster.node_dir(1).join("node.toml")).arg("--enable-chaos");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let _node = Guard(command.spawn().expect("it runs"));
+    cluster.ready(1).await;
+    cluster.all_alive().await;
     let key = token(&cluster, 1).await;
     assert_eq!(harm(&cluster, 1, "stranger", "kill").await.0, 403);
     assert_eq!(harm(&cluster, 1, &key, "sing").await.0, 400);
