@@ -12,7 +12,7 @@
 use super::trees::Before;
 use super::{Shard, Turn};
 use crate::guard::{self, Guard};
-use crate::id::{NodeId, PartitionId};
+use crate::id::{BucketId, NodeId, PartitionId};
 use crate::ring::Layout;
 use crate::store::{Store, StoreError, key};
 use bytes::Bytes;
@@ -20,6 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How many partitions are looked at in a pass.
 const LOOKED_AT: usize = 2048;
+/// Of how many buckets a partition is looked at one by one; beyond, whatever lies there is offered.
+const BUCKETS: usize = 16;
 /// How many items are looked through in a turn when they are erased.
 const PAGE: usize = 512;
 
@@ -47,21 +49,20 @@ impl Remnants {
         *self = Remnants { unseen: partitions, ..Remnants::default() };
     }
 
-    /// Looks at some more partitions for items that others own, for buckets of these numbers of replicas.
+    /// Looks at some more partitions for items that others own, of these buckets and numbers of replicas.
     fn look(
         &mut self,
         layout: &Layout,
         me: NodeId,
-        sizes: &BTreeSet<u8>,
+        buckets: &[(BucketId, u8)],
         store: &dyn Store,
     ) -> Result<(), StoreError> {
         let count = layout.partitions.count();
         for _ in 0..LOOKED_AT.min(count) {
             let partition = PartitionId(u16::try_from(self.next).unwrap_or_default());
-            let (from, to) = key::partition_range(partition);
-            let is_owned = sizes.iter().all(|n| layout.owns(me, partition, *n));
-            let is_known = is_owned || self.partitions.contains_key(&partition);
-            if !is_known && !store.scan(&from, &to, 1)?.is_empty() {
+            if !self.partitions.contains_key(&partition)
+                && holds_others(layout, me, partition, buckets, store)?
+            {
                 self.partitions.insert(partition, Remnant::default());
             }
             self.next = (self.next + 1) % count;
@@ -80,10 +81,10 @@ impl Remnants {
         self.partitions.len()
     }
 
-    /// The partitions of which every owner has everything.
-    fn covered(&self, layout: &Layout) -> Vec<PartitionId> {
+    /// The partitions of which every other owner has everything.
+    fn covered(&self, layout: &Layout, me: NodeId) -> Vec<PartitionId> {
         let is_covered = |(partition, remnant): &(&PartitionId, &Remnant)| {
-            let mut owners = layout.preference_list(**partition, layout.replicas).owners();
+            let mut owners = others(layout, me, **partition);
             owners.all(|owner| remnant.covered.contains(&owner))
                 || !guard::holds(Guard::ComparedBeforeErased)
         };
@@ -91,10 +92,10 @@ impl Remnants {
     }
 
     /// Whom something is still to be offered to.
-    pub fn open(&self, layout: &Layout) -> Vec<(PartitionId, NodeId)> {
-        let owners = |p: PartitionId| layout.preference_list(p, layout.replicas).owners();
+    pub fn open(&self, layout: &Layout, me: NodeId) -> Vec<(PartitionId, NodeId)> {
         let open = self.partitions.iter().flat_map(|(partition, remnant)| {
-            let open = owners(*partition).filter(|owner| !remnant.covered.contains(owner));
+            let open =
+                others(layout, me, *partition).filter(|owner| !remnant.covered.contains(owner));
             open.map(|owner| (*partition, owner)).collect::<Vec<_>>()
         });
         open.collect()
@@ -112,6 +113,39 @@ impl Remnants {
     }
 }
 
+/// The owners of a partition but this node: it may own the partition for buckets of more replicas.
+fn others(
+    layout: &Layout,
+    me: NodeId,
+    partition: PartitionId,
+) -> impl Iterator<Item = NodeId> + '_ {
+    let owners = layout.preference_list(partition, layout.replicas).owners();
+    owners.filter(move |owner| *owner != me)
+}
+
+/// Whether something lies here of a bucket for which only others own the partition.
+fn holds_others(
+    layout: &Layout,
+    me: NodeId,
+    partition: PartitionId,
+    buckets: &[(BucketId, u8)],
+    store: &dyn Store,
+) -> Result<bool, StoreError> {
+    let of_others = buckets.iter().filter(|(_, n)| !layout.owns(me, partition, *n));
+    let of_others: Vec<BucketId> = of_others.map(|(bucket, _)| *bucket).take(BUCKETS + 1).collect();
+    if of_others.len() > BUCKETS {
+        let (from, to) = key::partition_range(partition);
+        return Ok(!store.scan(&from, &to, 1)?.is_empty());
+    }
+    for bucket in of_others {
+        let (from, to) = key::bucket_range(partition, bucket);
+        if !store.scan(&from, &to, 1)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 impl Shard {
     /// Erases some of what every owner has.
     pub(super) fn erase_remnants(&mut self, turn: &mut Turn) {
@@ -120,7 +154,7 @@ impl Shard {
         }
         let view = self.view.clone();
         let mut left = PAGE;
-        for partition in self.remnants.covered(&view.agreement.layout) {
+        for partition in self.remnants.covered(&view.agreement.layout, view.me) {
             while left > 0
                 && let Some(count) = self.erase_page(partition, left, turn)
             {
@@ -177,8 +211,9 @@ impl Shard {
         if !is_due || layout.transition.is_some() {
             return;
         }
-        let sizes = self.buckets_by_id.values().map(|bucket| bucket.settings.n).collect();
-        if self.remnants.look(layout, view.me, &sizes, turn.store).is_err() {
+        let buckets = self.buckets_by_id.values().map(|bucket| (bucket.id, bucket.settings.n));
+        let buckets: Vec<_> = buckets.collect();
+        if self.remnants.look(layout, view.me, &buckets, turn.store).is_err() {
             self.counters.reject("store", "scan");
         }
     }

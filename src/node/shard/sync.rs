@@ -313,7 +313,7 @@ impl Shard {
             self.sync.push(Task::Compare { partition, with, how: How::Hints });
         }
         if layout.transition.is_none() {
-            for (partition, with) in self.remnants.open(layout) {
+            for (partition, with) in self.remnants.open(layout, me) {
                 self.sync.push(Task::Compare { partition, with, how: How::Offer });
             }
         }
