@@ -225,3 +225,7 @@ impl Shard {
         self.owners(partition, n).into_iter().any(|owner| self.is_hinted(owner, item, turn))
     }
 }
+
+#[cfg(test)]
+#[path = "remnants_tests.rs"]
+mod tests;

@@ -10,7 +10,7 @@ use crate::version::OperationId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 /// How much longer than its deadline a request is waited for: the node itself answers in time.
@@ -121,6 +121,23 @@ impl Bridge {
         self.wake.notify_one();
         let _ = tokio::time::timeout(SNAPSHOT_PATIENCE, published.changed()).await;
         published.borrow().clone()
+    }
+
+    /// The node as of this moment or later; if it does not turn for so long, as of when it last did.
+    pub(super) async fn snapshot_since(&self, since: Instant, patience: Duration) -> Arc<Snapshot> {
+        let mut published = self.snapshot.clone();
+        let newer = async {
+            loop {
+                self.wake.notify_one();
+                let newer = published.wait_for(|snapshot| snapshot.taken >= since);
+                // It may have published just before it was woken, and does not do so again at once.
+                if tokio::time::timeout(SNAPSHOT_FRESH, newer).await.is_ok() {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(patience, newer).await;
+        self.snapshot.borrow().clone()
     }
 
     /// Why the node takes no requests, if so.

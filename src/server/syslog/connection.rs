@@ -100,6 +100,8 @@ impl Taking {
 
     /// We end: what has come is taken, and a message of which only a part has come is not.
     async fn last(&mut self, stream: &TcpStream, buffer: &mut [u8]) -> Result<(), &'static str> {
+        // What has come since the runtime last looked at its sockets is read, too.
+        tokio::task::yield_now().await;
         for _ in 0..LAST / READ {
             match stream.try_read(buffer) {
                 Ok(count @ 1..) => self.take(&buffer[..count]).await?,

@@ -37,6 +37,8 @@ pub(super) async fn receive(socket: UdpSocket, bridge: Arc<Bridge>, queue: Queue
             () = gate.reached(Stage::Closing) => break,
         }
     }
+    // What has come since the runtime last looked at its sockets is taken, too.
+    tokio::task::yield_now().await;
     for _ in 0..LAST {
         let Ok((length, from)) = socket.try_recv_from(&mut buffer) else { break };
         taking.take(&buffer[..length], from);

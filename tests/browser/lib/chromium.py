@@ -136,6 +136,11 @@ class Page:
                 raise AssertionError(f"not within {seconds} s: {what}")
             time.sleep(0.1)
 
+    def painted(self):
+        """Waits until what has changed is on the screen: charts draw a frame after they have learnt their size."""
+        self.value("new Promise(done => { let left = 4; "
+                   "const frame = () => left-- ? requestAnimationFrame(frame) : done(); frame(); })")
+
     def press(self, key):
         """A key, as a keyboard says it."""
         for kind in ["keyDown", "keyUp"]:

@@ -3,14 +3,12 @@
 use super::moment::{Moment, event};
 use super::seats::Seat;
 use crate::node::DURATION_BOUNDS_US;
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use bytes::Bytes;
-use hyper::body::Frame;
+use futures_util::{StreamExt, stream};
 use serde_json::json;
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use tokio::sync::{Notify, watch};
 
 /// What one reader has seen so far.
@@ -36,7 +34,7 @@ pub(super) fn body(
     }
     listened.notify_one();
     let reader = Reader { moments, seat, greeted: false, chaos, ring: None, entry: 0 };
-    Body::new(Stream { next: Box::pin(reader.next()) })
+    Body::from_stream(stream::unfold(reader, Reader::next).map(Ok::<_, Infallible>))
 }
 
 impl Reader {
@@ -78,27 +76,4 @@ impl Reader {
 fn hello(chaos: bool) -> Bytes {
     let version = env!("CARGO_PKG_VERSION");
     event("hello", &json!({ "version": version, "bounds_us": DURATION_BOUNDS_US, "chaos": chaos }))
-}
-
-type Next = Pin<Box<dyn Future<Output = Option<(Bytes, Reader)>> + Send>>;
-
-/// Turns "and then?" into a body.
-struct Stream {
-    next: Next,
-}
-
-impl HttpBody for Stream {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.next.as_mut().poll(cx).map(|more| {
-            let (bytes, reader) = more?;
-            self.next = Box::pin(reader.next());
-            Some(Ok(Frame::data(bytes)))
-        })
-    }
 }

@@ -83,3 +83,34 @@ async fn ask(bridge: &Bridge, what: Inspect) -> Value {
         _ => Value::Null,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ServerConfig;
+    use crate::server::counters::Snapshot;
+    use crate::server::http::page::Hosts;
+    use tokio::sync::{Notify, mpsc, watch};
+
+    #[tokio::test(start_paused = true)]
+    async fn the_node_is_asked_once_a_second_while_somebody_listens_and_else_not_at_all() {
+        let (asks, mut asked) = mpsc::channel(64);
+        let (_turns, snapshot) = watch::channel(Arc::new(Snapshot::starting()));
+        let config = ServerConfig::default();
+        let bridge = Bridge::new(asks, Arc::new(Notify::new()), snapshot, &config, None, 1);
+        let page = Page::begin(Arc::new(bridge), Hosts::new(([127, 0, 0, 1], 1).into(), None, &[]));
+        let mut over = async |time| {
+            tokio::time::sleep(time).await;
+            std::iter::from_fn(|| asked.try_recv().ok()).count()
+        };
+        let minute = Duration::from_secs(60);
+        assert_eq!(over(minute).await, 0, "nobody has listened");
+        let readers = [page.moments.subscribe(), page.moments.subscribe()];
+        page.listened.notify_one();
+        let some = over(EVERY * 4).await;
+        assert!((6..=15).contains(&some), "three questions a second, whoever listens: {some}");
+        drop(readers);
+        over(EVERY).await;
+        assert_eq!(over(minute).await, 0, "nobody listens any more");
+    }
+}

@@ -7,7 +7,6 @@
 //!                            the answer's body, as it happens; the node plays its part again however it ends
 //! ```
 
-mod lines;
 mod script;
 mod stage;
 
@@ -16,8 +15,9 @@ use super::super::bridge::Bridge;
 use crate::Error;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
-use lines::Lines;
+use futures_util::{StreamExt, stream};
 use stage::Stage;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
@@ -46,13 +46,14 @@ impl Demo {
             return answer::failed(&Error::Overloaded(what.into()));
         }
         let running = Running(self.0.clone());
-        let (sender, receiver) = mpsc::channel(LINES);
+        let (sender, mut receiver) = mpsc::channel(LINES);
         tokio::spawn(async move {
             let _running = running;
             let mut stage = Stage::new(bridge, sender);
             let ended = script::play(&mut stage).await;
             stage.leave(ended).await;
         });
-        answer::with_type(StatusCode::OK, "application/x-ndjson", Body::new(Lines(receiver)))
+        let lines = stream::poll_fn(move |cx| receiver.poll_recv(cx)).map(Ok::<_, Infallible>);
+        answer::with_type(StatusCode::OK, "application/x-ndjson", Body::from_stream(lines))
     }
 }

@@ -125,14 +125,28 @@ async fn write(stage: &mut Stage, me: &str) -> std::result::Result<Vec<Written>,
         let (context, _) = stage.put(&key, &value, String::new()).await?;
         all.push(Written { key, value, context });
     }
-    let came = stage.until(|| own_copies(stage, &all)).await?;
+    let found = format!("{} of {NAMES} names", all.len());
+    stage.claim(&format!("{me} owns {KEYS} keys"), all.len() == KEYS, found).await?;
+    claim_own_copies(stage, &all, &format!("{me} holds a copy of each")).await?;
+    Ok(all)
+}
+
+/// Claims that this node's own disk shows what was written last, or does within a while.
+async fn claim_own_copies(
+    stage: &mut Stage,
+    all: &[Written],
+    claim: &str,
+) -> std::result::Result<(), End> {
+    let came = stage.until(|| own_copies(stage, all)).await?;
     let found = match &came {
-        Ok(_) => format!("{} keys, seen in this node's dump", all.len()),
+        Ok(took) => format!(
+            "all {} of its own copies, as its dump shows them, after {} ms",
+            all.len(),
+            took.as_millis()
+        ),
         Err(found) => found.clone(),
     };
-    let holds = came.is_ok() && all.len() == KEYS;
-    stage.claim(&format!("{me} holds a copy of each"), holds, found).await?;
-    Ok(all)
+    stage.claim(claim, came.is_ok(), found).await
 }
 
 /// Whether this node's own disk shows what was written last.
@@ -200,14 +214,7 @@ async fn back(stage: &mut Stage, all: &[Written]) -> std::result::Result<(), End
         .await?;
     let compared = stage.figure("antientropy_items").await;
     stage.rehearse(Rehearsal::Whole).await?;
-    let came = stage.until(|| own_copies(stage, all)).await?;
-    let found = match &came {
-        Ok(took) => {
-            format!("all {} of its own copies are new after {} ms", all.len(), took.as_millis())
-        }
-        Err(found) => found.clone(),
-    };
-    stage.claim("hints have drained: it holds what it missed", came.is_ok(), found).await?;
+    claim_own_copies(stage, all, "hints have drained: it holds what it missed").await?;
     let mended = stage.figure("antientropy_items").await.saturating_sub(compared);
     stage.say(&format!("Comparisons mended {mended} items here meanwhile, of all buckets.")).await
 }
@@ -247,14 +254,7 @@ async fn compare(stage: &mut Stage, all: &[Written], repairs: u64) -> std::resul
         )
         .await?;
     stage.rehearse(Rehearsal::Compare).await?;
-    let came = stage.until(|| own_copies(stage, all)).await?;
-    let found = match &came {
-        Ok(took) => {
-            format!("all {} of its own copies are whole after {} ms", all.len(), took.as_millis())
-        }
-        Err(found) => found.clone(),
-    };
-    stage.claim("every difference was found and mended", came.is_ok(), found).await?;
+    claim_own_copies(stage, all, "every difference was found and mended").await?;
     let after = stage.figure("repairs_completed").await;
     let found = format!("{repairs} before the demo, {after} now");
     stage.claim("repairs_completed has risen", after > repairs, found).await

@@ -204,15 +204,9 @@ impl Stage {
 
     /// One figure of `/metrics`, as it is now: not from a moment ago, as whoever scrapes may be told.
     pub(super) async fn figure(&self, name: &str) -> u64 {
-        let asked = Instant::now();
-        loop {
-            let snapshot = self.bridge.snapshot().await;
-            if snapshot.taken >= asked || asked.elapsed() > PATIENCE {
-                let all = metrics::object(&snapshot, self.bridge.ingested());
-                return all[name].as_u64().unwrap_or_default();
-            }
-            tokio::time::sleep(LOOK).await;
-        }
+        let snapshot = self.bridge.snapshot_since(Instant::now(), PATIENCE).await;
+        let all = metrics::object(&snapshot, self.bridge.ingested());
+        all[name].as_u64().unwrap_or_default()
     }
 }
 
