@@ -199,10 +199,9 @@ impl Cluster {
         self.ready(number).await;
     }
 
-    /// Waits until a node is ready. It may take two passes of comparisons, and one takes most of a minute where a bucket
-    /// has fewer replicas than the cluster: see "What does not work yet" in the README.
+    /// Waits until a node is ready.
     pub async fn ready(&self, number: u16) {
-        until(&format!("n{number} is ready"), SOON * 4, async || {
+        until(&format!("n{number} is ready"), SOON, async || {
             match self.get(number, "/readyz").await {
                 Ok(answer) if answer.status == 200 => Ok(()),
                 Ok(answer) => Err(answer.text()),
