@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub const BUCKET_NAME_LIMIT: usize = 64;
 /// The one bucket in which a node may be told to play its part badly.
 pub const REHEARSAL_BUCKET: &str = "quorate.demo";
-/// The most items that one scan page examines, tombstones too.
+/// The most items that one page of a scan or of a list of keys examines, tombstones too.
 pub const SCAN_PAGE_LIMIT: u32 = 1_000;
 
 /// The name of one item.
@@ -70,6 +70,22 @@ pub enum Request {
         limit: u32,
         /// R.
         quorum: QuorumRequest,
+        /// From the last of them to the first. A node that does not know of this reads nothing rather than forwards.
+        #[serde(default, skip_serializing_if = "is_false")]
+        reverse: bool,
+    },
+    /// Lists partition keys of a bucket: those that have at least one item with a value. Answers [`Reply::Keys`].
+    Keys {
+        /// The bucket's name.
+        bucket: String,
+        /// The `next` of the page before, or empty: at the beginning.
+        after: Bytes,
+        /// Only keys that begin so; empty: all.
+        prefix: Bytes,
+        /// At most so many items are examined for this page.
+        limit: u32,
+        /// R.
+        quorum: QuorumRequest,
     },
     /// Creates a bucket. Doing so again with the same settings is fine.
     CreateBucket(BucketSpec),
@@ -88,6 +104,12 @@ impl Request {
             *tried_since = Some(tried_since.unwrap_or(since).min(since));
         }
     }
+}
+
+/// Whether a field may be left out, as it is by those who do not know it.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+pub(super) fn is_false(field: &bool) -> bool {
+    !field
 }
 
 /// When an item is to expire.
@@ -262,9 +284,17 @@ pub enum Reply {
     },
     /// A page of a scan.
     Page {
-        /// The items that are there, in order of their sort keys.
+        /// The items that are there, in order of their sort keys; from the last, if it was asked for so.
         items: Vec<PageItem>,
-        /// The sort key at which the next page begins; `None` when this was the last.
+        /// The sort key at which the next page begins, or, in reverse, before which it does: the next `from`, or the
+        /// next `to`. `None` when this was the last.
+        next: Option<Bytes>,
+    },
+    /// A page of partition keys. It may be empty although more follow.
+    Keys {
+        /// By partition, then in their own order; each once.
+        keys: Vec<Bytes>,
+        /// The `after` of the next page; opaque. `None` when this was the last.
         next: Option<Bytes>,
     },
     /// The members have agreed: the bucket exists, the change of owners has begun.
