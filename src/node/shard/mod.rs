@@ -12,6 +12,7 @@ mod after_flush;
 mod answer;
 mod collection;
 mod compare;
+mod cursor;
 mod dates;
 mod disk;
 mod doubts;
@@ -24,6 +25,7 @@ mod handoff;
 mod hedge;
 mod held;
 mod inspect;
+mod keys;
 mod laggards;
 mod latency;
 #[cfg(test)]
