@@ -38,6 +38,17 @@ pub enum Request {
         /// R.
         quorum: QuorumRequest,
     },
+    /// Reads one item as [`Get`](Request::Get) does, and fails unless it stands as this context has seen it.
+    Check {
+        /// Which.
+        item: Item,
+        /// R.
+        quorum: QuorumRequest,
+        /// The token of an earlier read or write. Empty: nothing was seen, and nothing may be there.
+        context: String,
+        /// What this write has made of it is as good as seen: it may have been tried before.
+        operation: Option<OperationId>,
+    },
     /// Writes one item; answers [`Reply::Written`].
     Put {
         /// Which.

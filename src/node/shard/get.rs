@@ -14,7 +14,7 @@ use crate::node::outbox::About;
 use crate::quorum::Quorum;
 use crate::ring::Bucket;
 use crate::store::key;
-use crate::version::Record;
+use crate::version::{OperationId, Record, Seen, Siblings};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -29,6 +29,15 @@ pub(super) struct GetWork {
     pub partition: PartitionId,
     pub write_back: Option<WritingBack>,
     pub hedge: Hedge,
+    /// What the item has to stand as, to be answered.
+    pub expected: Option<Expected>,
+}
+
+/// What a client has seen of an item, and the write that may have come of it already.
+#[derive(Debug)]
+pub(super) struct Expected {
+    pub seen: Seen,
+    pub own: Option<OperationId>,
 }
 
 impl GetWork {
@@ -41,7 +50,8 @@ impl GetWork {
     ) -> Self {
         let key = key::item(partition, bucket.id, &item.key, &item.sort);
         let (write_back, hedge) = (None, Hedge::Unplanned);
-        GetWork { tally, item, bucket, quorum, key, partition, write_back, hedge }
+        let expected = None;
+        GetWork { tally, item, bucket, quorum, key, partition, write_back, hedge, expected }
     }
 
     /// How many bytes of values it holds.
@@ -228,6 +238,13 @@ impl Shard {
         turn: &mut Turn,
     ) {
         let Work::Get(get) = &request.work else { return };
+        if let Some(Expected { seen, own }) = &get.expected {
+            let unwritten = Siblings::new();
+            let siblings = record.as_ref().map_or(&unwritten, |record| &record.siblings);
+            if !siblings.stands_as_seen(seen, *own) {
+                return self.fail(request, Error::ContextMismatch, turn);
+            }
+        }
         let info = Info {
             repaired: u32::try_from(repaired).unwrap_or(u32::MAX),
             rebuilding,

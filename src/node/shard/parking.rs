@@ -60,6 +60,7 @@ impl Shard {
         let Work::Parked { request, bucket, .. } = &entry.work else { return Ok(()) };
         let quorum = match &**request {
             Request::Get { quorum, .. }
+            | Request::Check { quorum, .. }
             | Request::Scan { quorum, .. }
             | Request::Keys { quorum, .. } => quorum,
             _ => return Ok(()),
@@ -140,6 +141,12 @@ fn nothing(work: &Work, info: Info) -> Reply {
         }
         Work::Parked { request, .. } if matches!(**request, Request::Keys { .. }) => {
             Reply::Keys { keys: Vec::new(), next: None }
+        }
+        // Something was seen of it: then it was another bucket of this name.
+        Work::Parked { request, .. }
+            if matches!(&**request, Request::Check { context, .. } if !context.is_empty()) =>
+        {
+            Reply::Failed(Error::ContextMismatch)
         }
         Work::Parked { request, bucket, .. } if matches!(**request, Request::Inspect(_)) => {
             let what = format!("bucket {bucket}; create it or write to it");

@@ -1,7 +1,7 @@
 //! What clients ask: checked, resolved to a bucket, and sent on its way.
 
 use super::cursor::CURSOR_LIMIT;
-use super::get::GetWork;
+use super::get::{Expected, GetWork};
 use super::put::PutRequest;
 use super::request::{Labels, Origin, Work, value_bytes};
 use super::scan::ScanWork;
@@ -49,7 +49,7 @@ impl Shard {
         let name = bucket_name(&request).to_owned();
         let Some(bucket) = self.buckets.get(&name).cloned() else {
             match request {
-                Request::Get { .. } | Request::Scan { .. } => {
+                Request::Get { .. } | Request::Check { .. } | Request::Scan { .. } => {
                     self.call_owners(&name, key_of(&request), turn);
                 }
                 Request::Keys { .. } => self.call_members(turn),
@@ -117,6 +117,17 @@ impl Shard {
                     Ok(Work::Get(Box::new(GetWork::new(tally, item, bucket, quorum, partition))))
                 })
             }
+            Request::Check { item, quorum, context, operation } => {
+                quorum.resolve(bucket.settings.n, bucket.settings.r).and_then(|quorum| {
+                    replicas.check(quorum)?;
+                    let scope = self.scope(&bucket, &item.key, &item.sort);
+                    let seen = self.open_context(&scope, &context)?;
+                    let tally = Get::begin(quorum, &replicas, me);
+                    let mut get = GetWork::new(tally, item, bucket, quorum, partition);
+                    get.expected = Some(Expected { seen, own: operation });
+                    Ok(Work::Get(Box::new(get)))
+                })
+            }
             Request::Keys { after, prefix, limit, quorum, .. } => self
                 .begin_keys(bucket, &after, prefix, limit, quorum, turn)
                 .map(|keys| Work::Keys(Box::new(keys))),
@@ -177,7 +188,7 @@ impl Shard {
 
     fn check(&self, request: &Request) -> Result<(), Error> {
         let (key, sort, longest) = match request {
-            Request::Get { item, .. } | Request::Put { item, .. } => {
+            Request::Get { item, .. } | Request::Check { item, .. } | Request::Put { item, .. } => {
                 (&item.key, &item.sort, SORT_KEY_LIMIT)
             }
             Request::Scan { key, from, to, .. } => {
@@ -259,7 +270,9 @@ fn check_length(what: &str, size: usize, limit: usize) -> Result<(), Error> {
 
 fn bucket_name(request: &Request) -> &str {
     match request {
-        Request::Get { item, .. } | Request::Put { item, .. } => &item.bucket,
+        Request::Get { item, .. } | Request::Check { item, .. } | Request::Put { item, .. } => {
+            &item.bucket
+        }
         Request::Inspect(Inspect::Locate(item)) => &item.bucket,
         Request::Scan { bucket, .. } | Request::Keys { bucket, .. } => bucket,
         Request::CreateBucket(spec) => &spec.name,
@@ -269,7 +282,9 @@ fn bucket_name(request: &Request) -> &str {
 
 pub(super) fn key_of(request: &Request) -> &[u8] {
     match request {
-        Request::Get { item, .. } | Request::Put { item, .. } => &item.key,
+        Request::Get { item, .. } | Request::Check { item, .. } | Request::Put { item, .. } => {
+            &item.key
+        }
         Request::Inspect(Inspect::Locate(item)) => &item.key,
         Request::Scan { key, .. } => key,
         Request::Keys { .. }
@@ -282,7 +297,7 @@ pub(super) fn key_of(request: &Request) -> &[u8] {
 
 fn labels(request: &Request) -> Labels {
     match request {
-        Request::Get { quorum, .. } => Labels::new("get", *quorum),
+        Request::Get { quorum, .. } | Request::Check { quorum, .. } => Labels::new("get", *quorum),
         Request::Put { quorum, value: Some(_), .. } => Labels::new("put", *quorum),
         Request::Put { quorum, value: None, .. } => Labels::new("delete", *quorum),
         Request::Scan { quorum, .. } => Labels::new("scan", *quorum),

@@ -140,6 +140,10 @@ impl Fake {
                 }],
                 next: Some(to.clone()),
             },
+            Request::Check { item, .. } => match failure(&item.bucket) {
+                Some(error) => Reply::Failed(error),
+                None => Reply::Got { values: Vec::new(), context: "token".into(), info: Info::default() },
+            },
             Request::Keys { prefix, .. } => {
                 Reply::Keys { keys: vec![prefix.clone()], next: Some(Bytes::from_static(b"next")) }
             }
@@ -177,6 +181,7 @@ fn failure(bucket: &str) -> Option<Error> {
         "timeout" => Error::Timeout { required: 2, received: 1 },
         "overloaded" => Error::Overloaded("x".into()),
         "disk_full" => Error::DiskFull("x".into()),
+        "changed" => Error::ContextMismatch,
         "forbidden" => Error::Forbidden("x".into()),
         "internal" => Error::Internal("x".into()),
         _ => return None,

@@ -9,6 +9,7 @@ mod durability;
 mod handoff;
 mod hedges;
 mod hints;
+mod keys;
 pub mod kit;
 mod merkle;
 mod misses;
