@@ -5,6 +5,7 @@ use super::args::{
     QuorumArgs, ScanArgs, Spelling,
 };
 use super::connect::connect;
+use super::explain;
 use super::failure::{Failure, Result};
 use super::look;
 use super::output::{Format, base64, json, raw, say, show, table};
@@ -82,10 +83,14 @@ pub(super) async fn get(args: GetArgs) -> Result<()> {
     let spelling = request.spelling;
     let (key, sort) = keys(&args.item, spelling)?;
     let client = connect(&request.target).await?;
-    let get = client.get(args.item.bucket.clone(), key).sort(sort);
+    let mut get = client.get(args.item.bucket.clone(), key).sort(sort);
+    if args.explain {
+        get = get.explain();
+    }
     let got = with_quorum!(get, &request.quorum, r).await?;
     if args.explain {
         eprintln!("{}", explained(&got.info));
+        got.info.explained.iter().for_each(|story| eprintln!("{}", explain::story(story)));
     }
     if request.print.output == Format::Json {
         json(&json!({

@@ -14,6 +14,7 @@ mod connect;
 mod data;
 mod demo;
 mod dump;
+mod explain;
 mod failure;
 mod input;
 mod keys;

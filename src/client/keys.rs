@@ -146,7 +146,9 @@ impl Keys {
                 match next {
                     // A node that does not advance would keep us here for ever.
                     Some(next) if next.is_empty() || next == self.after => {
-                        return Err(Error::Internal("the next page of keys is the same one".into()));
+                        return Err(Error::Internal(
+                            "the next page of keys is the same one".into(),
+                        ));
                     }
                     Some(next) => self.after = next,
                     None => self.ended = true,

@@ -51,7 +51,8 @@ mod wire;
 mod tests;
 
 pub use crate::message::client::{
-    BackupRequest, BucketSpec, Info, Inspect, Item, RingChange, Version,
+    BackupRequest, BucketSpec, Explained, HintsKept, Info, Inspect, Item, ReplicaAsked, RingChange,
+    Said, Version,
 };
 pub use crate::quorum::Consistency;
 pub use crate::version::OperationId;

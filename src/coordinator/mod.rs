@@ -19,7 +19,7 @@ mod scan;
 mod testing;
 mod write_back;
 
-pub use get::{AskRead, Get, Holding, Step};
+pub use get::{AskRead, Get, Heard, Holding, Step};
 pub use keys::{HeldKey, KeyPage, Keys, KeysFound, KeysStep};
 pub use put::{Ask, Put, Verdict};
 pub use scan::{Direction, Page, Scan, ScanStep};

@@ -3,6 +3,7 @@
 //! The context is an opaque token all the way: the node alone can open it.
 
 use super::Placement;
+pub use super::explained::{Explained, HintsKept, ReplicaAsked, Said};
 use crate::error::Error;
 use crate::quorum::QuorumRequest;
 use crate::time::HybridTime;
@@ -48,6 +49,13 @@ pub enum Request {
         context: String,
         /// What this write has made of it is as good as seen: it may have been tried before.
         operation: Option<OperationId>,
+    },
+    /// Reads one item as [`Get`](Request::Get) does, and tells in its [`Info`] how the answer came about.
+    Explain {
+        /// Which.
+        item: Item,
+        /// R.
+        quorum: QuorumRequest,
     },
     /// Writes one item; answers [`Reply::Written`].
     Put {
@@ -351,4 +359,7 @@ pub struct Info {
     pub rebuilding: bool,
     /// The slots that a stand-in holds for an owner, by the owner's name.
     pub hinted: Vec<String>,
+    /// The whole story, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explained: Option<Box<Explained>>,
 }

@@ -191,8 +191,7 @@ impl Siblings {
     /// What the operation `own` made counts as seen, for it may be an earlier try of whoever asks.
     pub fn stands_as_seen(&self, seen: &Seen, own: Option<OperationId>) -> bool {
         let standing = self.siblings.iter().filter(|sibling| !sibling.beaten);
-        let mut unseen =
-            standing.filter(|s| !was_seen(s, seen) && Some(s.operation) != own);
+        let mut unseen = standing.filter(|s| !was_seen(s, seen) && Some(s.operation) != own);
         unseen.next().is_none() && self.vector.descends(&seen.vector)
     }
 }

@@ -29,9 +29,9 @@ pub(in crate::cli) use logs::{
 pub(in crate::cli) use process::{ClusterArgs, ClusterCommand, DemoArgs, ServeArgs, SimArgs};
 pub(in crate::cli) use requests::{
     BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, CommitArgs, Conflict,
-    DeleteArgs, DumpArgs, GetArgs, KeysArgs, LatencyArgs, LeaveArgs, LocateArgs, LookArgs, PlaceArgs,
-    PlanArgs, PutArgs, RemoveArgs, RepairArgs, RestoreArgs, RingArgs, RingCommand, ScanArgs,
-    ScrubArgs, SurvivorsArgs,
+    DeleteArgs, DumpArgs, GetArgs, KeysArgs, LatencyArgs, LeaveArgs, LocateArgs, LookArgs,
+    PlaceArgs, PlanArgs, PutArgs, RemoveArgs, RepairArgs, RestoreArgs, RingArgs, RingCommand,
+    ScanArgs, ScrubArgs, SurvivorsArgs,
 };
 
 /// A leaderless key-value store: any node takes any request, any node can die.

@@ -140,7 +140,10 @@ async fn items_come_one_by_one_and_keys_do_from_page_to_page() {
                     b"1" => (&[], Some("2".into())),
                     _ => (&["k3"], None),
                 };
-                Reply::Keys { keys: keys.iter().map(|key| Bytes::from_static(key.as_bytes())).collect(), next }
+                Reply::Keys {
+                    keys: keys.iter().map(|key| Bytes::from_static(key.as_bytes())).collect(),
+                    next,
+                }
             }
             other => panic!("no keys: {other:?}"),
         })

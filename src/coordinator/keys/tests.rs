@@ -5,9 +5,7 @@ use super::super::{HeldKey, KeyPage, Keys, KeysFound, KeysStep, Reach};
 use crate::id::{BucketId, NodeId, PartitionId};
 use crate::store::key;
 use crate::time::{HybridTime, WallClock};
-use crate::version::{
-    Content, Head, Incarnations, Kind, OperationId, Record, Seen, Write,
-};
+use crate::version::{Content, Head, Incarnations, Kind, OperationId, Record, Seen, Write};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +32,11 @@ impl Writer {
             stamp: HybridTime::from_wall(WallClock(1 + self.1)),
             expires_at: expires_at.map(WallClock),
             tried_since: None,
-            content: if value { Content::Value(Bytes::from_static(b"v")) } else { Content::Tombstone },
+            content: if value {
+                Content::Value(Bytes::from_static(b"v"))
+            } else {
+                Content::Tombstone
+            },
         };
         record.write(&seen, write, &mut self.0, true).expect("a fresh actor");
         record
@@ -100,7 +102,7 @@ fn a_key_whose_value_one_replica_has_missed_is_listed_once() {
     let one = Disk::from([(at("a", 1), a1.clone()), (at("b", 1), b1)]);
     let two = Disk::from([(at("a", 1), a1)]);
     let found = joined(&[(A, held(&one, &at("a", 0), 9)), (B, held(&two, &at("a", 0), 9))]);
-    assert_eq!((names(&found), found.next), (vec!["a", "b"], None));
+    assert_eq!((names(&found), found.next.clone()), (vec!["a", "b"], None));
 }
 
 #[test]
@@ -135,7 +137,7 @@ fn what_was_passed_over_because_of_a_deleted_value_is_looked_at_after_all() {
     assert_eq!((names(&found), &found.next), (vec![], &Some(key::next(&at("a", 1)))));
     let from = found.next.expect("more");
     let found = joined(&[(A, held(&stale, &from, 9)), (B, held(&fresh, &from, 9))]);
-    assert_eq!((names(&found), found.next), (vec!["a"], None));
+    assert_eq!((names(&found), found.next.clone()), (vec!["a"], None));
 }
 
 #[test]
@@ -156,17 +158,21 @@ fn a_page_that_is_cut_within_a_key_does_not_hide_it_and_does_not_list_it_twice()
     // Cut right behind the value: nobody needs the rest of the key.
     let mut b = a.clone();
     b.insert(at("a", 2), value);
-    let found = joined(&[(A, held(&b, &at("a", 0), 9)), (B, KeyPage { end: Some(at("a", 4)), ..held(&b, &at("a", 0), 2) })]);
-    assert_eq!((names(&found), found.next), (vec!["a"], Some(end_of("a"))));
+    let found = joined(&[
+        (A, held(&b, &at("a", 0), 9)),
+        (B, KeyPage { end: Some(at("a", 4)), ..held(&b, &at("a", 0), 2) }),
+    ]);
+    assert_eq!((names(&found), found.next.clone()), (vec!["a"], Some(end_of("a"))));
 }
 
 #[test]
 fn what_has_expired_is_no_value() {
     let mut writer = Writer::new();
-    let (dead, alive) = (writer.write(None, true, Some(NOW.0)), writer.write(None, true, Some(NOW.0 + 1)));
+    let (dead, alive) =
+        (writer.write(None, true, Some(NOW.0)), writer.write(None, true, Some(NOW.0 + 1)));
     let disk = Disk::from([(at("a", 1), dead), (at("b", 1), alive)]);
     let found = joined(&[(A, held(&disk, &at("a", 0), 9))]);
-    assert_eq!((names(&found), found.next), (vec!["b"], None));
+    assert_eq!((names(&found), found.next.clone()), (vec!["b"], None));
 }
 
 #[test]

@@ -38,8 +38,7 @@ fn what_is_joined_ends_where_the_first_page_does_whichever_way_it_goes() {
 
 #[test]
 fn a_page_of_a_slot_that_is_rebuilding_is_joined_and_does_not_count() {
-    let mut scan =
-        Scan::begin(quorum(2, false), &five([Reach::Up; 5]), A, Direction::Reverse);
+    let mut scan = Scan::begin(quorum(2, false), &five([Reach::Up; 5]), A, Direction::Reverse);
     assert_eq!(scan.step(), ScanStep::Ask(vec![A, B]));
     scan.shows(A, Page { rebuilding: true, ..page(&[9], Some(9)) });
     assert_eq!(scan.step(), ScanStep::Ask(vec![C]));

@@ -43,7 +43,7 @@ impl Shard {
                 let round = header.round;
                 let holding = Holding { digest, record, rebuilding, stands_in_for, round };
                 match &mut request.work {
-                    Work::Get(get) => get.holds(from, holding),
+                    Work::Get(get) => get.holds(from, holding, turn.now.instant),
                     Work::Locate(locate) => locate.holds(from, holding),
                     Work::Compare(_) => self.fetched(&mut request, holding, turn),
                     _ => {}
@@ -64,7 +64,8 @@ impl Shard {
             }
             Data::KeysHeld { items, end, rebuilding } => {
                 // What a slow one says of a partition that is done with is no answer about the next one.
-                let is_late = matches!(&request.work, Work::Keys(keys) if keys.partition != header.partition);
+                let is_late =
+                    matches!(&request.work, Work::Keys(keys) if keys.partition != header.partition);
                 if is_late {
                     self.requests.put(id, request);
                     return;
@@ -122,11 +123,9 @@ impl Shard {
             Work::Handoff(_) | Work::Roots(_) | Work::Compare(_) | Work::Locate(_) => {
                 request.sent.iter().any(|sent| sent.to == header.sender)
             }
-            Work::Put(_)
-            | Work::Get(_)
-            | Work::Scan(_)
-            | Work::Keys(_)
-            | Work::Parked { .. } => true,
+            Work::Put(_) | Work::Get(_) | Work::Scan(_) | Work::Keys(_) | Work::Parked { .. } => {
+                true
+            }
         };
         let timely = header.epoch == request.epoch || matches!(answer, Data::Forwarded(_));
         current && asked && timely

@@ -17,7 +17,8 @@ const VERSION: u8 = 1;
 /// What stands before the position.
 const HEAD_BYTES: usize = 15;
 /// The longest one, in bytes: a position right behind the longest of sort keys, with a key of nothing but zeros.
-pub(super) const CURSOR_LIMIT: usize = HEAD_BYTES + 2 * PARTITION_KEY_LIMIT + 2 + SORT_KEY_LIMIT + 1;
+pub(super) const CURSOR_LIMIT: usize =
+    HEAD_BYTES + 2 * PARTITION_KEY_LIMIT + 2 + SORT_KEY_LIMIT + 1;
 
 /// See the module's picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +58,8 @@ impl Cursor {
         if bytes.is_empty() {
             return Ok(Cursor::at(PartitionId(0), bucket));
         }
-        let invalid = |why: &str| Err(Error::Invalid(format!("{why}: list the keys from the beginning")));
+        let invalid =
+            |why: &str| Err(Error::Invalid(format!("{why}: list the keys from the beginning")));
         if bytes.len() < HEAD_BYTES || bytes.get_u8() != VERSION {
             return invalid("this is no position in a list of keys");
         }

@@ -177,6 +177,8 @@ fn a_position_of_another_ring_is_refused_before_anybody_is_asked() {
     let sixteen = crate::ring::Partitions::new(16).expect("a power of two");
     let after = Cursor::at(PartitionId(3), BUCKET).encode(BUCKET, sixteen);
     list(&mut lone, after, 10);
-    assert!(matches!(&lone.replies[..], [Reply::Failed(Error::Invalid(why))] if why.contains("partitions")));
+    assert!(
+        matches!(&lone.replies[..], [Reply::Failed(Error::Invalid(why))] if why.contains("partitions"))
+    );
     assert_eq!(asked(&mut lone), []);
 }

@@ -17,6 +17,7 @@ mod dates;
 mod disk;
 mod doubts;
 mod exchange;
+mod explain;
 mod fence;
 mod finish;
 mod forward;

@@ -61,6 +61,7 @@ impl Shard {
         let quorum = match &**request {
             Request::Get { quorum, .. }
             | Request::Check { quorum, .. }
+            | Request::Explain { quorum, .. }
             | Request::Scan { quorum, .. }
             | Request::Keys { quorum, .. } => quorum,
             _ => return Ok(()),
@@ -143,9 +144,7 @@ fn nothing(work: &Work, info: Info) -> Reply {
             Reply::Keys { keys: Vec::new(), next: None }
         }
         // Something was seen of it: then it was another bucket of this name.
-        Work::Parked { request, .. }
-            if matches!(&**request, Request::Check { context, .. } if !context.is_empty()) =>
-        {
+        Work::Parked { request, .. } if matches!(&**request, Request::Check { context, .. } if !context.is_empty()) => {
             Reply::Failed(Error::ContextMismatch)
         }
         Work::Parked { request, bucket, .. } if matches!(**request, Request::Inspect(_)) => {

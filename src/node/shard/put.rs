@@ -22,8 +22,8 @@ use crate::ring::Bucket;
 use crate::store::key;
 use crate::time::{Duration, HybridTime, WallClock};
 use crate::version::{
-    Content, Context, ContextError, ContextScope, Kind, OperationId, Record, Room, SIBLINGS_CAP, Seen, Write,
-    Written,
+    Content, Context, ContextError, ContextScope, Kind, OperationId, Record, Room, SIBLINGS_CAP,
+    Seen, Write, Written,
 };
 use bytes::Bytes;
 

@@ -1,6 +1,7 @@
 //! What clients ask: checked, resolved to a bucket, and sent on its way.
 
 use super::cursor::CURSOR_LIMIT;
+use super::explain::Notes;
 use super::get::{Expected, GetWork};
 use super::put::PutRequest;
 use super::request::{Labels, Origin, Work, value_bytes};
@@ -49,7 +50,10 @@ impl Shard {
         let name = bucket_name(&request).to_owned();
         let Some(bucket) = self.buckets.get(&name).cloned() else {
             match request {
-                Request::Get { .. } | Request::Check { .. } | Request::Scan { .. } => {
+                Request::Get { .. }
+                | Request::Check { .. }
+                | Request::Explain { .. }
+                | Request::Scan { .. } => {
                     self.call_owners(&name, key_of(&request), turn);
                 }
                 Request::Keys { .. } => self.call_members(turn),
@@ -115,6 +119,15 @@ impl Shard {
                     replicas.check(quorum)?;
                     let tally = Get::begin(quorum, &replicas, me);
                     Ok(Work::Get(Box::new(GetWork::new(tally, item, bucket, quorum, partition))))
+                })
+            }
+            Request::Explain { item, quorum } => {
+                quorum.resolve(bucket.settings.n, bucket.settings.r).and_then(|quorum| {
+                    replicas.check(quorum)?;
+                    let tally = Get::begin(quorum, &replicas, me);
+                    let mut get = GetWork::new(tally, item, bucket, quorum, partition);
+                    get.notes = Some(Notes::default());
+                    Ok(Work::Get(Box::new(get)))
                 })
             }
             Request::Check { item, quorum, context, operation } => {
@@ -188,9 +201,10 @@ impl Shard {
 
     fn check(&self, request: &Request) -> Result<(), Error> {
         let (key, sort, longest) = match request {
-            Request::Get { item, .. } | Request::Check { item, .. } | Request::Put { item, .. } => {
-                (&item.key, &item.sort, SORT_KEY_LIMIT)
-            }
+            Request::Get { item, .. }
+            | Request::Check { item, .. }
+            | Request::Explain { item, .. }
+            | Request::Put { item, .. } => (&item.key, &item.sort, SORT_KEY_LIMIT),
             Request::Scan { key, from, to, .. } => {
                 check_length("sort key", to.len(), SORT_KEY_LIMIT)?;
                 // A page that ended with the longest of sort keys goes on right behind it.
@@ -255,9 +269,7 @@ fn put_request(item: Item, request: Request) -> PutRequest {
 fn check_name(name: &str) -> Result<(), Error> {
     match is_bucket_name(name) {
         true => Ok(()),
-        false => {
-            Err(Error::Invalid(format!("bucket name {name:?}: use 1 to 64 of a-z 0-9 . _ -")))
-        }
+        false => Err(Error::Invalid(format!("bucket name {name:?}: use 1 to 64 of a-z 0-9 . _ -"))),
     }
 }
 
@@ -270,9 +282,10 @@ fn check_length(what: &str, size: usize, limit: usize) -> Result<(), Error> {
 
 fn bucket_name(request: &Request) -> &str {
     match request {
-        Request::Get { item, .. } | Request::Check { item, .. } | Request::Put { item, .. } => {
-            &item.bucket
-        }
+        Request::Get { item, .. }
+        | Request::Check { item, .. }
+        | Request::Explain { item, .. }
+        | Request::Put { item, .. } => &item.bucket,
         Request::Inspect(Inspect::Locate(item)) => &item.bucket,
         Request::Scan { bucket, .. } | Request::Keys { bucket, .. } => bucket,
         Request::CreateBucket(spec) => &spec.name,
@@ -282,9 +295,10 @@ fn bucket_name(request: &Request) -> &str {
 
 pub(super) fn key_of(request: &Request) -> &[u8] {
     match request {
-        Request::Get { item, .. } | Request::Check { item, .. } | Request::Put { item, .. } => {
-            &item.key
-        }
+        Request::Get { item, .. }
+        | Request::Check { item, .. }
+        | Request::Explain { item, .. }
+        | Request::Put { item, .. } => &item.key,
         Request::Inspect(Inspect::Locate(item)) => &item.key,
         Request::Scan { key, .. } => key,
         Request::Keys { .. }
@@ -297,7 +311,9 @@ pub(super) fn key_of(request: &Request) -> &[u8] {
 
 fn labels(request: &Request) -> Labels {
     match request {
-        Request::Get { quorum, .. } | Request::Check { quorum, .. } => Labels::new("get", *quorum),
+        Request::Get { quorum, .. }
+        | Request::Check { quorum, .. }
+        | Request::Explain { quorum, .. } => Labels::new("get", *quorum),
         Request::Put { quorum, value: Some(_), .. } => Labels::new("put", *quorum),
         Request::Put { quorum, value: None, .. } => Labels::new("delete", *quorum),
         Request::Scan { quorum, .. } => Labels::new("scan", *quorum),

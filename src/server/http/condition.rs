@@ -92,7 +92,10 @@ mod tests {
         assert_eq!(condition(&[]), some("", false));
         assert_eq!(condition(&[("x-quorate-context", "a-b")]), some("a-b", false));
         assert_eq!(condition(&[("if-match", "\"a-b\"")]), some("a-b", true));
-        assert_eq!(condition(&[("if-match", "a-b"), ("x-quorate-context", "a-b")]), some("a-b", true));
+        assert_eq!(
+            condition(&[("if-match", "a-b"), ("x-quorate-context", "a-b")]),
+            some("a-b", true)
+        );
         // Nothing was seen, and nothing may be there.
         assert_eq!(condition(&[("if-match", "\"\"")]), some("", true));
         for wrong in ["*", "\"a\", \"b\"", "W/\"a\"", "\"a"] {

@@ -73,7 +73,11 @@ async fn get(bridge: &Bridge, uri: &Uri, headers: &HeaderMap) -> Result<Response
     let query = Query::parse(uri.query(), &[&ITEM[..], &["scan"]].concat())?;
     query.flag("scan")?;
     let explain = query.flag("explain")?;
-    let request = Request::Get { item: item_of(uri, &query)?, quorum: query.quorum("r")? };
+    let (item, quorum) = (item_of(uri, &query)?, query.quorum("r")?);
+    let request = match explain {
+        true => Request::Explain { item, quorum },
+        false => Request::Get { item, quorum },
+    };
     let timeout = query.timeout(bridge.longest_timeout)?;
     let (values, context, info) = match bridge.ask(request, timeout).await {
         Reply::Got { values, context, info } => (values, context, info),

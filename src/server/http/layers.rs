@@ -28,7 +28,10 @@ impl Predicate for WorthPacking {
 
 /// gzip, for those who accept it.
 pub(super) fn packing() -> CompressionLayer<WorthPacking> {
-    CompressionLayer::new().gzip(true).quality(CompressionLevel::Fastest).compress_when(WorthPacking)
+    CompressionLayer::new()
+        .gzip(true)
+        .quality(CompressionLevel::Fastest)
+        .compress_when(WorthPacking)
 }
 
 /// Lets pages of these origins read and write; `None` when there are none.
@@ -39,7 +42,13 @@ pub(super) fn origins(listed: &[String]) -> Option<CorsLayer> {
         CorsLayer::new()
             .allow_origin(origins)
             .allow_methods([Method::GET, Method::HEAD, Method::PUT, Method::POST, Method::DELETE])
-            .allow_headers([header::ACCEPT, header::CONTENT_TYPE, header::IF_MATCH, CONTEXT, OPERATION])
+            .allow_headers([
+                header::ACCEPT,
+                header::CONTENT_TYPE,
+                header::IF_MATCH,
+                CONTEXT,
+                OPERATION,
+            ])
             .expose_headers([CONTEXT, INFO, header::RETRY_AFTER])
             .max_age(ALLOWED_FOR)
     })

@@ -43,7 +43,10 @@ pub(super) fn router(bridge: Arc<Bridge>, page: Arc<Page>) -> Router {
         router = router.layer(origins);
     }
     let router = router.merge(page::router(page));
-    router.method_not_allowed_fallback(method_not_allowed).layer(layers::packing()).with_state(bridge)
+    router
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(layers::packing())
+        .with_state(bridge)
 }
 
 async fn not_found() -> Response<Body> {

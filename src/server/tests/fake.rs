@@ -87,7 +87,8 @@ fn got(values: Vec<Version>) -> Reply {
 impl Fake {
     fn request(&mut self, connection: ConnectionId, id: u64, request: Request) {
         let reply = match &request {
-            Request::Get { item, .. } => match item.bucket.as_str() {
+            Request::Get { item, .. } | Request::Explain { item, .. } => match item.bucket.as_str()
+            {
                 "hang" => return,
                 "missing" => got(vec![]),
                 "never" => {
@@ -142,7 +143,11 @@ impl Fake {
             },
             Request::Check { item, .. } => match failure(&item.bucket) {
                 Some(error) => Reply::Failed(error),
-                None => Reply::Got { values: Vec::new(), context: "token".into(), info: Info::default() },
+                None => Reply::Got {
+                    values: Vec::new(),
+                    context: "token".into(),
+                    info: Info::default(),
+                },
             },
             Request::Keys { prefix, .. } => {
                 Reply::Keys { keys: vec![prefix.clone()], next: Some(Bytes::from_static(b"next")) }

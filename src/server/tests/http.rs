@@ -423,7 +423,11 @@ fn a_batch_takes_each_operation_as_it_is_written_and_nothing_else() {
         json!({"op": "get", "bucket": "b", "key_text": "k", "color": "red"}),
     ] {
         let answer = send(wrong.clone());
-        assert_eq!((answer.0, &json_of(&answer)["error"]["code"]), (400, &json!("invalid")), "{wrong}");
+        assert_eq!(
+            (answer.0, &json_of(&answer)["error"]["code"]),
+            (400, &json!("invalid")),
+            "{wrong}"
+        );
     }
 }
 

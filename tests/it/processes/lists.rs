@@ -107,8 +107,14 @@ async fn batches_over_http(cluster: &Cluster) {
     assert_eq!(values(&outcomes[0]), ["two"]);
     assert_eq!(outcomes[1]["siblings"], json!([]));
     for (body, kind) in [
-        ("{\"operations\":[{\"op\":\"put\",\"bucket\":\"mixed\",\"key_text\":\"zz\",\"text\":\"x\"},{\"op\":\"get\"}]}", "application/json"),
-        ("{\"operations\":[{\"op\":\"put\",\"bucket\":\"mixed\",\"key\":\"*\",\"text\":\"x\"}]}", "application/json"),
+        (
+            "{\"operations\":[{\"op\":\"put\",\"bucket\":\"mixed\",\"key_text\":\"zz\",\"text\":\"x\"},{\"op\":\"get\"}]}",
+            "application/json",
+        ),
+        (
+            "{\"operations\":[{\"op\":\"put\",\"bucket\":\"mixed\",\"key\":\"*\",\"text\":\"x\"}]}",
+            "application/json",
+        ),
         ("[", "application/json"),
     ] {
         let headers = [("Content-Type", kind)];

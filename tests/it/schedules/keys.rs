@@ -89,9 +89,7 @@ fn what_was_deleted_is_not_listed_though_one_replica_has_not_heard_of_it() {
 fn stale_again(c: &mut Cluster, coordinator: usize, other: usize, stale: usize) {
     c.kill(coordinator);
     c.network.heal();
-    until(c, "they see each other", |c| {
-        sees_alive(c, other, stale) && sees_alive(c, stale, other)
-    });
+    until(c, "they see each other", |c| sees_alive(c, other, stale) && sees_alive(c, stale, other));
     notices(c, other, &[coordinator]);
     notices(c, stale, &[coordinator]);
 }
@@ -128,7 +126,8 @@ fn too_few_owners_are_an_error_and_no_short_list() {
     acked(c.ask(a, put("k", "v", "")));
     cut_off(&mut c, &[b, o]);
     notices(&mut c, a, &[b, o]);
-    let error = keys_by(&mut c, &[a], "", 1_000, strict()).expect_err("one of three owners is no quorum");
+    let error =
+        keys_by(&mut c, &[a], "", 1_000, strict()).expect_err("one of three owners is no quorum");
     let unmet = matches!(error, Error::Unavailable { .. } | Error::QuorumNotMet { .. });
     assert!(unmet, "{error}");
 }
@@ -179,9 +178,15 @@ fn a_scan_in_reverse_shows_each_item_once_where_replicas_differ_and_pages_are_cu
     for sort in [5, 19] {
         let (_, context) = got(c.ask(a, get_sorted("k", sort, strict())));
         let delete = match put_sorted("k", sort, "", strict()) {
-            Request::Put { item, quorum, operation, expires_at, tried_since, .. } => {
-                Request::Put { item, quorum, operation, expires_at, tried_since, value: None, context }
-            }
+            Request::Put { item, quorum, operation, expires_at, tried_since, .. } => Request::Put {
+                item,
+                quorum,
+                operation,
+                expires_at,
+                tried_since,
+                value: None,
+                context,
+            },
             other => panic!("{other:?}"),
         };
         acked(c.ask(a, delete));
@@ -215,8 +220,7 @@ fn a_context_that_is_what_stands_is_confirmed_and_any_other_is_refused() {
     assert_eq!(failed(c.ask(a, check("", None))), Error::ContextMismatch);
     assert!(holds(c.ask(b, check(&first, None))));
     let name = operation();
-    let second =
-        acked(c.ask(b, put_as("k", Some("2"), &first, name, level(Consistency::Quorum))));
+    let second = acked(c.ask(b, put_as("k", Some("2"), &first, name, level(Consistency::Quorum))));
     assert_eq!(failed(c.ask(a, check(&first, None))), Error::ContextMismatch);
     assert!(holds(c.ask(a, check(&second, None))));
     assert!(holds(c.ask(a, check(&first, Some(name)))), "its own earlier try is no stranger's");
@@ -242,7 +246,8 @@ fn lists_under_kills_have_what_was_acknowledged_and_nothing_that_never_was() {
         let mut written: BTreeSet<String> = BTreeSet::new();
         let mut dead = None;
         for step in 0..120 {
-            let through = (1..=5).filter(|n| Some(*n) != dead).nth(rng.usize(..4)).expect("four are up");
+            let through =
+                (1..=5).filter(|n| Some(*n) != dead).nth(rng.usize(..4)).expect("four are up");
             let key = format!("key-{:03}", rng.usize(..30));
             match rng.u8(..10) {
                 0..6 => {
@@ -278,14 +283,19 @@ fn lists_under_kills_have_what_was_acknowledged_and_nothing_that_never_was() {
                 _ => {
                     let limit = [1, 5, 1_000][rng.usize(..3)];
                     // A list may fail while a node is dying; it may not lie.
-                    let Ok(keys) = keys_by(&mut c, &[through], "", limit, strict()) else { continue };
+                    let Ok(keys) = keys_by(&mut c, &[through], "", limit, strict()) else {
+                        continue;
+                    };
                     let listed: BTreeSet<String> = keys.iter().cloned().collect();
                     assert_eq!(listed.len(), keys.len(), "seed {seed}, step {step}: twice");
                     for key in standing.keys().filter(|key| !doubtful.contains(*key)) {
                         assert!(listed.contains(key), "seed {seed}, step {step}: {key} is missing");
                     }
                     for key in &listed {
-                        assert!(written.contains(key), "seed {seed}, step {step}: {key} from nowhere");
+                        assert!(
+                            written.contains(key),
+                            "seed {seed}, step {step}: {key} from nowhere"
+                        );
                     }
                 }
             }
