@@ -83,6 +83,8 @@ fn siblings_are_a_conflict_unless_json_is_asked_for() {
     assert_eq!(json_of(&answer), json!({"siblings": both, "context": "token"}));
     let answer = ask(node.http(), "GET", "/v1/kv/b/k?explain=true", &[JSON], b"");
     assert_eq!(json_of(&answer)["info"]["replied"], json!(["n1"]));
+    let last = node.seen.last.lock().expect("unpoisoned").clone().expect("one").0;
+    assert!(matches!(last, Request::Explain { .. }));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod causality;
 mod collection;
 mod dead;
 mod durability;
+mod explains;
 mod handoff;
 mod hedges;
 mod hints;
