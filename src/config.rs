@@ -30,6 +30,8 @@ pub struct ServerConfig {
     pub cluster: ClusterSection,
     /// Its disk.
     pub store: StoreSection,
+    /// The Redis protocol.
+    pub resp: RespSection,
     /// What it accepts.
     pub limits: LimitsSection,
     /// How long it waits.
@@ -66,6 +68,9 @@ pub struct ListenSection {
     pub native: SocketAddr,
     /// HTTP. Port 0: any free one.
     pub http: SocketAddr,
+    /// The Redis protocol; `None`: it is not spoken. Port 0: any free one.
+    #[serde(deserialize_with = "units::address_or_none")]
+    pub resp: Option<SocketAddr>,
     /// Syslog, over UDP and TCP; `None`: it is not taken. Port 0: any free one.
     pub syslog: Option<SocketAddr>,
     /// Names beside its addresses by which a browser may ask for the dashboard.
@@ -110,6 +115,14 @@ pub struct StoreSection {
     pub reserve_bytes: Size,
 }
 
+/// The Redis protocol.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RespSection {
+    /// What clients say in `AUTH`; empty: nothing is asked.
+    pub password: String,
+}
+
 /// When an acknowledged write is on the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
@@ -132,6 +145,8 @@ pub struct LimitsSection {
     pub connections: usize,
     /// The most HTTP connections at a time.
     pub http_connections: usize,
+    /// The most connections of Redis clients at a time.
+    pub resp_connections: usize,
     /// The most connections that bring syslog at a time.
     pub syslog_connections: usize,
     /// The most requests of one native connection at a time; beyond, it is not read.
@@ -227,6 +242,7 @@ impl Default for ListenSection {
         ListenSection {
             native: ([127, 0, 0, 1], 7610).into(),
             http: ([127, 0, 0, 1], 7611).into(),
+            resp: Some(([127, 0, 0, 1], 7612).into()),
             syslog: None,
             http_names: Addresses::default(),
             http_origins: Addresses::default(),
@@ -267,6 +283,7 @@ impl Default for LimitsSection {
             requests_in_flight: 16_384,
             connections: 4_096,
             http_connections: 1_024,
+            resp_connections: 1_024,
             syslog_connections: 256,
             connection_in_flight: 4_096,
             connection_unread_bytes: Size(16 << 20),
@@ -365,11 +382,14 @@ impl ServerConfig {
         let listen = [
             ("native", Some(self.listen.native)),
             ("http", Some(self.listen.http)),
+            ("resp", self.listen.resp),
             ("syslog", self.listen.syslog),
         ];
         let listen = listen.iter().filter_map(|(name, address)| Some((*name, (*address)?)));
         for (name, address) in listen.clone() {
-            if !address.ip().is_loopback() && !self.cluster.insecure {
+            // A password keeps strangers out of this port, though not from listening on the way.
+            let is_closed = name == "resp" && !self.resp.password.is_empty();
+            if !address.ip().is_loopback() && !self.cluster.insecure && !is_closed {
                 return wrong(format!(
                     "listen.{name} = {address} is reachable from elsewhere, and this version neither \
                      authenticates nor encrypts: listen on loopback, or say `--insecure` where the \
@@ -408,6 +428,7 @@ impl ServerConfig {
             ("requests_in_flight", self.limits.requests_in_flight),
             ("connections", self.limits.connections),
             ("http_connections", self.limits.http_connections),
+            ("resp_connections", self.limits.resp_connections),
             ("syslog_connections", self.limits.syslog_connections),
             ("connection_in_flight", self.limits.connection_in_flight),
         ] {

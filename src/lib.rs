@@ -12,6 +12,7 @@
 //! | 4 | `node` | the whole node as one pure machine: topology and shard over one outbox |
 //! | 5 | `client`, `sim` | the client library; the deterministic driver |
 //! | 6 | `logs` | lines of logs, found by source, time and level |
+//! | 6 | `redis` | the commands of Redis, on siblings and contexts |
 //! | 7 | `server` | the real driver: tokio, sockets, HTTP, a disk |
 //! | 8 | `cli` | what people type |
 //!
@@ -43,6 +44,8 @@ pub mod message;
 #[cfg(feature = "server")]
 pub mod node;
 pub mod quorum;
+#[cfg(feature = "server")]
+pub mod redis;
 #[cfg(feature = "server")]
 pub mod register;
 pub mod ring;

@@ -84,6 +84,8 @@ pub(super) struct LocalNode {
     pub native: SocketAddr,
     /// Where its HTTP interface listens.
     pub http: SocketAddr,
+    /// RESP.
+    pub resp: SocketAddr,
     /// Where others of its cluster are reached.
     pub join: Vec<SocketAddr>,
     /// More sections for its configuration.
@@ -125,19 +127,20 @@ impl LocalNode {
         format!(
             "# A node of a local cluster; written anew at each start.\n\
              [node]\nname = {}\ndata_dir = {}\n\n\
-             [listen]\nnative = \"{}\"\nhttp = \"{}\"\n\n\
+             [listen]\nnative = \"{}\"\nhttp = \"{}\"\nresp = \"{}\"\n\n\
              [cluster]\njoin = {join:?}\n{}",
             quoted(&self.name),
             quoted(&self.data().display().to_string()),
             self.native,
             self.http,
+            self.resp,
             self.extra,
         )
     }
 
     /// Says which of its ports another process holds.
     pub fn check_ports(&self) -> Result<()> {
-        for (port, address) in [("native", self.native), ("HTTP", self.http)] {
+        for (port, address) in [("native", self.native), ("HTTP", self.http), ("RESP", self.resp)] {
             let free = TcpListener::bind(address).map(drop).and_then(|()| {
                 if port == "native" { UdpSocket::bind(address).map(drop) } else { Ok(()) }
             });
@@ -303,6 +306,7 @@ mod tests {
             dir: dir.to_path_buf(),
             native: address(7610),
             http: address(7611),
+            resp: address(7612),
             join: vec![address(7620), address(7630)],
             extra: "",
         }
@@ -323,6 +327,7 @@ mod tests {
             assert_eq!(config.cluster.join.0.len(), members);
             assert_eq!((config.node.name.as_str(), config.node.data_dir), ("n1", node.data()));
             assert_eq!((config.listen.native, config.listen.http), (node.native, node.http));
+            assert_eq!(config.listen.resp, Some(node.resp));
         }
     }
 

@@ -16,8 +16,10 @@ pub(super) fn serve(args: &ServeArgs) -> Result<()> {
     log(&config.log.level)?;
     let name = config.node.name.clone();
     let running = Server::start(config).map_err(|error| Failure::said(&error))?;
+    let resp = running.resp().map(|at| format!(", resp {at}")).unwrap_or_default();
     let syslog = running.syslog().map(|at| format!(", syslog {at}")).unwrap_or_default();
-    say(format!("{name} listens on {}, http://{}/{syslog}", running.native(), running.http()))?;
+    let (native, http) = (running.native(), running.http());
+    say(format!("{name} listens on {native}, http://{http}/{resp}{syslog}"))?;
     running.wait_for_signals().map_err(|error| Failure::said(&error))
 }
 
@@ -45,6 +47,7 @@ fn settings(args: &ServeArgs) -> Vec<Setting> {
         ("--zone", "node.zone", args.zone.clone()),
         ("--listen", "listen.native", args.listen.map(|address| address.to_string())),
         ("--http", "listen.http", args.http.map(|address| address.to_string())),
+        ("--resp", "listen.resp", args.resp.clone()),
         ("--syslog", "listen.syslog", args.syslog.map(|address| address.to_string())),
         ("--advertise", "listen.advertise", args.advertise.map(|address| address.to_string())),
         ("--join", "cluster.join", args.join.as_ref().map(|members| members.join(","))),
@@ -105,7 +108,7 @@ mod tests {
     fn every_flag_is_a_setting() {
         let args = args(
             "quorate serve --name n --data-dir /d --listen 127.0.0.1:1 --http 127.0.0.1:2 \
-             --syslog 127.0.0.1:6 --advertise 127.0.0.1:3 --join a:4,b:5 --zone z --insecure",
+             --syslog 127.0.0.1:6 --resp 127.0.0.1:7 --advertise 127.0.0.1:3 --join a:4,b:5 --zone z --insecure",
         );
         let config = ServerConfig::load(None, [], &settings(&args)).unwrap();
         assert_eq!(config.node.name, "n");
@@ -113,6 +116,7 @@ mod tests {
         assert_eq!(config.node.zone, "z");
         assert_eq!(config.listen.native, "127.0.0.1:1".parse().unwrap());
         assert_eq!(config.listen.http, "127.0.0.1:2".parse().unwrap());
+        assert_eq!(config.listen.resp, Some("127.0.0.1:7".parse().unwrap()));
         assert_eq!(config.listen.syslog, Some("127.0.0.1:6".parse().unwrap()));
         assert_eq!(config.listen.advertise, Some("127.0.0.1:3".parse().unwrap()));
         assert_eq!(config.cluster.join.0, ["a:4", "b:5"]);

@@ -91,6 +91,8 @@ fn what_cannot_work_together_is_refused() {
         ("[node]\nname = \"n1\"\n[listen]\nnative = \"0.0.0.0:7610\"\n", "--insecure"),
         ("[node]\nname = \"n1\"\n[listen]\nhttp = \"0.0.0.0:7611\"\n", "--insecure"),
         ("[node]\nname = \"n1\"\n[listen]\nsyslog = \"0.0.0.0:5514\"\n", "--insecure"),
+        ("[node]\nname = \"n1\"\n[listen]\nresp = \"0.0.0.0:7612\"\n", "--insecure"),
+        ("[node]\nname = \"n1\"\n[listen]\nresp = \"here\"\n", "or none"),
         (
             "[node]\nname = \"n1\"\n[listen]\nsyslog = \"127.0.0.1:7611\"\n",
             "listen.http and listen.syslog",
@@ -116,6 +118,15 @@ fn what_cannot_work_together_is_refused() {
 }
 
 #[test]
+fn a_password_opens_the_redis_port_to_others_and_none_closes_it() {
+    let open =
+        "[node]\nname = \"n1\"\n[listen]\nresp = \"0.0.0.0:7612\"\n[resp]\npassword = \"p\"\n";
+    assert!(load(open).is_ok());
+    let none = load("[node]\nname = \"n1\"\n[listen]\nresp = \"none\"\n").expect("none");
+    assert_eq!(none.listen.resp, None);
+}
+
+#[test]
 fn the_commented_example_states_the_defaults() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/node.toml");
     let mut config = ServerConfig::load(Some(&path), [], &[]).expect("the example");
@@ -133,6 +144,8 @@ fn the_commented_example_states_the_defaults() {
         "weight",
         "native",
         "http",
+        "resp",
+        "password",
         "syslog",
         "advertise",
         "join",
@@ -150,6 +163,7 @@ fn the_commented_example_states_the_defaults() {
         "requests_in_flight",
         "connections",
         "http_connections",
+        "resp_connections",
         "syslog_connections",
         "connection_in_flight",
         "connection_unread_bytes",
@@ -183,6 +197,7 @@ fn the_five_nodes_of_the_example_find_each_other() {
         assert_eq!(node.node.name, format!("n{}", i + 1));
         assert_eq!(usize::from(node.listen.native.port()), 7610 + 10 * i);
         assert_eq!(usize::from(node.listen.http.port()), 7611 + 10 * i);
+        assert_eq!(node.listen.resp.map(|at| usize::from(at.port())), Some(7612 + 10 * i));
         assert_eq!(node.cluster.bootstrap, i == 0);
         assert!(node.cluster.join.0.iter().all(|a| addresses.contains(a)));
         assert_eq!(node.cluster.join.0.is_empty(), i == 0);

@@ -5,6 +5,7 @@ use crate::time::Duration;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
+use std::net::SocketAddr;
 
 /// A number of bytes; in text `4096`, `64KiB`, `1MiB` or `2GiB`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +70,19 @@ pub(super) fn duration_or_never<'de, D: Deserializer<'de>>(from: D) -> Result<Du
         return Ok(Duration::ZERO);
     }
     parse_duration(&text).map_err(D::Error::custom)
+}
+
+/// As `"127.0.0.1:7612"`, or `"none"`.
+pub(super) fn address_or_none<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(from)?;
+    if text == "none" {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| {
+        D::Error::custom(format!("`{text}` is not an address such as 127.0.0.1:7612, or none"))
+    })
 }
 
 /// As `"10s"`.

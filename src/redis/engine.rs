@@ -98,12 +98,12 @@ impl<O: Objects> Engine<O> {
 
     /// Runs what waits for a key until nothing does.
     async fn drain(self, key: Bytes) {
-        let _end = End { engine: &self, key: &key };
+        let end = End { engine: &self, key: &key };
         loop {
             let mut batch: Vec<Waiting> = Vec::new();
             {
                 let mut lanes = locked(&self.0.lanes);
-                let Some(lane) = lanes.get_mut(&key) else { return };
+                let Some(lane) = lanes.get_mut(&key) else { return std::mem::forget(end) };
                 while batch.len() < TOGETHER
                     && let Some(next) = lane.front()
                     && batch.first().is_none_or(|first| first.call.goes_with(&next.call))
@@ -111,8 +111,9 @@ impl<O: Objects> Engine<O> {
                     batch.extend(lane.pop_front());
                 }
                 if batch.is_empty() {
+                    // Still under the lock: who comes now begins a lane of its own, which is not ours to end.
                     lanes.remove(&key);
-                    return;
+                    return std::mem::forget(end);
                 }
             }
             let (calls, answers): (Vec<_>, Vec<_>) =

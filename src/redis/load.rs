@@ -33,7 +33,7 @@ impl<O: Objects> Loader<O> {
     }
 
     async fn read(&self, sort: Bytes) -> Result<Object> {
-        retry::read(async || self.objects.read(self.item(sort.clone()), self.quorum).await).await
+        retry::read(|| self.objects.read(self.item(sort.clone()), self.quorum)).await
     }
 
     /// The root, and the context of it.
@@ -75,9 +75,9 @@ impl<O: Objects> Loader<O> {
     async fn range(&self, view: &mut View, of: Element, one_is_enough: bool) -> Result<()> {
         let mut from = of.sort(&[]);
         loop {
-            let page = retry::read(async || {
+            let page = retry::read(|| {
                 let (from, to) = (from.clone(), of.end());
-                self.objects.range(BUCKET, self.key.clone(), from, to, self.quorum).await
+                self.objects.range(BUCKET, self.key.clone(), from, to, self.quorum)
             });
             let page = page.await?;
             for (sort, object) in page.items {
@@ -105,9 +105,9 @@ impl<O: Objects> Loader<O> {
         }
         let (mut from, to) = (Bytes::from_static(&[1]), Bytes::from_static(&[3]));
         loop {
-            let page = retry::read(async || {
+            let page = retry::read(|| {
                 let (from, to) = (from.clone(), to.clone());
-                self.objects.range(BUCKET, self.key.clone(), from, to, self.quorum).await
+                self.objects.range(BUCKET, self.key.clone(), from, to, self.quorum)
             });
             let page = page.await?;
             for (sort, object) in page.items {

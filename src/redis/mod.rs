@@ -7,7 +7,7 @@
 //! ```
 //!
 //! - Every write has read first, and replaces what it has read; what it has not seen stays, and is joined.
-//! - Counts add up, whichever node they go through ([`actors`]); of strings the later one wins; of a set and a hash what
+//! - Counts add up, whichever node they go through; of strings the later one wins; of a set and a hash what
 //!   was added survives a removal that had not seen it.
 //! - What a command answers is stored on as many replicas as the bucket, or the connection, says.
 

@@ -46,7 +46,9 @@ impl Future for Pending {
         match &mut *self {
             Pending::Ready(reply) => Poll::Ready(reply.take().unwrap_or(Reply::Nil)),
             Pending::One(receiver) => Pin::new(receiver).poll(context).map(|reply| {
-                reply.unwrap_or(Reply::error("UNAVAILABLE this node is stopping; it may have changed"))
+                reply.unwrap_or(Reply::error(
+                    "UNAVAILABLE this node is stopping; it may have changed",
+                ))
             }),
             Pending::Later(future) => future.as_mut().poll(context),
             Pending::Many(left, done, combine) => {

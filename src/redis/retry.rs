@@ -5,6 +5,7 @@ use crate::Error;
 use crate::error::Result;
 use crate::quorum::QuorumRequest;
 use std::borrow::Cow;
+use std::future::Future;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -42,7 +43,10 @@ pub(super) async fn write(
 }
 
 /// Tries to read.
-pub(super) async fn read<T>(tried: impl AsyncFn() -> Result<T>) -> Result<T> {
+pub(super) async fn read<T, F>(tried: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
     let until = Instant::now() + PATIENCE;
     let mut pause = PAUSE.0;
     loop {

@@ -21,7 +21,12 @@ impl<O: Objects> Loader<O> {
     ///
     /// # Errors
     /// [`Error::OutcomeUnknown`]: some of it may be written. Any other: nothing is.
-    pub(super) async fn save(&self, view: &mut View, context: String, w: QuorumRequest) -> Result<()> {
+    pub(super) async fn save(
+        &self,
+        view: &mut View,
+        context: String,
+        w: QuorumRequest,
+    ) -> Result<()> {
         let mut changes = Vec::new();
         if view.changed || view.swept {
             let root = (!view.root.is_empty()).then(|| view.root.encode());

@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 
 pub(super) const WRONG_TYPE: &str =
     "WRONGTYPE Operation against a key holding the wrong kind of value";
-const TOO_MANY_ACTORS: &str = "ERR too many processes have counted here; SET the number to what it is and go on";
+const TOO_MANY_ACTORS: &str =
+    "ERR too many processes have counted here; SET the number to what it is and go on";
 
 /// What a command must see.
 #[derive(Clone, Debug, PartialEq, Eq)]

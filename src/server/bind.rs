@@ -20,6 +20,7 @@ pub(super) struct Sockets {
     pub(super) native: TcpListener,
     pub(super) gossip: UdpSocket,
     pub(super) http: TcpListener,
+    pub(super) resp: Option<TcpListener>,
     pub(super) syslog: Option<(TcpListener, UdpSocket)>,
 }
 
@@ -27,8 +28,10 @@ pub(super) struct Sockets {
 pub(super) fn bind(at: &ListenSection) -> Result<Sockets, StartError> {
     let (native, gossip) = bind_both(at.native, "--listen")?;
     let http = listen(at.http).map_err(|e| refused(at.http, "HTTP", "--http", &e))?;
+    let resp = at.resp.map(|at| listen(at).map_err(|e| refused(at, "RESP", "--resp", &e)));
+    let resp = resp.transpose()?;
     let syslog = at.syslog.map(|at| bind_both(at, "--syslog")).transpose()?;
-    Ok(Sockets { native, gossip, http, syslog })
+    Ok(Sockets { native, gossip, http, resp, syslog })
 }
 
 /// TCP and UDP share a number; with port 0 both must find it free.

@@ -25,6 +25,7 @@ mod inbox;
 mod machine;
 mod native;
 mod opener;
+mod resp;
 mod restored;
 mod shared;
 mod start;

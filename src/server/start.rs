@@ -14,6 +14,7 @@ use super::http;
 use super::machine::Opener;
 use super::native::{self, Gossip, Peers};
 use super::opener::NodeOpener;
+use super::resp::{self, Resp};
 use super::shared::Shared;
 use super::syslog::{self, Gate, Syslog};
 use super::turn::Turns;
@@ -90,7 +91,7 @@ impl Server {
         let http = sockets.http.local_addr()?;
         let node = node_config(&config, native, http)?;
         let syslog = config.listen.syslog;
-        let all = [Some(native), Some(http), syslog];
+        let all = [Some(native), Some(http), config.listen.resp, syslog];
         if !all.iter().flatten().all(|address| address.ip().is_loopback()) {
             tracing::warn!("reachable from elsewhere, and nothing is authenticated or encrypted");
         }
@@ -113,23 +114,45 @@ impl Server {
         let bridge = Arc::new(bridge);
         let hosts = http::Hosts::new(http, node.http, &config.listen.http_names.0);
         let http_stop = Arc::new(Notify::new());
-        let Sockets { native: listener, gossip, http: http_listener, syslog } = sockets;
+        let Sockets { native: listener, gossip, http: http_listener, resp, syslog } = sockets;
         let http_thread = http::spawn(http_listener, bridge.clone(), hosts, http_stop.clone())?;
 
         let (opened, outcome) = blocking::sync_channel(1);
         let stopper = Stopper { stop: stop.clone(), wake: wake.clone(), gate: None };
         // The node needs some of the time, too.
         let patience = config.timing.stop / 2;
+        let password = Some(config.resp.password.clone()).filter(|password| !password.is_empty());
         let inside =
             Inside { config, node, opener, listener, gossip, asked, publish, stop, wake, chaos };
         let node_thread = std::thread::Builder::new()
             .name("node".into())
             .spawn(move || inside.run(seed_of(seed, 2), &opened))?;
-        let mut running =
-            Running { native, http, stopper, http_stop, node_thread, http_thread, syslog: None };
+        let mut running = Running {
+            native,
+            http,
+            stopper,
+            http_stop,
+            node_thread,
+            http_thread,
+            syslog: None,
+            resp: None,
+        };
         match outcome.recv() {
             Ok(Ok(())) => {
                 tracing::info!(%native, %http, "listening");
+                if let Some(listener) = resp {
+                    match resp::spawn(listener, bridge.clone(), password, seed_of(seed, 3)) {
+                        Ok(resp) => {
+                            tracing::info!(address = %resp.address, "speaking the Redis protocol");
+                            running.resp = Some(resp);
+                        }
+                        Err(error) => {
+                            running.stop();
+                            let _ = running.wait();
+                            return Err(error.into());
+                        }
+                    }
+                }
                 if let Some(sockets) = syslog
                     && let Err(error) = running.take_syslog(sockets, bridge, patience)
                 {
@@ -300,6 +323,7 @@ pub struct Running {
     node_thread: JoinHandle<Result<(), StartError>>,
     http_thread: JoinHandle<()>,
     syslog: Option<Syslog>,
+    resp: Option<Resp>,
 }
 
 impl Running {
@@ -327,6 +351,11 @@ impl Running {
         self.http
     }
 
+    /// Where it speaks the Redis protocol, if it does: the real port where 0 was asked for.
+    pub fn resp(&self) -> Option<SocketAddr> {
+        self.resp.as_ref().map(|resp| resp.address)
+    }
+
     /// Where it takes syslog, if it does: the real port where 0 was asked for.
     pub fn syslog(&self) -> Option<SocketAddr> {
         self.syslog.as_ref().map(|syslog| syslog.address)
@@ -352,10 +381,15 @@ impl Running {
         if let Some(gate) = &self.stopper.gate {
             gate.give_up();
         }
+        if let Some(resp) = &self.resp {
+            resp.stop();
+        }
+        let resp = self.resp.map_or(Ok(()), |resp| resp.thread.join());
         let http = self.http_thread.join();
         let syslog = self.syslog.map_or(Ok(()), |syslog| syslog.thread.join());
         ended.map_err(|_| panicked("node"))??;
         syslog.map_err(|_| panicked("syslog"))?;
+        resp.map_err(|_| panicked("RESP"))?;
         http.map_err(|_| panicked("HTTP"))
     }
 

@@ -23,6 +23,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("client", 5),
     ("sim", 5),
     ("logs", 6),
+    ("redis", 6),
     ("server", 7),
     ("cli", 8),
 ];

@@ -25,6 +25,9 @@ pub(in crate::cli) struct ServeArgs {
     /// HTTP address (default 127.0.0.1:7611)
     #[arg(long, value_name = "A")]
     pub http: Option<SocketAddr>,
+    /// Redis protocol address, or `none` (default: 127.0.0.1:7612)
+    #[arg(long, value_name = "ADDR")]
+    pub resp: Option<String>,
     /// Syslog address, UDP and TCP, for the log store (default: none)
     #[arg(long, value_name = "A")]
     pub syslog: Option<SocketAddr>,

@@ -97,6 +97,7 @@ mod tests {
             dir: "d".into(),
             native: nobody,
             http: nobody,
+            resp: nobody,
             join: Vec::new(),
             extra: "",
         };

@@ -130,6 +130,7 @@ impl Cluster {
             dir: self.dir.join(format!("n{number}")),
             native: self.address(number, 0),
             http: self.address(number, 1),
+            resp: self.address(number, 2),
             join: others.map(|other| self.address(other, 0)).collect(),
             extra: "",
         }

@@ -23,6 +23,7 @@ pub(super) async fn status(cluster: &Cluster, format: Format) -> Result<()> {
             "pid": process.pid().map(|pid| pid.as_raw_pid()),
             "native": node.native.to_string(),
             "http": node.http.to_string(),
+            "resp": node.resp.to_string(),
             "resp": cluster.address(number, 2).to_string(),
             "ready": ready,
             "reason": reason,

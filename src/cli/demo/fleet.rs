@@ -174,6 +174,7 @@ fn places(dir: &Path, base: u16, count: u16) -> Vec<LocalNode> {
         dir: dir.join(format!("n{}", number + 1)),
         native: address(number, 0),
         http: address(number, 1),
+        resp: address(number, 2),
         join: (0..count).filter(|other| *other != number).map(|other| address(other, 0)).collect(),
         extra: SETTINGS,
     };

@@ -51,9 +51,9 @@ pub(in crate::redis) async fn run<O: Objects>(
 ) -> Reply {
     let done = match name {
         "scan" => scan(&engine, &args, levels).await,
-        "keys" => keys(&engine, Some(&args[1]), levels).await.map(|keys| {
-            Reply::Array(keys.into_iter().map(Reply::Bulk).collect())
-        }),
+        "keys" => keys(&engine, Some(&args[1]), levels)
+            .await
+            .map(|keys| Reply::Array(keys.into_iter().map(Reply::Bulk).collect())),
         "dbsize" => keys(&engine, None, levels).await.map(|keys| Reply::count(keys.len())),
         "randomkey" => keys(&engine, None, levels).await.map(|mut keys| {
             engine.random().shuffle(&mut keys);
@@ -98,9 +98,7 @@ async fn page<O: Objects>(
     levels: Levels,
 ) -> Result<(Vec<Bytes>, Option<Bytes>)> {
     let objects = &engine.0.objects;
-    let page = retry::read(async || {
-        objects.keys(BUCKET, after.clone(), limit, levels.read).await
-    });
+    let page = retry::read(|| objects.keys(BUCKET, after.clone(), limit, levels.read));
     let page = page.await?;
     Ok((page.keys.iter().map(key_of).collect(), page.next.filter(|next| *next != after)))
 }
@@ -186,8 +184,7 @@ const NO_NAME: &str = "ERR a bucket's name has 1 to 64 of a-z 0-9 . _ -";
 async fn get<O: Objects>(engine: &Engine<O>, args: &[Bytes], levels: Levels) -> Result<Reply> {
     let Some(item) = item(args, args.get(3)) else { return Ok(Reply::error(NO_NAME)) };
     let objects = &engine.0.objects;
-    let object =
-        retry::read(async || objects.read(item.clone(), levels.read).await).await?;
+    let object = retry::read(|| objects.read(item.clone(), levels.read)).await?;
     let mut all = vec![Reply::bulk(object.context)];
     all.extend(object.values.into_iter().map(Reply::Bulk));
     Ok(Reply::Array(all))

@@ -1,7 +1,7 @@
 //! When keys expire.
 
-use super::super::view::{Stop, View};
 use super::super::Reply;
+use super::super::view::{Stop, View};
 use super::{When, is};
 use bytes::Bytes;
 

@@ -1,9 +1,9 @@
 //! Hashes: a field is an item of its own, and counts as a string does.
 
+use super::super::Reply;
 use super::super::number::{float, shown};
 use super::super::value::{Kind, Text};
 use super::super::view::{Stop, View};
-use super::super::Reply;
 use super::sets::{drawn, fits, missing, removed};
 use super::{NOT_FLOAT, SYNTAX, arity, is, scan, to_integer};
 use bytes::Bytes;

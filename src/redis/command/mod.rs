@@ -60,7 +60,20 @@ pub(super) fn named<'a>(name: &str, args: &'a [Bytes]) -> Option<(Kind, Vec<&'a 
 pub(super) fn wants_all(name: &str) -> bool {
     matches!(
         name,
-        "smembers" | "scard" | "spop" | "srandmember" | "sscan" | "hgetall" | "hkeys" | "hvals"
-            | "hlen" | "hscan" | "hrandfield" | "del" | "unlink" | "set" | "mset"
+        "smembers"
+            | "scard"
+            | "spop"
+            | "srandmember"
+            | "sscan"
+            | "hgetall"
+            | "hkeys"
+            | "hvals"
+            | "hlen"
+            | "hscan"
+            | "hrandfield"
+            | "del"
+            | "unlink"
+            | "set"
+            | "mset"
     )
 }

@@ -85,7 +85,9 @@ fn auth<O: Objects>(
     password: &[u8],
 ) -> Reply {
     let Some(wanted) = &engine.0.settings.password else {
-        return Reply::error("ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?");
+        return Reply::error(
+            "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
+        );
     };
     // Hashes are compared, and in constant time: how far a guess agrees must not show.
     let fits = blake3::hash(password) == blake3::hash(wanted.as_bytes());
@@ -128,7 +130,9 @@ fn hello<O: Objects>(session: &mut Session, engine: &Engine<O>, args: &[Bytes]) 
         }
     }
     if !session.is_known {
-        return Reply::error("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time");
+        return Reply::error(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
+        );
     }
     if let Some(name) = name {
         if let error @ Reply::Error(_) = named(session, &name) {
@@ -192,15 +196,17 @@ fn client(session: &mut Session, args: &[Bytes]) -> Reply {
                 return Reply::error(format!("ERR Unrecognized option '{name}'"));
             }
             if args[3].len() > 256 || !args[3].iter().all(u8::is_ascii_graphic) {
-                return Reply::error("ERR a library's name has no spaces, newlines or special characters");
+                return Reply::error(
+                    "ERR a library's name has no spaces, newlines or special characters",
+                );
             }
             session.library[which] = args[3].clone();
             Reply::OK
         }
         (b"no-evict" | b"no-touch", 3) => Reply::OK,
-        (b"kill" | b"pause" | b"unpause" | b"reply" | b"tracking" | b"caching", _) => {
-            Reply::error("ERR not offered: a connection knows of no other, and each command is answered")
-        }
+        (b"kill" | b"pause" | b"unpause" | b"reply" | b"tracking" | b"caching", _) => Reply::error(
+            "ERR not offered: a connection knows of no other, and each command is answered",
+        ),
         (b"id" | b"getname" | b"setname" | b"info" | b"setinfo" | b"no-evict" | b"no-touch", _) => {
             wrong_number(&format!("client|{}", String::from_utf8_lossy(&word)))
         }
@@ -299,7 +305,9 @@ fn config<O: Objects>(engine: &Engine<O>, args: &[Bytes]) -> Reply {
         let found = all.into_iter().filter(|(name, _)| fits(name));
         Reply::Map(found.map(|(name, value)| (Reply::bulk(name), Reply::bulk(value))).collect())
     } else if is(&args[1], "set") {
-        Reply::error("ERR CONFIG SET is not offered: a node has its settings from its file and flags")
+        Reply::error(
+            "ERR CONFIG SET is not offered: a node has its settings from its file and flags",
+        )
     } else if is(&args[1], "resetstat") {
         Reply::OK
     } else {

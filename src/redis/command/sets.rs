@@ -1,8 +1,8 @@
 //! Sets: a member is an item of its own.
 
+use super::super::Reply;
 use super::super::value::{Kind, MEMBER_LIMIT, Text};
 use super::super::view::{Stop, View};
-use super::super::Reply;
 use super::{SYNTAX, scan, to_integer};
 use bytes::Bytes;
 use std::collections::BTreeSet;

@@ -1,9 +1,9 @@
 //! Strings and numbers.
 
+use super::super::Reply;
 use super::super::number::shown;
 use super::super::value::Text;
 use super::super::view::{Stop, View};
-use super::super::Reply;
 use super::{SYNTAX, When, arity, is, to_float, to_integer};
 use bytes::Bytes;
 
@@ -157,7 +157,8 @@ fn setrange(view: &mut View, args: &[Bytes]) -> Result<Reply, Stop> {
     if args.len() != 4 {
         return Err(arity("setrange"));
     }
-    let offset = usize::try_from(to_integer(&args[2])?).map_err(|_| "ERR offset is out of range")?;
+    let offset =
+        usize::try_from(to_integer(&args[2])?).map_err(|_| "ERR offset is out of range")?;
     let before = view.string()?;
     if args[3].is_empty() {
         return Ok(Reply::count(before.map_or(0, |text| text.len())));

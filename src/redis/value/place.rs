@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn every_key_has_a_partition_key_of_its_own() {
-        let keys = ["", "a", "\0", "\0\0", "\0a", "a\0"].map(|key| Bytes::from_static(key.as_bytes()));
+        let keys =
+            ["", "a", "\0", "\0\0", "\0a", "a\0"].map(|key| Bytes::from_static(key.as_bytes()));
         let mut there: Vec<Bytes> = keys.iter().map(partition_key).collect();
         assert!(there.iter().all(|key| !key.is_empty()));
         assert!(there.iter().map(key_of).eq(keys));

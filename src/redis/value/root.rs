@@ -49,8 +49,9 @@ impl Root {
         let groups = [(Kind::Set, self.set), (Kind::Hash, self.hash)];
         let groups = groups.into_iter().filter_map(|(kind, group)| Some((kind, group?)));
         let groups = groups.filter(|(_, group)| group.generation > gone);
-        let groups = groups
-            .map(|(kind, g)| ((g.stamp, 0, g.generation), g.expiry, Shown::Group(kind, g.generation)));
+        let groups = groups.map(|(kind, g)| {
+            ((g.stamp, 0, g.generation), g.expiry, Shown::Group(kind, g.generation))
+        });
         let text = self.text.iter().map(|text| ((text.stamp, 1, 0), text.expiry, Shown::Text));
         // Who comes last among equals wins: text, else the hash.
         let last = groups.chain(text).max_by_key(|(order, ..)| *order);

@@ -25,18 +25,28 @@ fn text() -> impl Strategy<Value = Text> {
 }
 
 fn group() -> impl Strategy<Value = Group> {
-    (1_u32..4, 0_u64..4, expiry())
-        .prop_map(|(generation, stamp, expiry)| Group { generation, stamp, expiry })
+    (1_u32..4, 0_u64..4, expiry()).prop_map(|(generation, stamp, expiry)| Group {
+        generation,
+        stamp,
+        expiry,
+    })
 }
 
 fn gone() -> impl Strategy<Value = Gone> {
-    (1_u32..4, 0_u64..4, any::<bool>())
-        .prop_map(|(generation, stamp, swept)| Gone { generation, stamp, swept })
+    (1_u32..4, 0_u64..4, any::<bool>()).prop_map(|(generation, stamp, swept)| Gone {
+        generation,
+        stamp,
+        swept,
+    })
 }
 
 fn root() -> impl Strategy<Value = Root> {
-    (of(text()), of(group()), of(group()), of(gone()))
-        .prop_map(|(text, set, hash, gone)| Root { text, set, hash, gone })
+    (of(text()), of(group()), of(group()), of(gone())).prop_map(|(text, set, hash, gone)| Root {
+        text,
+        set,
+        hash,
+        gone,
+    })
 }
 
 fn join(mut one: Root, other: &Root) -> Root {

@@ -155,8 +155,8 @@ impl Reader {
     /// A line of words.
     fn inline(&mut self) -> Result<Option<Vec<Bytes>>, Broken> {
         let Some((from, to)) = self.line("too big inline request")? else { return Ok(None) };
-        let words = words(&self.buffer[from..to])
-            .ok_or_else(|| broken("unbalanced quotes in request"))?;
+        let words =
+            words(&self.buffer[from..to]).ok_or_else(|| broken("unbalanced quotes in request"))?;
         let first = words.first().map(|word| word.to_ascii_lowercase()).unwrap_or_default();
         // A web page can make a browser send these, with lines of its choice behind them.
         if first == b"post" || first == b"host:" {

@@ -6,6 +6,7 @@ use crate::Error;
 use crate::config::ServerConfig;
 use crate::logs::Announced;
 use crate::message::client::{Reply, Request};
+use crate::redis::Class;
 use crate::version::OperationId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +40,8 @@ pub(in crate::server) struct Bridge {
     pub(super) announced: Announced,
     /// Lines of logs that were taken here.
     ingested: AtomicU64,
+    /// Commands of Redis's clients, by class.
+    resp_commands: [AtomicU64; Class::EVERY.len()],
     /// What harms this node, where that is allowed.
     pub(super) chaos: Option<Arc<Chaos>>,
     session: u64,
@@ -50,6 +53,7 @@ pub(in crate::server) struct Bridge {
     pub(super) origins: Vec<String>,
     pub(super) connections: usize,
     pub(in crate::server) syslog_connections: usize,
+    pub(in crate::server) resp_connections: usize,
     pub(in crate::server) stall: Duration,
 }
 
@@ -78,6 +82,8 @@ impl Bridge {
             origins: config.listen.http_origins.0.clone(),
             connections: config.limits.http_connections,
             syslog_connections: config.limits.syslog_connections,
+            resp_connections: config.limits.resp_connections,
+            resp_commands: Default::default(),
             stall: config.timing.stall,
         }
     }
@@ -163,6 +169,20 @@ impl Bridge {
 
     pub(super) fn ingested(&self) -> u64 {
         self.ingested.load(Ordering::Relaxed)
+    }
+
+    pub(in crate::server) fn value_bytes(&self) -> usize {
+        self.value_bytes
+    }
+
+    pub(in crate::server) fn count_resp(&self, class: Class) {
+        self.resp_commands[class as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many commands of each class Redis's clients have sent.
+    pub(super) fn resp_commands(&self) -> [(Class, u64); Class::EVERY.len()] {
+        Class::EVERY
+            .map(|class| (class, self.resp_commands[class as usize].load(Ordering::Relaxed)))
     }
 
     pub(super) fn reject(&self, reason: &'static str) {

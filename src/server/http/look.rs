@@ -155,7 +155,9 @@ pub(super) async fn metrics(
             &super::metrics::object(&snapshot, bridge.ingested()),
         );
     }
-    match super::metrics::text(snapshot, rejected, bridge.ingested()) {
+    let commands = bridge.resp_commands();
+    let commands = commands.iter().map(|(class, count)| (class.name(), *count)).collect();
+    match super::metrics::text(snapshot, rejected, bridge.ingested(), commands) {
         Ok(text) => answer::with_type(
             StatusCode::OK,
             "application/openmetrics-text; version=1.0.0; charset=utf-8",

@@ -16,9 +16,11 @@ pub(super) fn text(
     snapshot: Arc<Snapshot>,
     bridge_rejected: BTreeMap<(&'static str, &'static str), u64>,
     logs_ingested: u64,
+    resp_commands: Vec<(&'static str, u64)>,
 ) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("quorate");
-    registry.register_collector(Box::new(Scrape { snapshot, bridge_rejected, logs_ingested }));
+    let scrape = Scrape { snapshot, bridge_rejected, logs_ingested, resp_commands };
+    registry.register_collector(Box::new(scrape));
     let mut out = String::new();
     openmetrics::encode(&mut out, &registry)?;
     Ok(out)
@@ -167,6 +169,7 @@ struct Scrape {
     snapshot: Arc<Snapshot>,
     bridge_rejected: BTreeMap<(&'static str, &'static str), u64>,
     logs_ingested: u64,
+    resp_commands: Vec<(&'static str, u64)>,
 }
 
 impl Collector for Scrape {
@@ -213,6 +216,17 @@ impl Collector for Scrape {
                     ("consistency", labels.consistency),
                     ("outcome", labels.outcome),
                 ])?
+                .encode_counter::<NoLabelSet, _, u64>(count, None)?;
+        }
+        let mut commands = encoder.encode_descriptor(
+            "resp_commands",
+            "Commands of Redis clients",
+            None,
+            MetricType::Counter,
+        )?;
+        for (class, count) in &self.resp_commands {
+            commands
+                .encode_family(&[("class", *class)])?
                 .encode_counter::<NoLabelSet, _, u64>(count, None)?;
         }
         let mut members =

@@ -17,6 +17,7 @@ mod layers;
 mod logs;
 mod look;
 mod metrics;
+mod objects;
 mod own;
 mod page;
 mod query;

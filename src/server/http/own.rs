@@ -12,6 +12,12 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(in crate::server) struct OwnNode(pub(super) Arc<Bridge>);
 
+impl OwnNode {
+    pub(in crate::server) fn new(bridge: Arc<Bridge>) -> OwnNode {
+        OwnNode(bridge)
+    }
+}
+
 impl Kv for OwnNode {
     async fn create_lww_bucket(&self, name: &str) -> Result<()> {
         let spec = BucketSpec { name: name.into(), lww: true, ..BucketSpec::default() };

@@ -85,6 +85,7 @@ fn config() -> ServerConfig {
     config.node.name = "n1".into();
     config.listen.native = ([127, 0, 0, 1], 0).into();
     config.listen.http = ([127, 0, 0, 1], 0).into();
+    config.listen.resp = None;
     config.timing.stall = Duration::from_millis(300);
     config
 }

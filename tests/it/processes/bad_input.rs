@@ -85,8 +85,8 @@ impl Own {
     }
 }
 
-fn flags<'a>(name: &'a str, data: &'a str, native: &'a str, http: &'a str) -> [&'a str; 8] {
-    ["--name", name, "--data-dir", data, "--listen", native, "--http", http]
+fn flags<'a>(name: &'a str, data: &'a str, native: &'a str, http: &'a str) -> [&'a str; 10] {
+    ["--name", name, "--data-dir", data, "--listen", native, "--http", http, "--resp", "none"]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

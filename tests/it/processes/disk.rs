@@ -142,6 +142,8 @@ fn a_read_only_directory_is_refused_with_what_to_do() {
         &format!("127.0.0.1:{}", base + 10),
         "--http",
         &format!("127.0.0.1:{}", base + 11),
+        "--resp",
+        "none",
     ]);
     let mut child = serve.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
     if !Process::open(Pid::from_child(&child)).ended(SOON) {
