@@ -28,6 +28,7 @@ mod logs;
 mod owners;
 mod process;
 mod rehearsal;
+mod resp;
 mod restarts;
 mod rot;
 mod routing;
