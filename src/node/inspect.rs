@@ -4,7 +4,7 @@ use super::event::ConnectionId;
 use super::health::Health;
 use super::machine::Node;
 use super::shard::{Shard, Turn};
-use super::topology::flags;
+use super::topology::{MemberStatus, flags};
 use crate::error::Error;
 use crate::id::NodeId;
 use crate::message::client::{BackupRequest, Inspect, Reply, RingChange};
@@ -24,7 +24,7 @@ impl<S: Store> Node<S> {
         let outbox = &mut self.outbox;
         let answer = match what {
             Inspect::Status => Ok(self.status(now.instant)),
-            Inspect::Members => Ok(self.members()),
+            Inspect::Members => Ok(self.members(now)),
             Inspect::Ring => self.ring(),
             Inspect::Info => Ok(self.about()),
             Inspect::Hints => self.with_shard(|shard| Ok(shard.hints_json())),
@@ -204,13 +204,23 @@ impl<S: Store> Node<S> {
         Some(format!("{what} ({moving} partitions; {step})"))
     }
 
-    fn members(&self) -> Value {
+    fn members(&mut self, now: Now) -> Value {
+        let local_health = self.topology.local_health();
+        let turn = &mut Turn { now, store: &self.store, outbox: &mut self.outbox };
+        if let Some(shard) = &mut self.shard {
+            shard.ask_vitals(turn);
+        }
+        let vitals = |member: &MemberStatus| match (&self.shard, member.me) {
+            (Some(shard), true) => Some(shard.own_vitals(local_health, turn)),
+            (Some(shard), false) => shard.vitals_of(member.id, turn),
+            (None, _) => None,
+        };
         let members: Vec<Value> = self
             .topology
             .members()
             .into_iter()
             .map(|m| {
-                let here = self.shard.as_ref().filter(|_| m.me);
+                let vitals = vitals(&m);
                 json!({
                     "name": m.name,
                     "id": m.id.to_string(),
@@ -224,9 +234,11 @@ impl<S: Store> Node<S> {
                     "index": m.index,
                     "to_copy": m.to_copy,
                     "rebuilding": m.flags & flags::REBUILDING != 0,
-                    // What only a node itself knows of itself.
-                    "local_health": self.topology.local_health().filter(|_| m.me),
-                    "keys": here.and_then(Shard::items),
+                    "local_health": vitals.and_then(|vitals| vitals.local_health),
+                    "keys": vitals.and_then(|vitals| vitals.items),
+                    "store_bytes": vitals.and_then(|vitals| vitals.used_bytes),
+                    "free_bytes": vitals.and_then(|vitals| vitals.free_bytes),
+                    "told": vitals.is_some(),
                     "commit": m.commit,
                     "agreed": m.agreed,
                     "me": m.me,

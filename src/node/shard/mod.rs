@@ -57,6 +57,7 @@ mod testing;
 mod timers;
 mod trees;
 mod unflushed;
+mod vitals;
 mod write_back;
 
 use super::config::{Limits, Timing};
@@ -98,6 +99,7 @@ use std::sync::Arc;
 use sync::Sync;
 use timers::{Timer, Timers};
 use trees::Trees;
+use vitals::Said;
 use write_back::WriteBacks;
 
 /// One turn's surroundings: the time, the disk, and where things leave.
@@ -156,6 +158,7 @@ pub(super) struct Shard {
     dates: Dates,
     scrub: Scrub,
     stage: Stage,
+    said: Said,
     disk: Option<StoreError>,
     stopping: bool,
     pub(super) counters: Counters,
@@ -219,6 +222,7 @@ impl Shard {
             dates: Dates::open(turn.store, turn.now.wall)?,
             scrub: Scrub::open(turn.store, turn.now.wall)?,
             stage: Stage::default(),
+            said: Said::default(),
             disk: None,
             stopping: false,
             counters: Counters::default(),
