@@ -152,7 +152,7 @@ mod tests {
         let (to, answer, message) = lone.sent.pop().expect("an answer");
         assert_eq!((to, answer.sender, answer.request), (NodeId(2), ME, 5));
         let Data::Vitals(vitals) = message else { panic!("{message:?}") };
-        assert_eq!((vitals.items, vitals.local_health), (Some(0), Some(3)));
+        assert_eq!(vitals, lone.turn(|shard, turn| shard.own_vitals(Some(3), turn)));
         header.lineage.0 += 1;
         lone.turn(|shard, turn| shard.tell_vitals(&header, Some(3), turn));
         assert!(matches!(lone.sent.pop(), Some((_, _, Data::Refused(_)))));
