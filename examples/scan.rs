@@ -27,6 +27,16 @@ async fn main() -> quorate::Result<()> {
             println!("{:?}: {:?}", item.sort, item.value()?);
         }
     }
+
+    // From the end: the last reading.
+    let last = client.scan("readings", "garden").reverse().limit(1).await?;
+    println!("last: {:?}", last.first().map(|item| &item.sort));
+
+    // Which partition keys there are.
+    let mut keys = client.keys("readings");
+    while let Some(key) = keys.next().await? {
+        println!("{key:?}");
+    }
     Ok(())
 }
 

@@ -70,6 +70,8 @@ pub struct ListenSection {
     pub syslog: Option<SocketAddr>,
     /// Names beside its addresses by which a browser may ask for the dashboard.
     pub http_names: Addresses,
+    /// Origins (`scheme://host:port`) whose pages may read and write over HTTP; none: no other page may.
+    pub http_origins: Addresses,
     /// The native address that others reach this node at; `None`: the one it listens on.
     pub advertise: Option<SocketAddr>,
 }
@@ -227,6 +229,7 @@ impl Default for ListenSection {
             http: ([127, 0, 0, 1], 7611).into(),
             syslog: None,
             http_names: Addresses::default(),
+            http_origins: Addresses::default(),
             advertise: None,
         }
     }
@@ -298,6 +301,13 @@ impl Default for LogSection {
     fn default() -> Self {
         LogSection { level: "info".into() }
     }
+}
+
+/// Whether a browser would name itself so.
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-:[]".contains(&b);
+    host.is_some_and(|host| !host.is_empty() && host.bytes().all(fits))
 }
 
 impl ServerConfig {
@@ -380,6 +390,12 @@ impl ServerConfig {
                     "listen.{other} and listen.{name} are both {address}: choose two ports"
                 ));
             }
+        }
+        if let Some(wrong_one) = self.listen.http_origins.0.iter().find(|o| !is_origin(o)) {
+            return wrong(format!(
+                "listen.http_origins: `{wrong_one}` is no origin: use http:// or https:// and host:port, as the \
+                 browser shows it, without a path"
+            ));
         }
         let largest = 16 << 20;
         if self.limits.value_bytes.0 == 0 || self.limits.value_bytes.0 > largest {

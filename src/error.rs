@@ -64,6 +64,11 @@ pub enum Error {
         /// How many answered.
         received: usize,
     },
+    /// What is there is not what the context has seen: somebody has written or deleted. Nothing changed.
+    #[error(
+        "context_mismatch: what is there is not what this context has seen; read it again, and decide again"
+    )]
+    ContextMismatch,
     /// A write may have been stored, and may appear at any later time. Retrying it with the same
     /// operation id is safe; so is reading.
     #[error(
@@ -116,6 +121,7 @@ impl Error {
             Error::TooLarge { .. } => "too_large",
             Error::Unavailable { .. } => "unavailable",
             Error::QuorumNotMet { .. } => "quorum_not_met",
+            Error::ContextMismatch => "context_mismatch",
             Error::OutcomeUnknown { .. } => "outcome_unknown",
             Error::Timeout { .. } => "timeout",
             Error::Overloaded(_) => "overloaded",
@@ -161,6 +167,7 @@ mod tests {
         for error in [
             Error::Invalid("x".into()),
             Error::Siblings { count: 2 },
+            Error::ContextMismatch,
             Error::TooLarge { what: "value".into(), size: 2, limit: 1 },
             Error::OutcomeUnknown { required: 2, received: 1 },
             Error::Timeout { required: 2, received: 1 },

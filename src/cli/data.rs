@@ -5,6 +5,7 @@ use super::args::{
     QuorumArgs, ScanArgs, Spelling,
 };
 use super::connect::connect;
+use super::explain;
 use super::failure::{Failure, Result};
 use super::look;
 use super::output::{Format, base64, json, raw, say, show, table};
@@ -27,6 +28,8 @@ macro_rules! with_quorum {
         request
     }};
 }
+
+pub(super) use with_quorum;
 
 /// The partition key and the sort key that were typed.
 fn keys(item: &ItemArgs, spelling: Spelling) -> Result<(Bytes, Bytes)> {
@@ -80,10 +83,14 @@ pub(super) async fn get(args: GetArgs) -> Result<()> {
     let spelling = request.spelling;
     let (key, sort) = keys(&args.item, spelling)?;
     let client = connect(&request.target).await?;
-    let get = client.get(args.item.bucket.clone(), key).sort(sort);
+    let mut get = client.get(args.item.bucket.clone(), key).sort(sort);
+    if args.explain {
+        get = get.explain();
+    }
     let got = with_quorum!(get, &request.quorum, r).await?;
     if args.explain {
         eprintln!("{}", explained(&got.info));
+        got.info.explained.iter().for_each(|story| eprintln!("{}", explain::story(story)));
     }
     if request.print.output == Format::Json {
         json(&json!({
@@ -154,25 +161,38 @@ pub(super) async fn scan(args: ScanArgs) -> Result<()> {
     let (from, to, prefix) = (bound(&args.from)?, bound(&args.to)?, bound(&args.prefix)?);
     let limit = args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let client = connect(&request.target).await?;
-    let scan = client.scan(args.bucket, key).from(from).to(to).prefix(prefix);
+    let mut scan = client.scan(args.bucket, key).from(from).to(to).prefix(prefix);
+    if args.reverse {
+        scan = scan.reverse();
+    }
     let mut scan = with_quorum!(scan, &request.quorum, r);
     if let Some(limit) = limit {
         // One more than is shown: it is where the next scan begins.
         scan = scan.limit(limit.saturating_add(1));
     }
     let mut items = scan.await?;
-    let next = limit.and_then(|limit| items.get(limit)).map(|item| item.sort.clone());
+    let next = limit.and_then(|limit| next_of(&items, limit, args.reverse));
     items.truncate(limit.unwrap_or(usize::MAX));
     match request.print.output {
         Format::Json => json(&scan_json(&items, next.as_ref())),
         Format::Table => {
             show(&scan_table(spelling, &items))?;
             match next {
+                Some(next) if args.reverse => {
+                    say(format!("… goes on before --to {}", spelling.cell(&next)))
+                }
                 Some(next) => say(format!("… goes on at --from {}", spelling.cell(&next))),
                 None => Ok(()),
             }
         }
     }
+}
+
+/// Where the next scan begins: the `--from` of it, or in reverse the `--to`, which it does not show.
+fn next_of(items: &[ScanItem], limit: usize, reverse: bool) -> Option<Bytes> {
+    let more = items.get(limit)?;
+    let next = if reverse { items.get(limit.checked_sub(1)?)? } else { more };
+    Some(next.sort.clone())
 }
 
 fn scan_json(items: &[ScanItem], next: Option<&Bytes>) -> Value {
@@ -243,6 +263,20 @@ mod tests {
         let info = json!(Info { coordinator: "n1".into(), repaired: 2, ..Info::default() });
         assert_eq!((&info["coordinator"], &info["repaired"]), (&json!("n1"), &json!(2)));
         assert!(info["replied"].is_array() && info["hinted"].is_array());
+    }
+
+    #[test]
+    fn a_scan_that_is_cut_says_where_it_goes_on() {
+        let item = |sort: &'static str| ScanItem {
+            sort: sort.into(),
+            siblings: Vec::new(),
+            context: Context::default(),
+        };
+        let (up, down) = ([item("a"), item("b"), item("c")], [item("c"), item("b"), item("a")]);
+        assert_eq!(next_of(&up, 2, false), Some("c".into()));
+        assert_eq!(next_of(&down, 2, true), Some("b".into()), "what is excluded then was shown");
+        assert_eq!((next_of(&up, 3, false), next_of(&down, 3, true)), (None, None));
+        assert_eq!(next_of(&down, 0, true), None);
     }
 
     #[test]

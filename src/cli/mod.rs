@@ -14,8 +14,10 @@ mod connect;
 mod data;
 mod demo;
 mod dump;
+mod explain;
 mod failure;
 mod input;
+mod keys;
 mod latency;
 mod local;
 mod logs;
@@ -72,6 +74,7 @@ fn run(command: Command) -> Result<()> {
         Command::Get(args) => alone(data::get(args)),
         Command::Delete(args) => alone(data::delete(args)),
         Command::Scan(args) => alone(data::scan(args)),
+        Command::Keys(args) => alone(keys::keys(args)),
         Command::Bucket(args) => alone(data::bucket(args)),
         Command::Status(args) => alone(look::status(args)),
         Command::Members(args) => alone(look::members(args)),

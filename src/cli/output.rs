@@ -57,7 +57,7 @@ pub(super) fn show(table: &Table) -> Result<()> {
 }
 
 /// A line of a table without the cell's padding: one blank on the left, any number on the right.
-fn bare(line: &str) -> &str {
+pub(super) fn bare(line: &str) -> &str {
     let line = line.trim_end();
     line.strip_prefix(' ').unwrap_or(line)
 }

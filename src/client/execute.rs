@@ -87,6 +87,7 @@ pub(super) fn unexpected(reply: &Reply) -> Error {
         Reply::Got { .. } => "a value",
         Reply::Written { .. } => "a write",
         Reply::Page { .. } => "a page",
+        Reply::Keys { .. } => "keys",
         Reply::Agreed => "a bucket",
         Reply::Json(_) => "an inspection",
         Reply::Failed(_) => "an error",

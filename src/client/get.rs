@@ -13,6 +13,7 @@ use bytes::Bytes;
 pub struct Get {
     client: Client,
     item: Item,
+    explain: bool,
     options: Options,
 }
 
@@ -23,7 +24,7 @@ request!(await Get -> Got);
 impl Get {
     pub(super) fn new(client: &Client, bucket: String, key: &[u8]) -> Get {
         let item = Item { bucket, key: Bytes::copy_from_slice(key), sort: Bytes::new() };
-        Get { client: client.clone(), item, options: Options::of(client) }
+        Get { client: client.clone(), item, explain: false, options: Options::of(client) }
     }
 
     /// The item's sort key; none unless said.
@@ -38,9 +39,20 @@ impl Get {
         self
     }
 
+    /// Lets the answer tell how it came about, in [`Info::explained`](super::Info::explained): who was asked, what each
+    /// held and how long it took, why there is one value or several. A node from before this does not answer it.
+    pub fn explain(mut self) -> Self {
+        self.explain = true;
+        self
+    }
+
     async fn send(self) -> Result<Got> {
         let effect = Effect::Reads { required: self.options.required() };
-        let request = Request::Get { item: self.item, quorum: self.options.quorum };
+        let (item, quorum) = (self.item, self.options.quorum);
+        let request = match self.explain {
+            true => Request::Explain { item, quorum },
+            false => Request::Get { item, quorum },
+        };
         match self.client.execute(&request, effect, self.options.deadline()).await? {
             Reply::Got { values, context, info } => {
                 Ok(Got { siblings: values, context: Context::from_node(context), info })

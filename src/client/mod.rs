@@ -27,10 +27,12 @@
 mod admin;
 mod answer;
 mod attempts;
+mod batch;
 mod builder;
 mod context;
 mod execute;
 mod get;
+mod keys;
 mod kv;
 mod link;
 #[cfg(feature = "server")]
@@ -49,16 +51,19 @@ mod wire;
 mod tests;
 
 pub use crate::message::client::{
-    BackupRequest, BucketSpec, Info, Inspect, Item, RingChange, Version,
+    BackupRequest, BucketSpec, Explained, HintsKept, Info, Inspect, Item, ReplicaAsked, RingChange,
+    Said, Version,
 };
 pub use crate::quorum::Consistency;
 pub use crate::version::OperationId;
 pub use admin::{ChangeRing, CreateBucket, Inspection};
 pub use answer::{Got, ScanItem, Written};
+pub use batch::{BATCH_IN_FLIGHT, Batch, Outcome};
 pub use builder::Builder;
 pub use bytes::Bytes;
 pub use context::Context;
 pub use get::Get;
+pub use keys::Keys;
 pub use kv::Kv;
 pub use options::Answer;
 pub use pool::Traffic;
@@ -120,6 +125,16 @@ impl Client {
     /// Reads the items of one partition key, in order of their sort keys.
     pub fn scan(&self, bucket: impl Into<String>, key: impl AsRef<[u8]>) -> Scan {
         Scan::new(self, bucket.into(), key.as_ref())
+    }
+
+    /// Lists the partition keys of a bucket under which something has a value.
+    pub fn keys(&self, bucket: impl Into<String>) -> Keys {
+        Keys::new(self, bucket.into())
+    }
+
+    /// Requests that are sent at once, each with its own outcome. No transaction; see [`Batch`].
+    pub fn batch(&self) -> Batch {
+        Batch::new()
     }
 
     /// Reads `key`; where there are siblings, writes back what `merge` makes of them, until a read

@@ -129,7 +129,10 @@ impl Routing {
     /// Who owns what this is about; nobody, if it is about no key, or nothing is known.
     pub(super) fn owners(&self, request: &Request) -> Owners {
         let (bucket, key) = match request {
-            Request::Get { item, .. } | Request::Put { item, .. } => (&item.bucket, &item.key),
+            Request::Get { item, .. }
+            | Request::Check { item, .. }
+            | Request::Explain { item, .. }
+            | Request::Put { item, .. } => (&item.bucket, &item.key),
             Request::Scan { bucket, key, .. } => (bucket, key),
             _ => return Owners::default(),
         };

@@ -1,4 +1,4 @@
-//! Reading a range of sort keys, page by page.
+//! Reading a range of sort keys, page by page, from either end.
 //!
 //! A page bounds what the nodes *examine*, so it may be short or empty though more follows: only
 //! `next = None` is the end. Each item is as fresh as a read of it; the range as a whole is no snapshot.
@@ -6,12 +6,15 @@
 use super::attempts::Effect;
 use super::options::{Options, request};
 use super::{Client, ScanItem};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::message::client::{Reply, Request, SCAN_PAGE_LIMIT};
 use bytes::Bytes;
+use futures_util::stream::{Stream, unfold};
+use std::collections::VecDeque;
 
 /// A scan; made by [`Client::scan`]. Await it, or [`collect`](Scan::collect), for everything at once;
-/// [`next_page`](Scan::next_page) for a piece at a time.
+/// [`next`](Scan::next) for an item at a time, [`next_page`](Scan::next_page) for as many as have come, and
+/// [`stream`](Scan::stream) for what works on streams. These hold one page in memory.
 #[derive(Clone)]
 #[must_use = "a request does nothing until it is awaited"]
 pub struct Scan {
@@ -20,9 +23,12 @@ pub struct Scan {
     key: Bytes,
     from: Bytes,
     to: Bytes,
+    reverse: bool,
     left: Option<usize>,
     page: u32,
     ended: bool,
+    /// What has come and was not handed out.
+    ready: VecDeque<ScanItem>,
     options: Options,
 }
 
@@ -38,9 +44,11 @@ impl Scan {
             key: Bytes::copy_from_slice(key),
             from: Bytes::new(),
             to: Bytes::new(),
+            reverse: false,
             left: None,
             page: SCAN_PAGE_LIMIT,
             ended: false,
+            ready: VecDeque::new(),
             options: Options::of(client),
         }
     }
@@ -61,6 +69,13 @@ impl Scan {
     pub fn prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
         self.raise_from(prefix.as_ref());
         self.lower_to(&after_prefix(prefix.as_ref()));
+        self
+    }
+
+    /// From the last item of the range to the first. The range itself stays as it is: `from` is the smallest sort
+    /// key, and what stands under `to` is not wanted. A node from before reverse scans does not answer one.
+    pub fn reverse(mut self) -> Self {
+        self.reverse = true;
         self
     }
 
@@ -94,9 +109,25 @@ impl Scan {
         }
     }
 
-    /// The next items, at least one; `None` when the range is at its end. The timeout counts for each
-    /// page. After an error the scan stands where it stood: call again to go on.
+    /// The next item; `None` when the range is at its end. The timeout counts for each page.
+    ///
+    /// # Errors
+    /// As [`next_page`](Scan::next_page).
+    pub async fn next(&mut self) -> Result<Option<ScanItem>> {
+        if self.ready.is_empty() {
+            self.ready = self.next_page().await?.unwrap_or_default().into();
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    /// The next items, at least one; `None` when the range is at its end. The timeout counts for each page.
+    ///
+    /// # Errors
+    /// What a read may end with. The scan stands where it stood: call again to go on.
     pub async fn next_page(&mut self) -> Result<Option<Vec<ScanItem>>> {
+        if !self.ready.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.ready).into()));
+        }
         while !self.is_over() {
             let items = self.examine().await?;
             if !items.is_empty() {
@@ -106,7 +137,21 @@ impl Scan {
         Ok(None)
     }
 
+    /// The items as a stream, which ends behind the first error.
+    pub fn stream(self) -> impl Stream<Item = Result<ScanItem>> + Send + 'static {
+        unfold(Some(self), |scan| async move {
+            let mut scan = scan?;
+            match scan.next().await.transpose()? {
+                Ok(item) => Some((Ok(item), Some(scan))),
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    }
+
     /// Everything that is left, in memory at once.
+    ///
+    /// # Errors
+    /// As [`next_page`](Scan::next_page); what had come is dropped.
     pub async fn collect(mut self) -> Result<Vec<ScanItem>> {
         let mut all = Vec::new();
         while let Some(mut items) = self.next_page().await? {
@@ -130,20 +175,12 @@ impl Scan {
             to: self.to.clone(),
             limit: u32::try_from(limit).unwrap_or(SCAN_PAGE_LIMIT),
             quorum: self.options.quorum,
+            reverse: self.reverse,
         };
         let effect = Effect::Reads { required: self.options.required() };
         match self.client.execute(&request, effect, self.options.deadline()).await? {
             Reply::Page { mut items, next } => {
-                match next {
-                    // A node that does not advance would keep us here for ever.
-                    Some(next) if next > self.from => self.from = next,
-                    Some(_) => {
-                        return Err(crate::Error::Internal(
-                            "a scan's next page does not lie ahead".into(),
-                        ));
-                    }
-                    None => self.ended = true,
-                }
+                self.go_to(next)?;
                 if let Some(left) = &mut self.left {
                     items.truncate(*left);
                     *left -= items.len();
@@ -152,6 +189,21 @@ impl Scan {
             }
             other => Err(super::execute::unexpected(&other)),
         }
+    }
+
+    /// Where the next page begins, as a node says. One that does not advance would keep us here for ever.
+    fn go_to(&mut self, next: Option<Bytes>) -> Result<()> {
+        match (next, self.reverse) {
+            (None, _) => self.ended = true,
+            // There is nothing before the empty sort key, and as an end it would mean that there is none.
+            (Some(next), true) if next.is_empty() => self.ended = true,
+            (Some(next), true) if self.to.is_empty() || next < self.to => self.to = next,
+            (Some(next), false) if next > self.from => self.from = next,
+            (Some(_), _) => {
+                return Err(Error::Internal("a scan's next page does not lie ahead".into()));
+            }
+        }
+        Ok(())
     }
 
     async fn send(self) -> Result<Vec<ScanItem>> {

@@ -43,6 +43,19 @@ pub struct Holding {
     pub round: u32,
 }
 
+/// What was heard of one replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard<'a> {
+    /// Nothing yet.
+    Waiting,
+    /// Nothing within an attempt.
+    Silent,
+    /// No.
+    Refused,
+    /// This.
+    Holds(&'a Holding),
+}
+
 /// What a get needs next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -158,6 +171,19 @@ impl Get {
 
     fn open_mut(&mut self, node: NodeId) -> Option<&mut Asked> {
         self.asked.iter_mut().find(|a| a.node == node && matches!(a.state, State::Open))
+    }
+
+    /// Everybody who was asked, whether as a hedge, and what was heard.
+    pub fn heard(&self) -> impl Iterator<Item = (AskRead, bool, Heard<'_>)> {
+        self.asked.iter().map(|asked| {
+            let heard = match &asked.state {
+                State::Open => Heard::Waiting,
+                State::Silent => Heard::Silent,
+                State::Refused => Heard::Refused,
+                State::Holds(holding) => Heard::Holds(holding),
+            };
+            (AskRead { to: asked.node, whole: asked.whole }, asked.hedge, heard)
+        })
     }
 
     /// Who was asked and has not answered.

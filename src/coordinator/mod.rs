@@ -11,15 +11,18 @@
 //! 2007, §4.5–4.6; the shape of a pure tally is that of Riak's `riak_kv_get_core`.)
 
 mod get;
+mod keys;
+mod pages;
 mod put;
 mod scan;
 #[cfg(test)]
 mod testing;
 mod write_back;
 
-pub use get::{AskRead, Get, Holding, Step};
+pub use get::{AskRead, Get, Heard, Holding, Step};
+pub use keys::{HeldKey, KeyPage, Keys, KeysFound, KeysStep};
 pub use put::{Ask, Put, Verdict};
-pub use scan::{Page, Scan, ScanStep};
+pub use scan::{Direction, Page, Scan, ScanStep};
 pub use write_back::{WriteBack, WroteBack};
 
 use crate::error::Error;

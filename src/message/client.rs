@@ -3,6 +3,7 @@
 //! The context is an opaque token all the way: the node alone can open it.
 
 use super::Placement;
+pub use super::explained::{Explained, HintsKept, ReplicaAsked, Said};
 use crate::error::Error;
 use crate::quorum::QuorumRequest;
 use crate::time::HybridTime;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub const BUCKET_NAME_LIMIT: usize = 64;
 /// The one bucket in which a node may be told to play its part badly.
 pub const REHEARSAL_BUCKET: &str = "quorate.demo";
-/// The most items that one scan page examines, tombstones too.
+/// The most items that one page of a scan or of a list of keys examines, tombstones too.
 pub const SCAN_PAGE_LIMIT: u32 = 1_000;
 
 /// The name of one item.
@@ -33,6 +34,24 @@ pub struct Item {
 pub enum Request {
     /// Reads one item.
     Get {
+        /// Which.
+        item: Item,
+        /// R.
+        quorum: QuorumRequest,
+    },
+    /// Reads one item as [`Get`](Request::Get) does, and fails unless it stands as this context has seen it.
+    Check {
+        /// Which.
+        item: Item,
+        /// R.
+        quorum: QuorumRequest,
+        /// The token of an earlier read or write. Empty: nothing was seen, and nothing may be there.
+        context: String,
+        /// What this write has made of it is as good as seen: it may have been tried before.
+        operation: Option<OperationId>,
+    },
+    /// Reads one item as [`Get`](Request::Get) does, and tells in its [`Info`] how the answer came about.
+    Explain {
         /// Which.
         item: Item,
         /// R.
@@ -70,6 +89,22 @@ pub enum Request {
         limit: u32,
         /// R.
         quorum: QuorumRequest,
+        /// From the last of them to the first. A node that does not know of this reads nothing rather than forwards.
+        #[serde(default, skip_serializing_if = "is_false")]
+        reverse: bool,
+    },
+    /// Lists partition keys of a bucket: those that have at least one item with a value. Answers [`Reply::Keys`].
+    Keys {
+        /// The bucket's name.
+        bucket: String,
+        /// The `next` of the page before, or empty: at the beginning.
+        after: Bytes,
+        /// Only keys that begin so; empty: all.
+        prefix: Bytes,
+        /// At most so many items are examined for this page.
+        limit: u32,
+        /// R.
+        quorum: QuorumRequest,
     },
     /// Creates a bucket. Doing so again with the same settings is fine.
     CreateBucket(BucketSpec),
@@ -88,6 +123,12 @@ impl Request {
             *tried_since = Some(tried_since.unwrap_or(since).min(since));
         }
     }
+}
+
+/// Whether a field may be left out, as it is by those who do not know it.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+pub(super) fn is_false(field: &bool) -> bool {
+    !field
 }
 
 /// When an item is to expire.
@@ -262,9 +303,17 @@ pub enum Reply {
     },
     /// A page of a scan.
     Page {
-        /// The items that are there, in order of their sort keys.
+        /// The items that are there, in order of their sort keys; from the last, if it was asked for so.
         items: Vec<PageItem>,
-        /// The sort key at which the next page begins; `None` when this was the last.
+        /// The sort key at which the next page begins, or, in reverse, before which it does: the next `from`, or the
+        /// next `to`. `None` when this was the last.
+        next: Option<Bytes>,
+    },
+    /// A page of partition keys. It may be empty although more follow.
+    Keys {
+        /// By partition, then in their own order; each once.
+        keys: Vec<Bytes>,
+        /// The `after` of the next page; opaque. `None` when this was the last.
         next: Option<Bytes>,
     },
     /// The members have agreed: the bucket exists, the change of owners has begun.
@@ -310,4 +359,7 @@ pub struct Info {
     pub rebuilding: bool,
     /// The slots that a stand-in holds for an owner, by the owner's name.
     pub hinted: Vec<String>,
+    /// The whole story, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explained: Option<Box<Explained>>,
 }

@@ -11,6 +11,7 @@
 
 pub mod client;
 mod codec;
+mod explained;
 mod frame;
 #[cfg(feature = "server")]
 pub mod peer;

@@ -4,9 +4,9 @@
 //! ends with one write per peer. An answer repeats the request id of its question, in a header that
 //! says who speaks.
 
-use super::client::{Reply, Request};
+use super::client::{Reply, Request, is_false};
 use crate::id::{Lineage, NodeId, PartitionId};
-use crate::time::HybridTime;
+use crate::time::{HybridTime, WallClock};
 use crate::version::OperationId;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -51,12 +51,35 @@ pub enum Data {
         to: Bytes,
         /// At most so many.
         limit: u32,
+        /// From the last of them to the first.
+        #[serde(default, skip_serializing_if = "is_false")]
+        reverse: bool,
     },
     /// A page of what the sender holds durably.
     Range {
-        /// Store keys and records, in order.
+        /// Store keys and records, in the order that was asked for.
         items: Vec<(Bytes, Record)>,
-        /// Everything below this store key was examined; `None`: the whole range.
+        /// Everything below this store key was examined, in reverse everything from it on; `None`: the whole range.
+        end: Option<Bytes>,
+        /// The sender's slot is not complete.
+        rebuilding: bool,
+    },
+    /// Which partition keys have you in this range?
+    KeyRange {
+        /// The first store key.
+        from: Bytes,
+        /// The first store key that is not wanted.
+        to: Bytes,
+        /// At most so many items are to be examined.
+        limit: u32,
+        /// What has expired by now is no value: the coordinator's date.
+        now: WallClock,
+    },
+    /// A page of them.
+    KeysHeld {
+        /// Of each partition key the first items, up to one that has a value, in order.
+        items: Vec<KeyItem>,
+        /// Everything below this store key was examined, but for what was passed over; `None`: the whole range.
         end: Option<Bytes>,
         /// The sender's slot is not complete.
         rebuilding: bool,
@@ -161,6 +184,7 @@ impl Data {
             Data::Replicate { .. }
             | Data::Read { .. }
             | Data::ScanRange { .. }
+            | Data::KeyRange { .. }
             | Data::Roots { .. }
             | Data::Branches { .. }
             | Data::Digests { .. }
@@ -172,6 +196,7 @@ impl Data {
             Data::Replicated
             | Data::Holding { .. }
             | Data::Range { .. }
+            | Data::KeysHeld { .. }
             | Data::RootsCompared { .. }
             | Data::LeafSums { .. }
             | Data::DigestPage { .. }
@@ -183,6 +208,17 @@ impl Data {
             | Data::Refused(_) => false,
         }
     }
+}
+
+/// An item as a list of keys sees it: without its values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyItem {
+    /// Its store key.
+    pub key: Bytes,
+    /// The head of its record.
+    pub head: Bytes,
+    /// It has a value where it lies: what follows it under its partition key was passed over.
+    pub passed_over: bool,
 }
 
 /// An operation whose record was collected.

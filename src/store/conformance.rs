@@ -43,6 +43,10 @@ fn bytes(b: &[u8]) -> Bytes {
     Bytes::copy_from_slice(b)
 }
 
+fn keys_back(store: &dyn Store, from: &[u8], to: &[u8], limit: usize) -> Vec<Bytes> {
+    store.scan_back(from, to, limit).unwrap().into_iter().map(|(key, _)| key).collect()
+}
+
 fn keys(store: &dyn Store, from: &[u8], to: &[u8], limit: usize) -> Vec<Bytes> {
     store.scan(from, to, limit).unwrap().into_iter().map(|(key, _)| key).collect()
 }
@@ -71,6 +75,9 @@ pub(crate) fn assert_shows(store: &dyn Store, model: &Model, what: &str) {
     let expected =
         model.iter().map(|(key, entry)| (key.clone(), entry.head.clone())).collect::<Vec<_>>();
     assert_eq!(shown, expected, "{what}: scan");
+    let mut back = store.scan_back(b"", &[0xff; 8], usize::MAX).unwrap();
+    back.reverse();
+    assert_eq!(back, expected, "{what}: scan back");
     for (key, entry) in model {
         assert_eq!(store.get(key).unwrap().as_ref(), Some(entry), "{what}: get {key:?}");
     }
@@ -185,6 +192,37 @@ pub(crate) fn a_scan_keeps_order_bounds_and_limit<H: Harness>() {
     assert_eq!(keys(store, &[2], &[1], 9).len(), 0);
     assert_eq!(keys(store, &[2], &[2], 9).len(), 0);
     assert_eq!(keys(store, b"", &[9], 0).len(), 0);
+    assert_eq!(keys_back(store, &[1, 3], &[1, 6], 99), [&[1, 5][..], &[1, 4], &[1, 3]]);
+    assert_eq!(keys_back(store, &[1, 3], &[4], 2), [&[3, 7][..], &[3, 6]]);
+    assert_eq!(keys_back(store, &[2], &[1], 9).len(), 0);
+    assert_eq!(keys_back(store, b"", &[9], 0).len(), 0);
+}
+
+/// What was erased, and what is newer than the index, in pages from both ends.
+pub(crate) fn pages_from_both_ends_agree<H: Harness>() {
+    for seed in 0..8 {
+        let rng = &mut fastrand::Rng::with_seed(seed);
+        let mut h = H::fresh();
+        for _ in 0..30 {
+            h.store().commit(random_batch(rng, 40, 20)).unwrap();
+            if rng.bool() {
+                h.sync();
+            }
+        }
+        h.sync();
+        let store = h.store();
+        let (from, to) = (rng.u16(..20).to_be_bytes(), rng.u16(20..40).to_be_bytes());
+        let all = store.scan(&from, &to, usize::MAX).unwrap();
+        let (mut end, mut back) = (to.to_vec(), Vec::new());
+        loop {
+            let page = store.scan_back(&from, &end, rng.usize(1..5)).unwrap();
+            let Some((last, _)) = page.last() else { break };
+            end = last.to_vec();
+            back.extend(page);
+        }
+        back.reverse();
+        assert_eq!(back, all, "seed {seed}");
+    }
 }
 
 pub(crate) fn a_crash_loses_only_what_was_not_durable<H: Harness>() {
@@ -267,6 +305,7 @@ macro_rules! suite {
             a_batch_is_whole_and_its_last_change_wins,
             a_range_is_erased_and_may_be_written_again,
             a_scan_keeps_order_bounds_and_limit,
+            pages_from_both_ends_agree,
             a_crash_loses_only_what_was_not_durable,
             after_a_failed_sync_nothing_is_promised_again,
             any_history_matches_a_plain_map

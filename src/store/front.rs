@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   durable()   takes in what was published ─► overlay ─► hands it to the applier; evicts what is applied
-//!   get, scan   overlay, else index, else (the body) the log
+//!   get, scan   overlay, else index, else (the body) the log; a scan may begin at either end
 //! ```
 
 use super::applier::is_worth_waking;
@@ -187,6 +187,33 @@ impl Store for Front {
 
     fn failed(&self) -> Option<StoreError> {
         self.shared.failed()
+    }
+
+    fn scan_back(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        let mut items = Vec::new();
+        if from >= to || limit == 0 {
+            return Ok(items);
+        }
+        let view = self.view.borrow();
+        let mut fresh = view.overlay.records(from, to).rev().peekable();
+        let indexed = self.index.scan_back(from, to, &mut |key, located| {
+            while let Some((newer, entry)) = fresh.next_if(|(newer, _)| newer[..] > *key) {
+                items.push((newer.clone(), entry.head.clone()));
+            }
+            if items.len() < limit && view.overlay.shows_through(key) {
+                items.push((Bytes::copy_from_slice(key), located.head));
+            }
+            if items.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        indexed.map_err(|error| self.shared.fail_index(&error))?;
+        items.extend(fresh.map(|(key, entry)| (key.clone(), entry.head.clone())));
+        items.truncate(limit);
+        Ok(items)
     }
 
     fn congested(&self) -> bool {

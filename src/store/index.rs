@@ -56,6 +56,8 @@ pub(crate) trait Index: Send + Sync {
     fn remove(&self, key: &[u8]) -> IndexResult<Option<u32>>;
     /// Visits the keys of `from..to` in order.
     fn scan(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> IndexResult<()>;
+    /// Visits the keys of `from..to`, the last one first.
+    fn scan_back(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> IndexResult<()>;
     /// How far it is; nothing when it was never finished.
     fn applied(&self) -> IndexResult<Option<Applied>>;
     /// Notes how far it is. Never overtakes the changes before it.
@@ -139,6 +141,16 @@ impl Index for SledIndex {
     fn scan(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> IndexResult<()> {
         let mut items = self.keys.range(from..to);
         while let Some((key, bytes)) = guarded(|| items.next().transpose())? {
+            if visit(&key, decode(&bytes)?).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn scan_back(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> IndexResult<()> {
+        let mut items = self.keys.range(from..to);
+        while let Some((key, bytes)) = guarded(|| items.next_back().transpose())? {
             if visit(&key, decode(&bytes)?).is_break() {
                 break;
             }

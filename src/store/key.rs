@@ -35,7 +35,14 @@ pub fn item(partition: PartitionId, bucket: BucketId, key: &[u8], sort: &[u8]) -
 }
 
 fn prefix(partition: PartitionId, bucket: BucketId, key: &[u8], more: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(11 + key.len() + 2 + more);
+    let mut out = begin(partition, bucket, key, 2 + more);
+    out.extend_from_slice(&[0, 1]);
+    out
+}
+
+/// How all items begin whose partition keys begin with `key`.
+fn begin(partition: PartitionId, bucket: BucketId, key: &[u8], more: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(11 + key.len() + more);
     out.push(Space::Data as u8);
     out.extend_from_slice(&partition.0.to_be_bytes());
     out.extend_from_slice(&bucket.0.to_be_bytes());
@@ -45,7 +52,6 @@ fn prefix(partition: PartitionId, bucket: BucketId, key: &[u8], more: usize) -> 
             out.push(0xff);
         }
     }
-    out.extend_from_slice(&[0, 1]);
     out
 }
 
@@ -116,11 +122,25 @@ pub fn partition_range(partition: PartitionId) -> (Bytes, Bytes) {
 
 /// The range `from..to` of one bucket in a partition.
 pub fn bucket_range(partition: PartitionId, bucket: BucketId) -> (Bytes, Bytes) {
-    let mut from = vec![Space::Data as u8];
-    from.extend_from_slice(&partition.0.to_be_bytes());
-    from.extend_from_slice(&bucket.0.to_be_bytes());
+    keys_range(partition, bucket, b"")
+}
+
+/// The range `from..to` of the items of a bucket in a partition whose partition keys begin so.
+pub fn keys_range(partition: PartitionId, bucket: BucketId, key_prefix: &[u8]) -> (Bytes, Bytes) {
+    let from = begin(partition, bucket, key_prefix, 0);
     let to = after_prefix(&from);
     (from.into(), to)
+}
+
+/// The first store key behind all items of this item's partition key; `None` if it is not one.
+pub fn after_key(item: &[u8]) -> Option<Bytes> {
+    let sort = parse_item(item)?.sort.len();
+    Some(after_prefix(&item[..item.len() - sort]))
+}
+
+/// The first possible key after `key`.
+pub fn next(key: &[u8]) -> Bytes {
+    [key, &[0]].concat().into()
 }
 
 /// The range `from..to` of all items.
@@ -211,6 +231,11 @@ mod tests {
             let (from, to) = sort_range(p, b, &k1, b"", None);
             prop_assert!(from <= one && one < to);
             prop_assert_eq!(from <= two && two < to, k1 == k2);
+            prop_assert_eq!(after_key(&one), Some(to));
+            for length in 0..=k2.len() {
+                let (from, to) = keys_range(p, b, &k2[..length]);
+                prop_assert_eq!(from <= one && one < to, k1.starts_with(&k2[..length]));
+            }
             let (from, to) = partition_range(p);
             prop_assert!(from <= one && (one < to || to.is_empty()));
         }

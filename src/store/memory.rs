@@ -247,6 +247,20 @@ impl Store for MemoryStore {
         self.disk().failed.clone()
     }
 
+    fn scan_back(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let disk = self.disk();
+        let range = disk.synced.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
+        Ok(range.rev().take(limit).map(|(key, entry)| (key.clone(), entry.head.clone())).collect())
+    }
+
     fn scrub(&self, from: &ScrubAt, bytes: u64) -> bool {
         let disk = &mut *self.disk();
         let from = match from {

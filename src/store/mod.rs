@@ -227,6 +227,19 @@ pub trait Store: Source {
         false
     }
 
+    /// Up to `limit` keys of `from..to`, the last one first, with their heads. A store that can begin at the end does.
+    fn scan_back(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        let mut items = self.scan(from, to, usize::MAX)?;
+        items.reverse();
+        items.truncate(limit);
+        Ok(items)
+    }
+
     /// Reads what is stored once more from the disk, about so many bytes of it, beside everything else. Whether
     /// it was begun: one page at a time, and a store that has no disk to read does not begin.
     fn scrub(&self, _from: &ScrubAt, _bytes: u64) -> bool {

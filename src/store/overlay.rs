@@ -124,7 +124,11 @@ impl Overlay {
     }
 
     /// The records of `from..to` that are here, in order.
-    pub(crate) fn records(&self, from: &[u8], to: &[u8]) -> impl Iterator<Item = (&Bytes, &Entry)> {
+    pub(crate) fn records(
+        &self,
+        from: &[u8],
+        to: &[u8],
+    ) -> impl DoubleEndedIterator<Item = (&Bytes, &Entry)> {
         self.entries
             .range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)))
             .filter_map(|(key, fresh)| Some((key, fresh.entry.as_ref()?)))

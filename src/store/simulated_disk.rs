@@ -472,6 +472,17 @@ impl Index for ForgetfulIndex {
         Ok(())
     }
 
+    fn scan_back(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> IndexResult<()> {
+        let state = lock(&self.inner);
+        let range = (Bound::Included(from), Bound::Excluded(to));
+        for (key, located) in state.entries.range::<[u8], _>(range).rev() {
+            if visit(key, located.clone()).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn applied(&self) -> IndexResult<Option<Applied>> {
         Ok(lock(&self.inner).applied)
     }

@@ -299,6 +299,15 @@ impl Store for SledStore {
         Some(Room { used: stats.log_bytes + stats.index_bytes, free: stats.free_bytes })
     }
 
+    fn scan_back(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        self.front.scan_back(from, to, limit)
+    }
+
     fn scrub(&self, from: &ScrubAt, bytes: u64) -> bool {
         self.front.scrub(from, bytes)
     }

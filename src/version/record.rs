@@ -269,12 +269,28 @@ impl Head {
         digest(&self.vector, marks)
     }
 
+    /// Whether a reader at `now` is told that there is nothing.
+    pub fn is_deleted(&self, now: WallClock) -> bool {
+        !self.siblings.iter().any(|sibling| sibling.is_live(now))
+    }
+
     /// Adds the values; they are slices of `body`.
     pub fn with_body(self, body: Bytes) -> Result<Record, RecordError> {
         if body.len() as u64 != self.body_length || xxh3_64(&body) != self.body_checksum {
             return Err(RecordError::Checksum("body"));
         }
         let mut rest = body;
+        // The lengths add up to the body's, which is in memory, so each fits.
+        Ok(self.with_values(|length| rest.split_to(length as usize)))
+    }
+
+    /// The record as if every value were empty: enough to join it with others, and to see what stands. Never to be
+    /// stored.
+    pub fn without_values(self) -> Record {
+        self.with_values(|_| Bytes::new())
+    }
+
+    fn with_values(self, mut value: impl FnMut(u64) -> Bytes) -> Record {
         let siblings = self.siblings.into_iter().map(|s| Sibling {
             dot: s.dot,
             twins: s.twins,
@@ -282,8 +298,7 @@ impl Head {
             stamp: s.stamp,
             expires_at: s.expires_at,
             content: match s.length {
-                // The lengths add up to the body's, which is in memory, so each fits.
-                Some(length) => Content::Value(rest.split_to(length as usize)),
+                Some(length) => Content::Value(value(length)),
                 None => Content::Tombstone,
             },
             retry: s.retry,
@@ -292,6 +307,6 @@ impl Head {
         let siblings =
             Siblings { siblings: siblings.collect(), vector: self.vector, covered: self.covered };
         let (kind, flags, clock, local) = (self.kind, self.flags, self.clock, self.local);
-        Ok(Record { kind, flags, clock, local, siblings })
+        Record { kind, flags, clock, local, siblings }
     }
 }

@@ -186,6 +186,16 @@ impl Siblings {
     }
 }
 
+impl Siblings {
+    /// Whether everything that stands was seen, and all that was seen is known here: nobody has written or deleted since.
+    /// What the operation `own` made counts as seen, for it may be an earlier try of whoever asks.
+    pub fn stands_as_seen(&self, seen: &Seen, own: Option<OperationId>) -> bool {
+        let standing = self.siblings.iter().filter(|sibling| !sibling.beaten);
+        let mut unseen = standing.filter(|s| !was_seen(s, seen) && Some(s.operation) != own);
+        unseen.next().is_none() && self.vector.descends(&seen.vector)
+    }
+}
+
 /// Whether the client's context removes this sibling.
 fn was_seen(sibling: &Sibling, seen: &Seen) -> bool {
     sibling.is_seen_by(&seen.vector) || seen.names(sibling.operation)

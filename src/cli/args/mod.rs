@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! quorate ─┬─ demo, serve, cluster …          processes
-//!          ├─ put get delete scan bucket …    data, through any node
+//!          ├─ put get delete scan keys …      data, through any node
 //!          ├─ status members ring locate …    what an operator looks at
 //!          └─ bench                           load
 //! ```
@@ -29,9 +29,9 @@ pub(in crate::cli) use logs::{
 pub(in crate::cli) use process::{ClusterArgs, ClusterCommand, DemoArgs, ServeArgs, SimArgs};
 pub(in crate::cli) use requests::{
     BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, CommitArgs, Conflict,
-    DeleteArgs, DumpArgs, GetArgs, LatencyArgs, LeaveArgs, LocateArgs, LookArgs, PlaceArgs,
-    PlanArgs, PutArgs, RemoveArgs, RepairArgs, RestoreArgs, RingArgs, RingCommand, ScanArgs,
-    ScrubArgs, SurvivorsArgs,
+    DeleteArgs, DumpArgs, GetArgs, KeysArgs, LatencyArgs, LeaveArgs, LocateArgs, LookArgs,
+    PlaceArgs, PlanArgs, PutArgs, RemoveArgs, RepairArgs, RestoreArgs, RingArgs, RingCommand,
+    ScanArgs, ScrubArgs, SurvivorsArgs,
 };
 
 /// A leaderless key-value store: any node takes any request, any node can die.
@@ -58,6 +58,8 @@ pub(in crate::cli) enum Command {
     Delete(DeleteArgs),
     /// Read a range of sort keys of one partition key
     Scan(ScanArgs),
+    /// List the partition keys of a bucket, as they come
+    Keys(KeysArgs),
     /// Create buckets and look at them
     Bucket(BucketArgs),
     /// Is the cluster well? A verdict in words, and the counts behind it

@@ -68,7 +68,24 @@ pub(in crate::cli) struct ScanArgs {
     /// Only sort keys that begin so
     #[arg(long, value_name = "S", allow_hyphen_values = true)]
     pub prefix: Option<String>,
+    /// From the last item of the range to the first
+    #[arg(long)]
+    pub reverse: bool,
     /// At most so many items
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct KeysArgs {
+    /// Bucket
+    pub bucket: String,
+    /// Only keys that begin so
+    #[arg(long, value_name = "P", allow_hyphen_values = true)]
+    pub prefix: Option<String>,
+    /// At most so many keys
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
     #[command(flatten)]

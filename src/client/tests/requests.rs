@@ -96,6 +96,112 @@ async fn a_scan_ends_only_where_nothing_is_next() {
 }
 
 #[tokio::test]
+async fn a_scan_in_reverse_goes_on_before_what_it_has_seen() {
+    let node = Fake::listen().await;
+    let item = |sort: u8| PageItem {
+        sort: Bytes::copy_from_slice(&[b'a', sort]),
+        values: vec![Version { value: "v".into(), dot: "a:1".into() }],
+        context: "token".into(),
+    };
+    let serve = async {
+        node.answer_with(|request| match request {
+            Request::Scan { from, to, reverse, .. } => {
+                assert!(reverse && from == "a", "the prefix ends the range: {from:?}");
+                let at = to.get(1).copied().unwrap_or(5);
+                let next = (at > 1).then(|| Bytes::copy_from_slice(&[b'a', at - 1]));
+                Reply::Page { items: vec![item(at)], next }
+            }
+            other => panic!("no scan: {other:?}"),
+        })
+        .await;
+    };
+    let test = async {
+        let client = client_of(&[&node]).await;
+        let all = client.scan("b", "k").prefix("a").reverse().await.expect("scanned");
+        assert_eq!(all.iter().map(|item| item.sort[1]).collect::<Vec<_>>(), [5, 4, 3, 2, 1]);
+        let some = client.scan("b", "k").prefix("a").to([b'a', 3]).reverse().limit(2);
+        let some = some.await.expect("scanned");
+        assert_eq!(some.iter().map(|item| item.sort[1]).collect::<Vec<_>>(), [3, 2]);
+    };
+    tokio::select! { () = test => (), () = serve => () }
+}
+
+#[tokio::test]
+async fn items_come_one_by_one_and_keys_do_from_page_to_page() {
+    let node = Fake::listen().await;
+    let mut pages = Vec::new();
+    let serve = async {
+        node.answer_with(|request| match request {
+            Request::Keys { bucket, after, prefix, limit, .. } => {
+                assert_eq!((&bucket[..], &prefix[..], limit), ("b", &b"k"[..], 2));
+                pages.push(after.clone());
+                let (keys, next): (&[&'static str], _) = match &after[..] {
+                    b"" => (&["k1", "k2"], Some("1".into())),
+                    b"1" => (&[], Some("2".into())),
+                    _ => (&["k3"], None),
+                };
+                Reply::Keys {
+                    keys: keys.iter().map(|key| Bytes::from_static(key.as_bytes())).collect(),
+                    next,
+                }
+            }
+            other => panic!("no keys: {other:?}"),
+        })
+        .await;
+    };
+    let test = async {
+        let client = client_of(&[&node]).await;
+        let mut keys = client.keys("b").prefix("k").page(2);
+        let mut found = Vec::new();
+        while let Some(key) = keys.next().await.expect("listed") {
+            found.push(key);
+        }
+        assert_eq!(found, ["k1", "k2", "k3"]);
+        assert_eq!(keys.next().await, Ok(None));
+        let all = client.keys("b").prefix("k").page(2).limit(2).await;
+        assert_eq!(all, Ok(vec![Bytes::from("k1"), Bytes::from("k2")]));
+    };
+    tokio::select! { () = test => (), () = serve => () }
+    assert_eq!(pages, ["", "1", "2", ""], "enough is enough");
+}
+
+#[tokio::test]
+async fn a_batch_has_an_outcome_for_each_and_a_name_for_each_write() {
+    let node = Fake::listen().await;
+    let mut operations = std::collections::BTreeSet::new();
+    let serve = async {
+        node.answer_with(|request| match request {
+            Request::Get { item, .. } if item.key == "gone" => {
+                Reply::Failed(Error::Invalid("no".into()))
+            }
+            Request::Get { .. } => got(&["v"]),
+            Request::Put { operation, .. } => {
+                operations.insert(operation);
+                written()
+            }
+            other => panic!("neither read nor write: {other:?}"),
+        })
+        .await;
+    };
+    let test = async {
+        let client = client_of(&[&node]).await;
+        let mut batch = client.batch().in_flight(3);
+        for n in 0..20 {
+            batch = batch.put(client.put("b", format!("k{n}"), "v"));
+        }
+        let batch = batch.get(client.get("b", "k1")).get(client.get("b", "gone"));
+        let outcomes = batch.put(client.delete("b", "k2")).await;
+        assert_eq!(outcomes.len(), 23);
+        assert!(outcomes[..20].iter().all(|o| matches!(o, Outcome::Put(Ok(_)))));
+        assert!(matches!(&outcomes[20], Outcome::Get(Ok(got)) if got.siblings.len() == 1));
+        assert!(matches!(&outcomes[21], Outcome::Get(Err(Error::Invalid(_)))));
+        assert!(matches!(&outcomes[22], Outcome::Put(Ok(_))));
+    };
+    tokio::select! { () = test => (), () = serve => () }
+    assert_eq!(operations.len(), 21);
+}
+
+#[tokio::test]
 async fn resolving_merges_until_one_value_is_read_and_gives_up_in_the_end() {
     let node = Fake::listen().await;
     let mut stored = vec!["a", "b"];

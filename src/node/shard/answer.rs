@@ -5,10 +5,10 @@
 
 use super::request::{Request, Work};
 use super::{Shard, Turn};
-use crate::coordinator::{Holding, Page};
+use crate::coordinator::{HeldKey, Holding, KeyPage, Page};
 use crate::message::Header;
 use crate::message::peer::{self, Data, Refusal};
-use crate::version::Record;
+use crate::version::{Head, Record};
 use std::sync::Arc;
 
 impl Shard {
@@ -43,7 +43,7 @@ impl Shard {
                 let round = header.round;
                 let holding = Holding { digest, record, rebuilding, stands_in_for, round };
                 match &mut request.work {
-                    Work::Get(get) => get.holds(from, holding),
+                    Work::Get(get) => get.holds(from, holding, turn.now.instant),
                     Work::Locate(locate) => locate.holds(from, holding),
                     Work::Compare(_) => self.fetched(&mut request, holding, turn),
                     _ => {}
@@ -57,6 +57,25 @@ impl Shard {
                     (Work::Scan(scan), Ok(_)) if header.round == 0 => scan.tally.refused(from),
                     (Work::Scan(scan), Ok(items)) => {
                         scan.tally.shows(from, Page { items, end, rebuilding });
+                    }
+                    (_, Ok(_)) => {}
+                    (_, Err(())) => self.was_refused(id, &mut request, from, turn),
+                }
+            }
+            Data::KeysHeld { items, end, rebuilding } => {
+                // What a slow one says of a partition that is done with is no answer about the next one.
+                let is_late =
+                    matches!(&request.work, Work::Keys(keys) if keys.partition != header.partition);
+                if is_late {
+                    self.requests.put(id, request);
+                    return;
+                }
+                request.sent.retain(|sent| sent.to != from);
+                let items: Result<Vec<_>, _> = items.into_iter().map(held_key).collect();
+                match (&mut request.work, items) {
+                    (Work::Keys(keys), Ok(_)) if header.round == 0 => keys.tally.refused(from),
+                    (Work::Keys(keys), Ok(items)) => {
+                        keys.tally.shows(from, KeyPage { items, end, rebuilding });
                     }
                     (_, Ok(_)) => {}
                     (_, Err(())) => self.was_refused(id, &mut request, from, turn),
@@ -104,7 +123,9 @@ impl Shard {
             Work::Handoff(_) | Work::Roots(_) | Work::Compare(_) | Work::Locate(_) => {
                 request.sent.iter().any(|sent| sent.to == header.sender)
             }
-            Work::Put(_) | Work::Get(_) | Work::Scan(_) | Work::Parked { .. } => true,
+            Work::Put(_) | Work::Get(_) | Work::Scan(_) | Work::Keys(_) | Work::Parked { .. } => {
+                true
+            }
         };
         let timely = header.epoch == request.epoch || matches!(answer, Data::Forwarded(_));
         current && asked && timely
@@ -151,6 +172,13 @@ impl Shard {
 fn is_passed_over(request: &mut Request) -> bool {
     let Work::Compare(compare) = &mut request.work else { return false };
     compare.passes_over()
+}
+
+/// An item of a list of keys from the wire.
+fn held_key(item: peer::KeyItem) -> Result<HeldKey, ()> {
+    let head = Head::decode(&item.head).map_err(|_| ())?;
+    let record = Record { local: None, ..head.without_values() };
+    Ok(HeldKey { key: item.key, record, passed_over: item.passed_over })
 }
 
 /// A record from the wire. The sender's local actor is its own affair.

@@ -1,5 +1,6 @@
 //! Coordinating a get: any node may; what the tally asks for is fetched, joined, repaired.
 
+use super::explain::Notes;
 use super::hedge::Hedge;
 use super::request::{Goes, Request, Work};
 use super::write_back::{Wanted, WritingBack};
@@ -14,7 +15,8 @@ use crate::node::outbox::About;
 use crate::quorum::Quorum;
 use crate::ring::Bucket;
 use crate::store::key;
-use crate::version::Record;
+use crate::time::Instant;
+use crate::version::{OperationId, Record, Seen, Siblings};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -29,6 +31,17 @@ pub(super) struct GetWork {
     pub partition: PartitionId,
     pub write_back: Option<WritingBack>,
     pub hedge: Hedge,
+    /// What the item has to stand as, to be answered.
+    pub expected: Option<Expected>,
+    /// For a story of it.
+    pub notes: Option<Notes>,
+}
+
+/// What a client has seen of an item, and the write that may have come of it already.
+#[derive(Debug)]
+pub(super) struct Expected {
+    pub seen: Seen,
+    pub own: Option<OperationId>,
 }
 
 impl GetWork {
@@ -41,7 +54,8 @@ impl GetWork {
     ) -> Self {
         let key = key::item(partition, bucket.id, &item.key, &item.sort);
         let (write_back, hedge) = (None, Hedge::Unplanned);
-        GetWork { tally, item, bucket, quorum, key, partition, write_back, hedge }
+        let (expected, notes) = (None, None);
+        GetWork { tally, item, bucket, quorum, key, partition, write_back, hedge, expected, notes }
     }
 
     /// How many bytes of values it holds.
@@ -75,8 +89,9 @@ impl GetWork {
     }
 
     /// A replica says what it holds.
-    pub fn holds(&mut self, from: NodeId, holding: Holding) {
+    pub fn holds(&mut self, from: NodeId, holding: Holding, now: Instant) {
         if self.write_back.is_none() {
+            self.notes.iter_mut().for_each(|notes| notes.answered(from, now));
             self.tally.holds(from, holding);
         }
     }
@@ -158,6 +173,7 @@ impl Shard {
         let me = self.view.me;
         let Work::Get(get) = &mut request.work else { return false };
         let (key, partition) = (get.key.clone(), get.partition);
+        get.notes.iter_mut().for_each(|notes| notes.asked(ask.to, turn.now.instant));
         if ask.to != me {
             let message = Data::Read { key, whole: ask.whole };
             self.laggards.asked(ask.to, id, turn.now.instant, request.attempt);
@@ -166,7 +182,7 @@ impl Shard {
         }
         let held = self.held(&key, partition, get.bucket.settings.n, ask.whole, turn);
         match held {
-            Ok(held) => get.tally.holds(me, held.into()),
+            Ok(held) => get.holds(me, held.into(), turn.now.instant),
             Err(_) => get.tally.refused(me),
         }
         true
@@ -228,9 +244,20 @@ impl Shard {
         turn: &mut Turn,
     ) {
         let Work::Get(get) = &request.work else { return };
+        if let Some(Expected { seen, own }) = &get.expected {
+            let unwritten = Siblings::new();
+            let siblings = record.as_ref().map_or(&unwritten, |record| &record.siblings);
+            if !siblings.stands_as_seen(seen, *own) {
+                return self.fail(request, Error::ContextMismatch, turn);
+            }
+        }
         let info = Info {
             repaired: u32::try_from(repaired).unwrap_or(u32::MAX),
             rebuilding,
+            explained: get.notes.as_ref().map(|notes| {
+                let (record, begun) = (record.as_deref(), request.asker.begun);
+                Box::new(self.explained(&get.tally, notes, &get.bucket, record, begun, turn))
+            }),
             ..self.info(get.tally.replied())
         };
         let (values, context) = match record {

@@ -46,24 +46,43 @@ impl Shard {
         }
     }
 
+    /// The same of everybody, for a list of all keys.
+    pub(super) fn call_members(&self, turn: &mut Turn) {
+        let members = &self.view.agreement.layout.members;
+        for member in members.iter().filter(|member| member.id != self.view.me) {
+            self.call(member.id, turn);
+        }
+    }
+
     /// Whether as many owners as the read asks for have spoken since it came. Had one of them heard of the
     /// bucket, this node would have by now.
     fn is_unheard_of(&self, entry: &Entry) -> Result<(), Error> {
         let Work::Parked { request, bucket, .. } = &entry.work else { return Ok(()) };
-        let (Request::Get { quorum, .. } | Request::Scan { quorum, .. }) = &**request else {
-            return Ok(());
+        let quorum = match &**request {
+            Request::Get { quorum, .. }
+            | Request::Check { quorum, .. }
+            | Request::Explain { quorum, .. }
+            | Request::Scan { quorum, .. }
+            | Request::Keys { quorum, .. } => quorum,
+            _ => return Ok(()),
         };
         let (agreement, me) = (&self.view.agreement, self.view.me);
         let n = agreement.largest_n();
         let required = quorum.resolve(n, None)?.required;
-        let list = agreement.layout.preference_list(self.partition(bucket, key_of(request)), n);
         let spoke = |owner: &NodeId| match *owner == me {
             true => self.view.counts,
             false => self.peers.heard_since(*owner, entry.asker.begun),
         };
-        match list.owners().filter(spoke).count() {
-            received if received < required => Err(Error::QuorumNotMet { required, received }),
-            _ => Ok(()),
+        let layout = &agreement.layout;
+        let heard = |partition| layout.preference_list(partition, n).owners().filter(spoke).count();
+        let received = match **request {
+            // Whatever partition its first write was for.
+            Request::Keys { .. } => layout.partitions.iter().map(heard).min().unwrap_or(0),
+            _ => heard(self.partition(bucket, key_of(request))),
+        };
+        match received < required {
+            true => Err(Error::QuorumNotMet { required, received }),
+            false => Ok(()),
         }
     }
 
@@ -120,6 +139,13 @@ fn nothing(work: &Work, info: Info) -> Reply {
     match work {
         Work::Parked { request, .. } if matches!(**request, Request::Scan { .. }) => {
             Reply::Page { items: Vec::new(), next: None }
+        }
+        Work::Parked { request, .. } if matches!(**request, Request::Keys { .. }) => {
+            Reply::Keys { keys: Vec::new(), next: None }
+        }
+        // Something was seen of it: then it was another bucket of this name.
+        Work::Parked { request, .. } if matches!(&**request, Request::Check { context, .. } if !context.is_empty()) => {
+            Reply::Failed(Error::ContextMismatch)
         }
         Work::Parked { request, bucket, .. } if matches!(**request, Request::Inspect(_)) => {
             let what = format!("bucket {bucket}; create it or write to it");

@@ -22,8 +22,8 @@ use crate::ring::Bucket;
 use crate::store::key;
 use crate::time::{Duration, HybridTime, WallClock};
 use crate::version::{
-    Content, Context, ContextError, Kind, OperationId, Record, Room, SIBLINGS_CAP, Seen, Write,
-    Written,
+    Content, Context, ContextError, ContextScope, Kind, OperationId, Record, Room, SIBLINGS_CAP,
+    Seen, Write, Written,
 };
 use bytes::Bytes;
 
@@ -113,13 +113,7 @@ impl Shard {
         }
         let Item { key: partition_key, sort, .. } = &put.item;
         let scope = self.scope(bucket, partition_key, sort);
-        let seen = match put.context.is_empty() {
-            true => Seen::default(),
-            false => {
-                let former = &self.view.agreement.layout.former;
-                scope.open(&Context::new(put.context.clone()), former).map_err(refused_context)?
-            }
-        };
+        let seen = self.open_context(&scope, &put.context)?;
         let key = key::item(partition, bucket.id, partition_key, sort);
         let conflict = bucket.settings.conflict;
         // What cannot be read is as if it were not there: a fresh actor, for nobody knows what the old one did.
@@ -397,6 +391,20 @@ impl Shard {
         for owner in owners {
             self.keep_hint(owner, &put.key, turn);
         }
+    }
+}
+
+impl Shard {
+    /// What the sender of this token has seen; an empty one is nothing.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]: it is no context, or another item's.
+    pub(super) fn open_context(&self, scope: &ContextScope, token: &str) -> Result<Seen, Error> {
+        if token.is_empty() {
+            return Ok(Seen::default());
+        }
+        let former = &self.view.agreement.layout.former;
+        scope.open(&Context::new(token.to_owned()), former).map_err(refused_context)
     }
 }
 

@@ -4,6 +4,7 @@ use super::rehearsal::Fate;
 use super::request::Origin;
 use super::stored::Stored;
 use super::{Shard, Turn, is_item};
+use crate::coordinator::Direction;
 use crate::id::{NodeId, PartitionId};
 use crate::merkle::Leaves;
 use crate::message::client::SCAN_PAGE_LIMIT;
@@ -12,7 +13,7 @@ use crate::message::{Class, Header};
 use crate::node::outbox::{About, Release};
 use crate::ring::Role;
 use crate::store::{StoreError, key};
-use crate::time::Duration;
+use crate::time::{Duration, WallClock};
 use crate::version::{Head, Record};
 use bytes::Bytes;
 
@@ -39,9 +40,14 @@ impl Shard {
                 round = self.round_of(&key);
                 self.read_here(&key, whole, turn)
             }
-            Data::ScanRange { from, to, limit } => {
+            Data::ScanRange { from, to, limit, reverse } => {
                 round = self.round_of(&from);
-                self.scan_here(&from, &to, limit, turn)
+                let direction = if reverse { Direction::Reverse } else { Direction::Forward };
+                self.scan_here(&from, &to, limit, direction, turn)
+            }
+            Data::KeyRange { from, to, limit, now } => {
+                round = self.round_of(&from);
+                self.keys_here(&from, &to, limit, now, turn)
             }
             Data::Rounds(steps) => return self.rounds_here(header, steps, turn),
             Data::Roots { roots, compared } => self.roots_here(header, &roots, &compared, turn),
@@ -222,6 +228,7 @@ impl Shard {
         from: &[u8],
         to: &[u8],
         limit: u32,
+        direction: Direction,
         turn: &mut Turn,
     ) -> Result<Data, Refusal> {
         let partition = key::partition_of_item(from).ok_or(Refusal::Unreadable)?;
@@ -229,12 +236,33 @@ impl Shard {
             return Err(Refusal::Unreadable);
         }
         let limit = limit.clamp(1, SCAN_PAGE_LIMIT);
-        let page = self.page(partition, from, to, limit, turn).map_err(|_| Refusal::Unreadable)?;
+        let page = self.page(partition, from, to, limit, direction, turn);
+        let page = page.map_err(|_| Refusal::Unreadable)?;
         let items = page.items.into_iter().map(|(key, record)| {
             let (head, body) = record.encode();
             (key, peer::Record { head, body })
         });
         Ok(Data::Range { items: items.collect(), end: page.end, rebuilding: page.rebuilding })
+    }
+
+    fn keys_here(
+        &mut self,
+        from: &[u8],
+        to: &[u8],
+        limit: u32,
+        now: WallClock,
+        turn: &mut Turn,
+    ) -> Result<Data, Refusal> {
+        let partition = key::partition_of_item(from).ok_or(Refusal::Unreadable)?;
+        // In one partition: what is said of its slot is said of all of it.
+        if from > to || to > &key::partition_range(partition).1[..] {
+            return Err(Refusal::Unreadable);
+        }
+        let limit = limit.clamp(1, SCAN_PAGE_LIMIT) as usize;
+        let page = self.key_page(partition, from, to, limit, now, turn);
+        let page = page.map_err(|_| Refusal::Unreadable)?;
+        let items = page.items.into_iter().map(|own| own.item).collect();
+        Ok(Data::KeysHeld { items, end: page.end, rebuilding: page.rebuilding })
     }
 
     fn digests_here(

@@ -5,6 +5,7 @@ use super::exchange::RootsWork;
 use super::forward::ForwardWork;
 use super::get::GetWork;
 use super::handoff::HandoffWork;
+use super::keys::KeysWork;
 use super::locate::LocateWork;
 use super::put::PutWork;
 use super::scan::ScanWork;
@@ -98,6 +99,7 @@ pub(super) enum Work {
     Put(Box<PutWork>),
     Get(Box<GetWork>),
     Scan(Box<ScanWork>),
+    Keys(Box<KeysWork>),
     Forward(Box<ForwardWork>),
     Locate(Box<LocateWork>),
     Handoff(HandoffWork),
@@ -118,6 +120,7 @@ impl Work {
             Work::Put(put) => put.record.body.len(),
             Work::Get(get) => get.bytes(),
             Work::Scan(scan) => scan.tally.bytes(),
+            Work::Keys(keys) => keys.bytes(),
             Work::Forward(forward) => forward.bytes(),
             Work::Parked { request, .. } => value_bytes(request),
             Work::Locate(_) | Work::Handoff(_) | Work::Roots(_) | Work::Compare(_) => 0,

@@ -2,7 +2,7 @@
 
 use super::request::{Goes, Request, Work};
 use super::{Shard, Turn};
-use crate::coordinator::{Page, Scan, ScanStep};
+use crate::coordinator::{Direction, Page, Scan, ScanStep};
 use crate::error::Error;
 use crate::id::PartitionId;
 use crate::message::client::{PageItem, Reply};
@@ -34,7 +34,8 @@ impl ScanWork {
     /// What every replica is asked.
     pub fn question(&self) -> (PartitionId, Data) {
         let (from, to) = (self.from.clone(), self.to.clone());
-        (self.partition, Data::ScanRange { from, to, limit: self.limit })
+        let reverse = self.tally.direction() == Direction::Reverse;
+        (self.partition, Data::ScanRange { from, to, limit: self.limit, reverse })
     }
 }
 
@@ -42,7 +43,7 @@ impl Shard {
     pub(super) fn restart_scan(&mut self, request: &mut Request) {
         let Work::Scan(scan) = &mut request.work else { return };
         let replicas = self.replicas(scan.partition, scan.bucket.settings.n);
-        scan.tally = Scan::begin(scan.quorum, &replicas, self.view.me);
+        scan.tally = Scan::begin(scan.quorum, &replicas, self.view.me, scan.tally.direction());
     }
 
     pub(super) fn step_scan(&mut self, id: u64, request: &mut Request, turn: &mut Turn) -> Goes {
@@ -61,7 +62,8 @@ impl Shard {
                     }
                     let Work::Scan(scan) = &mut request.work else { return Goes::Away };
                     let (from, to) = (scan.from.clone(), scan.to.clone());
-                    match self.page(partition, &from, &to, scan.limit, turn) {
+                    let (limit, direction) = (scan.limit, scan.tally.direction());
+                    match self.page(partition, &from, &to, limit, direction, turn) {
                         Ok(page) => scan.tally.shows(me, page),
                         Err(_) => scan.tally.refused(me),
                     }
@@ -102,27 +104,40 @@ impl Shard {
         self.finish(request, Reply::Page { items: page, next }, turn);
     }
 
-    /// What this node holds durably of a range. It examines at most `limit` items and [`PAGE_BYTES`].
+    /// What this node holds durably of a range, from the end where the scan begins. It examines at most `limit` items
+    /// and [`PAGE_BYTES`].
     pub(super) fn page(
         &mut self,
         partition: PartitionId,
         from: &[u8],
         to: &[u8],
         limit: u32,
+        direction: Direction,
         turn: &mut Turn,
     ) -> Result<Page, StoreError> {
-        let keys = turn.store.scan(from, to, limit as usize)?;
-        let mut end = (keys.len() == limit as usize)
-            .then(|| keys.last().map(|(key, _)| after(key)))
-            .flatten();
+        let keys = match direction {
+            Direction::Forward => turn.store.scan(from, to, limit as usize)?,
+            Direction::Reverse => turn.store.scan_back(from, to, limit as usize)?,
+        };
+        // So far: in reverse that is the last key itself, for everything from it on was examined.
+        let upto = |key: &Bytes| match direction {
+            Direction::Forward => after(key),
+            Direction::Reverse => key.clone(),
+        };
+        let is_cut = keys.len() == limit as usize;
+        let mut end = keys.last().filter(|_| is_cut).map(|(key, _)| upto(key));
         let mut items = Vec::with_capacity(keys.len());
-        let mut bytes = 0;
+        let (mut bytes, mut last) = (0, None);
         for (key, _) in keys {
             // One item always fits, so that a scan moves on.
             if bytes > PAGE_BYTES {
-                end = Some(key);
+                end = match direction {
+                    Direction::Forward => Some(key),
+                    Direction::Reverse => last,
+                };
                 break;
             }
+            last = Some(upto(&key));
             let record = super::pending::durable(&key, turn.store);
             if matches!(record, Err(StoreError::Damaged(_))) {
                 self.cannot_read(&key, turn);
@@ -132,14 +147,19 @@ impl Shard {
                 items.push((key, record));
             }
         }
-        let upto = end.as_deref().unwrap_or(to);
+        // Down to the first key there is nothing left to examine.
+        end = end.filter(|end| direction == Direction::Forward || &end[..] > from);
+        let (first, upto) = match direction {
+            Direction::Forward => (from, end.as_deref().unwrap_or(to)),
+            Direction::Reverse => (end.as_deref().unwrap_or(from), to),
+        };
         let complete = self.view.counts && !self.slots.is_rebuilding(partition);
-        let rebuilding = !complete || self.doubts.between(from, upto).next().is_some();
+        let rebuilding = !complete || self.doubts.between(first, upto).next().is_some();
         Ok(Page { items, end, rebuilding })
     }
 }
 
 /// The first possible key after `key`.
 pub(in crate::node) fn after(key: &[u8]) -> Bytes {
-    [key, &[0]].concat().into()
+    key::next(key)
 }

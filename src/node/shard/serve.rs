@@ -1,11 +1,13 @@
 //! What clients ask: checked, resolved to a bucket, and sent on its way.
 
-use super::get::GetWork;
+use super::cursor::CURSOR_LIMIT;
+use super::explain::Notes;
+use super::get::{Expected, GetWork};
 use super::put::PutRequest;
 use super::request::{Labels, Origin, Work, value_bytes};
 use super::scan::ScanWork;
 use super::{Life, Shard, Turn};
-use crate::coordinator::{Get, Scan};
+use crate::coordinator::{Direction, Get, Scan};
 use crate::error::Error;
 use crate::id::PartitionId;
 use crate::message::client::{Expiry, Inspect, Item, Request, SCAN_PAGE_LIMIT};
@@ -47,8 +49,15 @@ impl Shard {
         }
         let name = bucket_name(&request).to_owned();
         let Some(bucket) = self.buckets.get(&name).cloned() else {
-            if matches!(request, Request::Get { .. } | Request::Scan { .. }) {
-                self.call_owners(&name, key_of(&request), turn);
+            match request {
+                Request::Get { .. }
+                | Request::Check { .. }
+                | Request::Explain { .. }
+                | Request::Scan { .. } => {
+                    self.call_owners(&name, key_of(&request), turn);
+                }
+                Request::Keys { .. } => self.call_members(turn),
+                _ => {}
             }
             let work = Work::Parked { request: Box::new(request), bucket: name, forwarded };
             let id = self.requests.number();
@@ -112,10 +121,34 @@ impl Shard {
                     Ok(Work::Get(Box::new(GetWork::new(tally, item, bucket, quorum, partition))))
                 })
             }
-            Request::Scan { key: partition_key, from, to, limit, quorum, .. } => {
+            Request::Explain { item, quorum } => {
                 quorum.resolve(bucket.settings.n, bucket.settings.r).and_then(|quorum| {
                     replicas.check(quorum)?;
-                    let tally = Scan::begin(quorum, &replicas, me);
+                    let tally = Get::begin(quorum, &replicas, me);
+                    let mut get = GetWork::new(tally, item, bucket, quorum, partition);
+                    get.notes = Some(Notes::default());
+                    Ok(Work::Get(Box::new(get)))
+                })
+            }
+            Request::Check { item, quorum, context, operation } => {
+                quorum.resolve(bucket.settings.n, bucket.settings.r).and_then(|quorum| {
+                    replicas.check(quorum)?;
+                    let scope = self.scope(&bucket, &item.key, &item.sort);
+                    let seen = self.open_context(&scope, &context)?;
+                    let tally = Get::begin(quorum, &replicas, me);
+                    let mut get = GetWork::new(tally, item, bucket, quorum, partition);
+                    get.expected = Some(Expected { seen, own: operation });
+                    Ok(Work::Get(Box::new(get)))
+                })
+            }
+            Request::Keys { after, prefix, limit, quorum, .. } => self
+                .begin_keys(bucket, &after, prefix, limit, quorum, turn)
+                .map(|keys| Work::Keys(Box::new(keys))),
+            Request::Scan { key: partition_key, from, to, limit, quorum, reverse, .. } => {
+                quorum.resolve(bucket.settings.n, bucket.settings.r).and_then(|quorum| {
+                    replicas.check(quorum)?;
+                    let direction = if reverse { Direction::Reverse } else { Direction::Forward };
+                    let tally = Scan::begin(quorum, &replicas, me, direction);
                     let end = (!to.is_empty()).then_some(&to[..]);
                     let range = key::sort_range(partition, bucket.id, &partition_key, &from, end);
                     if range.0 > range.1 {
@@ -168,13 +201,19 @@ impl Shard {
 
     fn check(&self, request: &Request) -> Result<(), Error> {
         let (key, sort, longest) = match request {
-            Request::Get { item, .. } | Request::Put { item, .. } => {
-                (&item.key, &item.sort, SORT_KEY_LIMIT)
-            }
+            Request::Get { item, .. }
+            | Request::Check { item, .. }
+            | Request::Explain { item, .. }
+            | Request::Put { item, .. } => (&item.key, &item.sort, SORT_KEY_LIMIT),
             Request::Scan { key, from, to, .. } => {
                 check_length("sort key", to.len(), SORT_KEY_LIMIT)?;
                 // A page that ended with the longest of sort keys goes on right behind it.
                 (key, from, SORT_KEY_LIMIT + 1)
+            }
+            Request::Keys { bucket, after, prefix, .. } => {
+                check_length("key prefix", prefix.len(), PARTITION_KEY_LIMIT)?;
+                check_length("position", after.len(), CURSOR_LIMIT)?;
+                return check_name(bucket);
             }
             Request::CreateBucket(_)
             | Request::ChangeRing(_)
@@ -188,11 +227,7 @@ impl Shard {
         }
         check_length("key", key.len(), PARTITION_KEY_LIMIT)?;
         check_length("sort key", sort.len(), longest)?;
-        let name = bucket_name(request);
-        if !is_bucket_name(name) {
-            let why = format!("bucket name {name:?}: use 1 to 64 of a-z 0-9 . _ -");
-            return Err(Error::Invalid(why));
-        }
+        check_name(bucket_name(request))?;
         if let Request::Put { expires_at: Some(Expiry::After(0)), .. } = request {
             return Err(Error::Invalid("a time to live of nothing: use 1ms or more".into()));
         }
@@ -231,6 +266,13 @@ fn put_request(item: Item, request: Request) -> PutRequest {
     }
 }
 
+fn check_name(name: &str) -> Result<(), Error> {
+    match is_bucket_name(name) {
+        true => Ok(()),
+        false => Err(Error::Invalid(format!("bucket name {name:?}: use 1 to 64 of a-z 0-9 . _ -"))),
+    }
+}
+
 fn check_length(what: &str, size: usize, limit: usize) -> Result<(), Error> {
     match size > limit {
         true => Err(Error::TooLarge { what: what.into(), size: size as u64, limit: limit as u64 }),
@@ -240,9 +282,12 @@ fn check_length(what: &str, size: usize, limit: usize) -> Result<(), Error> {
 
 fn bucket_name(request: &Request) -> &str {
     match request {
-        Request::Get { item, .. } | Request::Put { item, .. } => &item.bucket,
+        Request::Get { item, .. }
+        | Request::Check { item, .. }
+        | Request::Explain { item, .. }
+        | Request::Put { item, .. } => &item.bucket,
         Request::Inspect(Inspect::Locate(item)) => &item.bucket,
-        Request::Scan { bucket, .. } => bucket,
+        Request::Scan { bucket, .. } | Request::Keys { bucket, .. } => bucket,
         Request::CreateBucket(spec) => &spec.name,
         Request::ChangeRing(_) | Request::Inspect(_) | Request::Placement => "",
     }
@@ -250,10 +295,14 @@ fn bucket_name(request: &Request) -> &str {
 
 pub(super) fn key_of(request: &Request) -> &[u8] {
     match request {
-        Request::Get { item, .. } | Request::Put { item, .. } => &item.key,
+        Request::Get { item, .. }
+        | Request::Check { item, .. }
+        | Request::Explain { item, .. }
+        | Request::Put { item, .. } => &item.key,
         Request::Inspect(Inspect::Locate(item)) => &item.key,
         Request::Scan { key, .. } => key,
-        Request::CreateBucket(_)
+        Request::Keys { .. }
+        | Request::CreateBucket(_)
         | Request::ChangeRing(_)
         | Request::Inspect(_)
         | Request::Placement => &[],
@@ -262,10 +311,13 @@ pub(super) fn key_of(request: &Request) -> &[u8] {
 
 fn labels(request: &Request) -> Labels {
     match request {
-        Request::Get { quorum, .. } => Labels::new("get", *quorum),
+        Request::Get { quorum, .. }
+        | Request::Check { quorum, .. }
+        | Request::Explain { quorum, .. } => Labels::new("get", *quorum),
         Request::Put { quorum, value: Some(_), .. } => Labels::new("put", *quorum),
         Request::Put { quorum, value: None, .. } => Labels::new("delete", *quorum),
         Request::Scan { quorum, .. } => Labels::new("scan", *quorum),
+        Request::Keys { quorum, .. } => Labels::new("keys", *quorum),
         _ => Labels::new("other", QuorumRequest::default()),
     }
 }

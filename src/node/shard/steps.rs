@@ -123,6 +123,7 @@ impl Shard {
             Work::Put(_) => self.step_put(id, &mut request, turn),
             Work::Get(_) => self.step_get(id, &mut request, turn),
             Work::Scan(_) => self.step_scan(id, &mut request, turn),
+            Work::Keys(_) => self.step_keys(id, &mut request, turn),
             Work::Forward(_) => self.step_forward(id, &mut request, turn),
             Work::Locate(_) => self.step_locate(id, &mut request, turn),
             Work::Handoff(_) => match request.sent.is_empty() {
@@ -175,6 +176,8 @@ impl Shard {
             Work::Get(get) => get.refused(node),
             Work::Scan(scan) if silent => scan.tally.silent(node),
             Work::Scan(scan) => scan.tally.refused(node),
+            Work::Keys(keys) if silent => keys.tally.silent(node),
+            Work::Keys(keys) => keys.tally.refused(node),
             Work::Forward(_)
             | Work::Locate(_)
             | Work::Handoff(_)
@@ -208,6 +211,10 @@ impl Shard {
                 let (partition, question) = scan.question();
                 self.ask(id, request, node, partition, &question, turn);
             }
+            Work::Keys(keys) => {
+                let (partition, question) = keys.question();
+                self.ask(id, request, node, partition, &question, turn);
+            }
             Work::Compare(compare) => {
                 // The question that was refused is not kept: the next pass asks everything again.
                 compare.failed = true;
@@ -229,6 +236,10 @@ impl Shard {
             Work::Scan(scan) => {
                 let (required, received) = (scan.tally.required(), scan.tally.received());
                 self.fail(&request, Error::Timeout { required, received }, turn);
+            }
+            Work::Keys(keys) => {
+                let (required, received) = (keys.tally.required(), keys.tally.received());
+                self.end_keys(&mut request, Error::Timeout { required, received }, turn);
             }
             Work::Forward(_) => self.expire_forward(&request, turn),
             Work::Locate(_) => self.expire_locate(&mut request, turn),
@@ -256,6 +267,7 @@ impl Shard {
                 }
                 Work::Get(_) => self.restart_get(&mut request),
                 Work::Scan(_) => self.restart_scan(&mut request),
+                Work::Keys(_) => self.restart_keys(&mut request),
                 Work::Roots(_) | Work::Compare(_) => {
                     self.compare_over();
                     self.drop_request(id);

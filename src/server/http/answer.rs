@@ -18,13 +18,14 @@ pub(super) const INFO: HeaderName = HeaderName::from_static("x-quorate-info");
 const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// The status for an error.
-fn status(error: &Error) -> StatusCode {
+pub(super) fn status(error: &Error) -> StatusCode {
     match error {
         Error::Invalid(_) => StatusCode::BAD_REQUEST,
         Error::NotFound(_) => StatusCode::NOT_FOUND,
         Error::Siblings { .. } | Error::TooManySiblings { .. } | Error::ChangeInProgress(_) => {
             StatusCode::CONFLICT
         }
+        Error::ContextMismatch => StatusCode::PRECONDITION_FAILED,
         Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Unavailable { .. }
         | Error::QuorumNotMet { .. }
@@ -38,7 +39,7 @@ fn status(error: &Error) -> StatusCode {
 }
 
 /// The object that stands under `error`.
-fn error_object(error: &Error) -> Value {
+pub(super) fn error_object(error: &Error) -> Value {
     let mut object = json!({ "code": error.code(), "message": error.to_string() });
     if let Some((required, received)) = error.counts() {
         object["required"] = required.into();

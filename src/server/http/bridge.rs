@@ -46,6 +46,8 @@ pub(in crate::server) struct Bridge {
     default_timeout: Duration,
     pub(super) longest_timeout: Duration,
     pub(super) value_bytes: usize,
+    /// Of which origins pages may read and write here.
+    pub(super) origins: Vec<String>,
     pub(super) connections: usize,
     pub(in crate::server) syslog_connections: usize,
     pub(in crate::server) stall: Duration,
@@ -73,6 +75,7 @@ impl Bridge {
             default_timeout: config.timing.request,
             longest_timeout: config.timing.request_max,
             value_bytes: config.limits.value_bytes.bytes(),
+            origins: config.listen.http_origins.0.clone(),
             connections: config.limits.http_connections,
             syslog_connections: config.limits.syslog_connections,
             stall: config.timing.stall,

@@ -3,6 +3,7 @@
 use super::answer::{self, CONTEXT, INFO, OPERATION};
 use super::body;
 use super::bridge::Bridge;
+use super::condition::Condition;
 use super::query::{Query, bucket_and_key};
 use crate::message::client::{Expiry, Info, Item, PageItem, Reply, Request, SCAN_PAGE_LIMIT};
 use crate::time::HybridTime;
@@ -19,14 +20,25 @@ use std::sync::Arc;
 const ITEM: [&str; 7] = ["sort", "consistency", "r", "w", "strict", "timeout", "explain"];
 /// Of a put.
 const PUT: [&str; 1] = ["ttl"];
-const SCAN: [&str; 10] =
-    ["scan", "prefix", "from", "to", "limit", "consistency", "r", "w", "strict", "timeout"];
+const SCAN: [&str; 11] = [
+    "scan",
+    "prefix",
+    "from",
+    "to",
+    "limit",
+    "reverse",
+    "consistency",
+    "r",
+    "w",
+    "strict",
+    "timeout",
+];
 /// How many items a page of a scan examines when the client does not say.
 const SCAN_DEFAULT: u32 = 100;
 /// The longest name that a client may give a write, in bytes.
 const OPERATION_LIMIT: usize = 128;
 /// The longest context that is taken in, in bytes; the node checks the rest.
-const CONTEXT_LIMIT: usize = 32 << 10;
+pub(super) const CONTEXT_LIMIT: usize = 32 << 10;
 
 /// Any method on an item.
 pub(super) async fn item(
@@ -61,7 +73,11 @@ async fn get(bridge: &Bridge, uri: &Uri, headers: &HeaderMap) -> Result<Response
     let query = Query::parse(uri.query(), &[&ITEM[..], &["scan"]].concat())?;
     query.flag("scan")?;
     let explain = query.flag("explain")?;
-    let request = Request::Get { item: item_of(uri, &query)?, quorum: query.quorum("r")? };
+    let (item, quorum) = (item_of(uri, &query)?, query.quorum("r")?);
+    let request = match explain {
+        true => Request::Explain { item, quorum },
+        false => Request::Get { item, quorum },
+    };
     let timeout = query.timeout(bridge.longest_timeout)?;
     let (values, context, info) = match bridge.ask(request, timeout).await {
         Reply::Got { values, context, info } => (values, context, info),
@@ -95,18 +111,22 @@ async fn write(
     let more = if value.is_some() { &PUT[..] } else { &[] };
     let query = Query::parse(uri.query(), &[&ITEM[..], more].concat())?;
     let explain = query.flag("explain")?;
-    let name = header(headers, &OPERATION, OPERATION_LIMIT)?;
+    let name = header(headers, &OPERATION, OPERATION_LIMIT)?.map(operation);
+    let item = item_of(uri, &query)?;
+    let (quorum, expires_at) = (query.quorum("w")?, query.duration("ttl")?.map(Expiry::After));
+    let timeout = query.timeout(bridge.longest_timeout)?;
+    let condition = Condition::of(headers)?;
+    condition.hold(bridge, &item, query.quorum("r")?, name, timeout).await?;
     let request = Request::Put {
-        item: item_of(uri, &query)?,
-        quorum: query.quorum("w")?,
+        item,
+        quorum,
         value,
-        context: header(headers, &CONTEXT, CONTEXT_LIMIT)?.unwrap_or_default().to_owned(),
-        operation: name.map_or_else(|| bridge.operation(), operation),
-        expires_at: query.duration("ttl")?.map(Expiry::After),
+        context: condition.context.to_owned(),
+        operation: name.unwrap_or_else(|| bridge.operation()),
+        expires_at,
         // Who names an operation does it to try again.
         tried_since: name.map(|_| HybridTime::default()),
     };
-    let timeout = query.timeout(bridge.longest_timeout)?;
     let (context, info) = match bridge.ask(request, timeout).await {
         Reply::Written { context, info } => (context, info),
         other => return Err(unexpected(other)),
@@ -116,7 +136,7 @@ async fn write(
     Ok(explained(with_context(response, &context), explain, &info))
 }
 
-fn header<'a>(
+pub(super) fn header<'a>(
     headers: &'a HeaderMap,
     name: &axum::http::HeaderName,
     limit: usize,
@@ -157,12 +177,12 @@ async fn scan(bridge: &Bridge, uri: &Uri) -> Result<Response<Body>> {
     let ends = [query.bytes("to").unwrap_or_default(), after(&prefix)];
     let to = ends.into_iter().filter(|end| !end.is_empty()).min().unwrap_or_default();
     let limit = query.number("limit", 1..=SCAN_PAGE_LIMIT)?.unwrap_or(SCAN_DEFAULT);
-    let quorum = query.quorum("r")?;
+    let (quorum, reverse) = (query.quorum("r")?, query.flag("reverse")?);
     let timeout = query.timeout(bridge.longest_timeout)?;
     if !to.is_empty() && to <= from {
         return Ok(page(&[], None));
     }
-    let request = Request::Scan { bucket, key, from, to, limit, quorum };
+    let request = Request::Scan { bucket, key, from, to, limit, quorum, reverse };
     match bridge.ask(request, timeout).await {
         Reply::Page { items, next } => Ok(page(&items, next.as_deref())),
         other => Err(unexpected(other)),

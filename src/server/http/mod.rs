@@ -7,9 +7,13 @@
 //! ```
 
 mod answer;
+mod batch;
 mod body;
 mod bridge;
+mod condition;
+mod keys;
 mod kv;
+mod layers;
 mod logs;
 mod look;
 mod metrics;

@@ -64,6 +64,7 @@ impl Kv for OwnNode {
                 to: to.clone(),
                 limit: SCAN_PAGE_LIMIT,
                 quorum: QuorumRequest::default(),
+                reverse: false,
             };
             let (items, next) = match self.0.ask(request, None).await {
                 Reply::Page { items, next } => (items, next),

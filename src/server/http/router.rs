@@ -3,7 +3,7 @@
 use super::answer;
 use super::bridge::Bridge;
 use super::page::{self, Page};
-use super::{kv, logs, look};
+use super::{batch, keys, kv, layers, logs, look};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
@@ -20,21 +20,33 @@ pub(super) fn router(bridge: Arc<Bridge>, page: Arc<Page>) -> Router {
         .route("/v1/info", get(look::info))
         .route("/v1/buckets", get(look::buckets).post(look::create_bucket))
         .route("/v1/local/partitions", get(look::partitions))
+        .route("/v1/batch", post(batch::batch))
         .route("/v1/logs", get(logs::query).post(logs::ingest))
         .route("/loki/api/v1/push", post(logs::loki))
         .route("/healthz", get(look::healthz))
         .route("/readyz", get(look::readyz))
         .route("/metrics", get(look::metrics));
     // Keys may be empty here so that the answer says so.
-    for rest in ["{bucket}", "{bucket}/", "{bucket}/{*key}"] {
+    router = router.route("/v1/kv/{bucket}", get(keys::list).fallback(kv::item));
+    for rest in ["{bucket}/", "{bucket}/{*key}"] {
         router = router.route(&format!("/v1/kv/{rest}"), any(kv::item));
+    }
+    for rest in ["{bucket}", "{bucket}/", "{bucket}/{*key}"] {
         router = router.route(&format!("/v1/locate/{rest}"), get(look::locate));
     }
     for rest in ["{bucket}/", "{bucket}/{*key}"] {
         router = router.route(&format!("/v1/local/{rest}"), get(look::local));
     }
+    router = router.fallback(not_found).method_not_allowed_fallback(method_not_allowed);
+    // Not the dashboard: what stands in its page lets whoever reads it act.
+    if let Some(origins) = layers::origins(&bridge.origins) {
+        router = router.layer(origins);
+    }
     let router = router.merge(page::router(page));
-    router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(bridge)
+    router
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(layers::packing())
+        .with_state(bridge)
 }
 
 async fn not_found() -> Response<Body> {

@@ -87,7 +87,8 @@ fn got(values: Vec<Version>) -> Reply {
 impl Fake {
     fn request(&mut self, connection: ConnectionId, id: u64, request: Request) {
         let reply = match &request {
-            Request::Get { item, .. } => match item.bucket.as_str() {
+            Request::Get { item, .. } | Request::Explain { item, .. } => match item.bucket.as_str()
+            {
                 "hang" => return,
                 "missing" => got(vec![]),
                 "never" => {
@@ -140,6 +141,17 @@ impl Fake {
                 }],
                 next: Some(to.clone()),
             },
+            Request::Check { item, .. } => match failure(&item.bucket) {
+                Some(error) => Reply::Failed(error),
+                None => Reply::Got {
+                    values: Vec::new(),
+                    context: "token".into(),
+                    info: Info::default(),
+                },
+            },
+            Request::Keys { prefix, .. } => {
+                Reply::Keys { keys: vec![prefix.clone()], next: Some(Bytes::from_static(b"next")) }
+            }
             Request::CreateBucket(_) | Request::ChangeRing(_) => Reply::Agreed,
             Request::Inspect(Inspect::Local(Item { bucket, .. })) if bucket == "missing" => {
                 Reply::Failed(Error::NotFound("no such record".into()))
@@ -174,6 +186,7 @@ fn failure(bucket: &str) -> Option<Error> {
         "timeout" => Error::Timeout { required: 2, received: 1 },
         "overloaded" => Error::Overloaded("x".into()),
         "disk_full" => Error::DiskFull("x".into()),
+        "changed" => Error::ContextMismatch,
         "forbidden" => Error::Forbidden("x".into()),
         "internal" => Error::Internal("x".into()),
         _ => return None,

@@ -83,6 +83,8 @@ fn siblings_are_a_conflict_unless_json_is_asked_for() {
     assert_eq!(json_of(&answer), json!({"siblings": both, "context": "token"}));
     let answer = ask(node.http(), "GET", "/v1/kv/b/k?explain=true", &[JSON], b"");
     assert_eq!(json_of(&answer)["info"]["replied"], json!(["n1"]));
+    let last = node.seen.last.lock().expect("unpoisoned").clone().expect("one").0;
+    assert!(matches!(last, Request::Explain { .. }));
 }
 
 #[test]
@@ -182,7 +184,7 @@ fn what_makes_no_sense_is_refused_before_the_node_is_asked() {
         ("PUT", "/v1/kv/b/k?ttl=soon", 400),
         ("PUT", "/v1/kv/b/k?scan=true", 400),
         ("GET", "/v1/kv/b/", 400),
-        ("GET", "/v1/kv/b", 400),
+        ("PUT", "/v1/kv/b", 400),
         ("GET", "/v1/kv/b/%zz", 400),
         ("GET", "/v1/status?x=1", 400),
         ("POST", "/v1/kv/b/k", 405),
@@ -332,4 +334,146 @@ fn metrics_come_as_open_metrics_and_as_one_flat_object_and_move_by_themselves() 
     }
     assert_eq!((&before["ingested"], &before["members"]), (&json!(1), &json!(1)));
     eventually("the second", || object()["last_update"] != before["last_update"]);
+}
+
+#[test]
+fn keys_are_asked_for_by_prefix_and_cursor_and_come_as_a_page() {
+    let node = Node::start();
+    let answer = ask(node.http(), "GET", "/v1/kv/b?prefix=a%2Fb&limit=7&cursor=AAE&r=1", &[], b"");
+    assert_eq!((answer.0, json_of(&answer)), (200, json!({"keys": ["YS9i"], "next": "bmV4dA"})));
+    let last = node.seen.last.lock().expect("unpoisoned").clone().expect("one").0;
+    let Request::Keys { bucket, after, prefix, limit, quorum } = last else { panic!("no keys") };
+    assert_eq!((&bucket[..], &after[..], &prefix[..]), ("b", &[0, 1][..], &b"a/b"[..]));
+    assert_eq!((limit, quorum.count), (7, Some(1)));
+    for wrong in ["/v1/kv/b?cursor=*", "/v1/kv/b?limit=0", "/v1/kv/b?scan=true", "/v1/kv/%ff"] {
+        assert_eq!(ask(node.http(), "GET", wrong, &[], b"").0, 400, "{wrong}");
+    }
+}
+
+#[test]
+fn a_write_with_a_condition_is_checked_first_and_not_sent_where_it_fails() {
+    let node = Node::start();
+    let last = || node.seen.last.lock().expect("unpoisoned").clone().expect("one").0;
+    let matching = [("If-Match", "\"abc\""), ("X-Quorate-Operation", "2a-7")];
+    let answer = ask(node.http(), "PUT", "/v1/kv/changed/k?r=1&w=2", &matching, b"v");
+    assert_eq!((answer.0, &json_of(&answer)["error"]["code"]), (412, &json!("context_mismatch")));
+    let Request::Check { quorum, context, operation, .. } = last() else { panic!("no check") };
+    assert_eq!((quorum.count, &context[..]), (Some(1), "abc"));
+    assert_eq!(operation, Some(OperationId { session: 42, sequence: 7 }));
+    assert_eq!(ask(node.http(), "PUT", "/v1/kv/b/k?r=1&w=2", &matching, b"v").0, 204);
+    let Request::Put { quorum, context, .. } = last() else { panic!("no write") };
+    assert_eq!((quorum.count, &context[..]), (Some(2), "abc"), "its context is the write's");
+    let two = [("If-Match", "abc"), ("X-Quorate-Context", "abd")];
+    assert_eq!(ask(node.http(), "DELETE", "/v1/kv/b/k", &two, b"").0, 400);
+}
+
+#[test]
+fn a_batch_is_bounded_in_number_and_in_bytes() {
+    let node = Node::start();
+    let json = [("Content-Type", "application/json; charset=utf-8")];
+    let send = |operations: Vec<Value>| {
+        let body = json!({ "operations": operations }).to_string();
+        ask(node.http(), "POST", "/v1/batch", &json, body.as_bytes())
+    };
+    let get = |bucket: &str| json!({"op": "get", "bucket": bucket, "key_text": "k"});
+    let answer = send(vec![get("b"); 1_001]);
+    assert_eq!((answer.0, &json_of(&answer)["error"]["code"]), (413, &json!("too_large")));
+    let answer = send(vec![get("b"); 1_000]);
+    assert_eq!(answer.0, 200);
+    assert_eq!(json_of(&answer)["outcomes"].as_array().map(Vec::len), Some(1_000));
+    // Forty answers of a mebibyte each.
+    let answer = json_of(&send(vec![get("large"); 40]));
+    let outcomes = answer["outcomes"].as_array().expect("outcomes");
+    let count = |status: u64| outcomes.iter().filter(|outcome| outcome["status"] == status).count();
+    assert_eq!((count(200), count(413)), (16, 24));
+    let body = vec![b' '; (16 << 20) + 1];
+    assert_eq!(ask(node.http(), "POST", "/v1/batch", &json, &body).0, 413);
+    assert_eq!(ask(node.http(), "POST", "/v1/batch", &[], b"{}").0, 415);
+}
+
+#[test]
+fn a_batch_takes_each_operation_as_it_is_written_and_nothing_else() {
+    let node = Node::start();
+    let kind = [("Content-Type", "application/json")];
+    let send = |operation: Value| {
+        let body = json!({ "operations": [operation] }).to_string();
+        ask(node.http(), "POST", "/v1/batch?w=2", &kind, body.as_bytes())
+    };
+    let put = json!({"op": "put", "bucket": "b", "key": "AAE=", "sort_text": "s", "text": "v",
+        "context": "token", "ttl": "1s", "operation": "2a-7"});
+    let answer = send(put);
+    let written = json!({"outcomes": [{"status": 204, "context": "token"}]});
+    assert_eq!((answer.0, json_of(&answer)), (200, written));
+    let last = node.seen.last.lock().expect("unpoisoned").clone().expect("one").0;
+    let Request::Put { item, quorum, value, context, operation, expires_at, .. } = last else {
+        panic!("no write")
+    };
+    assert_eq!((&item.key[..], &item.sort[..], quorum.count), (&[0, 1][..], &b"s"[..], Some(2)));
+    assert_eq!((value.as_deref(), &context[..]), (Some(&b"v"[..]), "token"));
+    assert_eq!(operation, OperationId { session: 42, sequence: 7 });
+    assert_eq!(expires_at, Some(crate::message::client::Expiry::After(1_000)));
+    for wrong in [
+        json!({"op": "put", "bucket": "b", "text": "v"}),
+        json!({"op": "put", "bucket": "b", "key_text": "k"}),
+        json!({"op": "put", "bucket": "b", "key_text": "k", "key": "aw==", "text": "v"}),
+        json!({"op": "put", "bucket": "b", "key_text": "k", "text": "v", "value": "dg=="}),
+        json!({"op": "put", "bucket": "b", "key_text": "k", "text": "v", "ttl": "soon"}),
+        json!({"op": "get", "bucket": "b", "key_text": "k", "context": "c"}),
+        json!({"op": "get", "bucket": "b", "key_text": "k", "text": "v"}),
+        json!({"op": "delete", "bucket": "b", "key_text": "k", "ttl": "1s"}),
+        json!({"op": "swap", "bucket": "b", "key_text": "k"}),
+        json!({"op": "get", "bucket": "b", "key_text": "k", "color": "red"}),
+    ] {
+        let answer = send(wrong.clone());
+        assert_eq!(
+            (answer.0, &json_of(&answer)["error"]["code"]),
+            (400, &json!("invalid")),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn pages_of_other_origins_are_let_in_only_where_they_are_listed() {
+    let alone = Node::start();
+    let here = [("Origin", "https://app.example")];
+    let answer = ask(alone.http(), "GET", "/v1/kv/b/k", &here, b"");
+    assert_eq!((answer.0, header(&answer, "access-control-allow-origin")), (200, None));
+    let listed = vec!["https://app.example".to_owned()];
+    let node = Node::with(|config| config.listen.http_origins.0 = listed);
+    let answer = ask(node.http(), "GET", "/v1/kv/b/k", &here, b"");
+    let allowed = header(&answer, "access-control-allow-origin");
+    assert_eq!(allowed, Some("https://app.example"));
+    let preflight = [
+        ("Origin", "https://app.example"),
+        ("Access-Control-Request-Method", "PUT"),
+        ("Access-Control-Request-Headers", "x-quorate-context,if-match"),
+    ];
+    let answer = ask(node.http(), "OPTIONS", "/v1/kv/b/k", &preflight, b"");
+    let methods = header(&answer, "access-control-allow-methods").unwrap_or_default();
+    let headers = header(&answer, "access-control-allow-headers").unwrap_or_default();
+    assert!(methods.contains("PUT") && headers.contains("x-quorate-context"), "{answer:?}");
+    let stranger = [("Origin", "https://evil.example")];
+    let answer = ask(node.http(), "GET", "/v1/kv/b/k", &stranger, b"");
+    assert_eq!(header(&answer, "access-control-allow-origin"), None);
+    // The dashboard is this origin's alone: whoever reads its page may act.
+    let host = format!("localhost:{}", node.http().port());
+    let page = [("Origin", "https://app.example"), ("X-Forwarded-Host", host.as_str())];
+    for path in ["/", "/v1/events"] {
+        let answer = ask(node.http(), "GET", path, &page, b"");
+        assert_eq!(header(&answer, "access-control-allow-origin"), None, "{path}");
+    }
+}
+
+#[test]
+fn large_answers_are_packed_for_who_accepts_it() {
+    let node = Node::start();
+    let accept = [("Accept-Encoding", "br, gzip")];
+    let answer = ask(node.http(), "GET", "/v1/kv/large/k", &accept, b"");
+    assert_eq!(header(&answer, "content-encoding"), Some("gzip"));
+    assert!(answer.2.len() < 64 << 10, "{} of a mebibyte", answer.2.len());
+    let answer = ask(node.http(), "GET", "/v1/kv/large/k", &[], b"");
+    assert_eq!((header(&answer, "content-encoding"), answer.2.len()), (None, 1 << 20));
+    let answer = ask(node.http(), "GET", "/v1/kv/b/k", &accept, b"");
+    assert_eq!(header(&answer, "content-encoding"), None, "not worth it");
 }

@@ -21,6 +21,7 @@ mod gaps;
 mod http;
 mod kills;
 mod latency;
+mod lists;
 mod load;
 mod log_store;
 mod logs;

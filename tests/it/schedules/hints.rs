@@ -143,8 +143,10 @@ fn scanned(c: &mut Cluster, through: usize, limit: u32) -> (Vec<String>, usize) 
     loop {
         let (key, to) = ("k".into(), bytes::Bytes::new());
         let bucket = "b".into();
-        let reply =
-            c.ask(through, Request::Scan { bucket, key, from, to, limit, quorum: quorum() });
+        let reply = c.ask(
+            through,
+            Request::Scan { bucket, key, from, to, limit, quorum: quorum(), reverse: false },
+        );
         let Some(Reply::Page { items, next }) = reply else { panic!("{reply:?}") };
         found.extend(items.iter().map(|i| String::from_utf8_lossy(&i.sort).into_owned()));
         pages += 1;

@@ -129,7 +129,7 @@ fn a_scan_goes_on_after_the_longest_sort_key() {
     loop {
         let (bucket, key) = (item("k").bucket, item("k").key);
         let (to, limit, quorum) = (Vec::new().into(), 1, quorum());
-        match c.ask(1, Request::Scan { bucket, key, from, to, limit, quorum }) {
+        match c.ask(1, Request::Scan { bucket, key, from, to, limit, quorum, reverse: false }) {
             Some(Reply::Page { items, next: Some(next) }) => {
                 seen += items.len();
                 from = next;

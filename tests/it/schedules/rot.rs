@@ -8,7 +8,7 @@ use quorate::quorum::{Consistency, QuorumRequest};
 
 fn scan(key: &str, quorum: QuorumRequest) -> Request {
     let (key, from, to) = (key.to_owned().into(), Bytes::new(), Bytes::new());
-    Request::Scan { bucket: "b".into(), key, from, to, limit: 100, quorum }
+    Request::Scan { bucket: "b".into(), key, from, to, limit: 100, quorum, reverse: false }
 }
 
 fn unreadable(c: &mut quorate::sim::Cluster, number: usize) -> u64 {

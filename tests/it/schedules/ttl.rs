@@ -120,7 +120,7 @@ fn a_bucket_says_how_long_its_items_live_unless_a_write_does() {
         let (from, to) = (Bytes::new(), Bytes::new());
         let (bucket, key) = ("short".into(), Bytes::from_static(b"k"));
         let quorum = QuorumRequest::default();
-        match c.ask(a, Request::Scan { bucket, key, from, to, limit: 10, quorum }) {
+        match c.ask(a, Request::Scan { bucket, key, from, to, limit: 10, quorum, reverse: false }) {
             Some(Reply::Page { items, .. }) => items.len(),
             other => panic!("{other:?}"),
         }

@@ -154,6 +154,8 @@ pub fn message(frame: &Frame, names: &Names) -> Option<String> {
         Data::Refused(why) => format!("Refused: {why:?}"),
         Data::Replicated => "Replicated".into(),
         Data::ScanRange { .. } => "ScanRange".into(),
+        Data::KeyRange { .. } => "KeyRange".into(),
+        Data::KeysHeld { items, .. } => format!("KeysHeld: {}", items.len()),
         Data::Forwarded(_) => "Forwarded".into(),
     })
 }
