@@ -26,7 +26,7 @@ impl<S: Store> Node<S> {
             Inspect::Status => Ok(self.status(now.instant)),
             Inspect::Members => Ok(self.members(now)),
             Inspect::Ring => self.ring(),
-            Inspect::Info => Ok(self.about()),
+            Inspect::Info => Ok(self.about(now)),
             Inspect::Hints => self.with_shard(|shard| Ok(shard.hints_json())),
             Inspect::Buckets => self.buckets(),
             Inspect::Metrics => Ok(self.metrics()),
@@ -389,7 +389,7 @@ impl<S: Store> Node<S> {
         Ok(json!({ "buckets": buckets }))
     }
 
-    fn about(&self) -> Value {
+    fn about(&self, now: Now) -> Value {
         json!({
             "name": self.config.name,
             "id": self.topology.id().to_string(),
@@ -400,6 +400,8 @@ impl<S: Store> Node<S> {
             "http": self.config.http.map(|a| a.to_string()),
             "zone": self.config.zone,
             "durable_commit": self.store.durable().0,
+            // What this node's clock showed when it answered, for whoever compares clocks.
+            "wall_ms": now.wall.0,
         })
     }
 

@@ -32,6 +32,7 @@ mod restarts;
 mod rot;
 mod routing;
 mod syslog;
+mod tools;
 mod versions;
 mod wire;
 mod wrecks;
