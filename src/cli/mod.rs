@@ -30,6 +30,7 @@ mod scale;
 mod scrub;
 mod serve;
 mod sim;
+mod staleness;
 mod survivors;
 mod units;
 

@@ -31,7 +31,7 @@ pub(in crate::cli) use requests::{
     BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, CommitArgs, Conflict,
     DeleteArgs, DumpArgs, GetArgs, LatencyArgs, LeaveArgs, LocateArgs, LookArgs, PlaceArgs,
     PlanArgs, PutArgs, RemoveArgs, RepairArgs, RestoreArgs, RingArgs, RingCommand, ScanArgs,
-    ScrubArgs, SurvivorsArgs,
+    ScrubArgs, StatusArgs, SurvivorsArgs,
 };
 
 /// A leaderless key-value store: any node takes any request, any node can die.
@@ -61,7 +61,7 @@ pub(in crate::cli) enum Command {
     /// Create buckets and look at them
     Bucket(BucketArgs),
     /// Is the cluster well? A verdict in words, and the counts behind it
-    Status(LookArgs),
+    Status(StatusArgs),
     /// Who is there, and who is dead
     Members(LookArgs),
     /// The placement: who owns how much

@@ -19,6 +19,7 @@ mod exchange;
 mod fence;
 mod finish;
 mod forward;
+mod freshness;
 mod get;
 mod handoff;
 mod hedge;
@@ -76,6 +77,7 @@ use acquire::Acquire;
 use collection::Collection;
 use dates::Dates;
 use doubts::Doubts;
+use freshness::Freshness;
 use handoff::Handoff;
 use hedge::Budget;
 pub(super) use inspect::record_json;
@@ -141,6 +143,7 @@ pub(super) struct Shard {
     peers: Peers,
     laggards: Laggards,
     hedges: Budget,
+    freshness: Freshness,
     handoff: Handoff,
     intake: Intake,
     slots: Slots,
@@ -211,6 +214,7 @@ impl Shard {
             peers: Peers::default(),
             laggards: Laggards::default(),
             hedges: Budget::default(),
+            freshness: Freshness::default(),
             handoff: Handoff::open(turn.store)?,
             intake: Intake::default(),
             sync: Sync::default(),
@@ -259,6 +263,7 @@ impl Shard {
         if epoch_changed {
             let members = &view.agreement.layout;
             self.laggards.keep(|node| members.member(node).is_some());
+            self.freshness.keep(|node| members.member(node).is_some());
             self.refill.begin_again();
             self.sync.begin_again();
             let slots = self.slots.reload(&view, turn.store);
