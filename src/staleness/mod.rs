@@ -24,6 +24,6 @@ mod spread;
 mod window;
 
 pub use scene::{Needs, Owner, Places, Reader, Replica, Scene};
-pub use split::{halves, less};
+pub use split::{excess, halves};
 pub use spread::Spread;
 pub use window::{ENOUGH, WINDOW, Window};

@@ -4,7 +4,7 @@
 //!   n = 3, this node A writes, B reads                    W + A
 //!     A  durable here at 0.3 ─────────────────────────► 0.3       w = 1: acknowledged at 0.3
 //!     B  durable at 4.1                                 8.0       w = 2: at 8.0
-//!     C  away: D stands in, durable at 2.2              9.5       w = 3: at 9.5
+//!     C  away: D stands in, durable at 5.2              9.5       w = 3: at 9.5
 //!   r = 1, w = 1: B reads itself; fresh if it begins 4.1 − 0.3 = 3.8 after the acknowledgement, or later
 //! ```
 //!
@@ -25,10 +25,10 @@ use fastrand::Rng;
 /// One node, as the writer knows it. Microseconds.
 #[derive(Clone, Debug)]
 pub struct Replica {
-    /// W: from when the write begins until it is durable there.
-    pub write: Spread,
     /// A, R and S: how long a small message takes between here and there; nothing for this node itself.
     pub way: Spread,
+    /// What a write takes longer, until it is durable there: W is a way and this.
+    pub disk: Spread,
     /// A read that is not answered for so long asks this owner as well.
     pub late: f64,
 }
@@ -36,8 +36,8 @@ pub struct Replica {
 impl Replica {
     /// Of whom nothing is known, and who is neither written nor waited for.
     pub fn unknown() -> Replica {
-        let (write, way) = (Spread::nothing(), Spread::nothing());
-        Replica { write, way, late: f64::INFINITY }
+        let (way, disk) = (Spread::nothing(), Spread::nothing());
+        Replica { way, disk, late: f64::INFINITY }
     }
 }
 
@@ -188,7 +188,7 @@ impl Dice<'_> {
             let holder = if owner.away { spares.next() } else { Some(owner.replica) };
             let slot = holder.map(|holder| {
                 let replica = &self.scene.replicas[holder];
-                let durable = replica.write.draw(self.rng);
+                let durable = replica.way.draw(self.rng) + replica.disk.draw(self.rng);
                 Slot { durable, known: durable + replica.way.draw(self.rng) }
             });
             let never = Slot { durable: f64::INFINITY, known: f64::INFINITY };

@@ -15,7 +15,7 @@ fn exponential(mean_ms: f64) -> Spread {
 
 /// A node that a write reaches, and that stores it, in so many ms, and that a small message reaches in so many.
 fn replica(write: f64, way: f64) -> Replica {
-    Replica { write: always(write), way: always(way), late: f64::INFINITY }
+    Replica { way: always(way), disk: always(write - way), late: f64::INFINITY }
 }
 
 fn there(replica: usize) -> Owner {
@@ -46,7 +46,7 @@ fn need(scene: &Scene, r: usize, w: usize) -> Option<f64> {
 #[test]
 fn a_read_waits_for_what_the_replica_gets_after_the_acknowledgement() {
     // The picture: A writes, B reads itself.
-    let replicas = vec![replica(0.3, 0.0), replica(4.1, 3.9), replica(2.2, 7.3)];
+    let replicas = vec![replica(0.3, 0.0), replica(4.1, 3.9), replica(5.2, 4.3)];
     let picture = scene(replicas, vec![there(0), there(1)], vec![]);
     assert!(need(&picture, 1, 1).is_some_and(|ms| (ms - 3.8).abs() < 1e-9));
     assert_eq!(need(&picture, 1, 2), Some(0.0), "B has acknowledged");
@@ -56,8 +56,8 @@ fn a_read_waits_for_what_the_replica_gets_after_the_acknowledgement() {
 #[test]
 fn of_overlapping_quorums_none_is_ever_stale_by_construction() {
     let random = |mean: f64| Replica {
-        write: exponential(mean),
         way: exponential(mean / 3.0),
+        disk: exponential(mean),
         late: mean * MS,
     };
     let replicas = [9.0, 8.0, 10.0, 7.0, 9.0].map(random).to_vec();
@@ -73,7 +73,7 @@ fn of_overlapping_quorums_none_is_ever_stale_by_construction() {
 
 #[test]
 fn the_chance_falls_as_an_exponential_way_does() {
-    let far = Replica { write: exponential(10.0), way: exponential(10.0), late: f64::INFINITY };
+    let far = Replica { way: exponential(10.0), ..Replica::unknown() };
     let three =
         scene(vec![replica(0.0, 0.0), far.clone(), far], (0..3).map(there).collect(), vec![]);
     let needs = needs(&three, Reader::Another);
@@ -137,7 +137,7 @@ fn a_hedge_is_heard_in_place_of_who_is_slow() {
 
 #[test]
 fn the_same_seed_gives_the_same_answer_and_nobody_gives_none() {
-    let far = Replica { write: exponential(5.0), way: exponential(5.0), late: 9.0 * MS };
+    let far = Replica { way: exponential(5.0), disk: exponential(5.0), late: 9.0 * MS };
     let two = scene(vec![replica(0.1, 0.0), far], (0..2).map(there).collect(), vec![]);
     let once = needs(&two, Reader::Another).needs;
     assert_eq!(once, needs(&two, Reader::Another).needs);

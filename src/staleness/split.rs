@@ -1,31 +1,32 @@
 //! A round trip into its two ways, though only their sum was seen.
 //!
 //! ```text
-//!   reads    R + S = 4.1, 0.9, 12 …     two ways that are alike: which one, twice, makes such sums?      halves
-//!   writes   W + A = 4.9, 2.2, 13 …     A is such a way: what is added to it makes such sums?            less
+//!   reads    R + S = 4.1, 0.9, 12 …      two ways that are alike: which one, twice, makes such sums?         halves
+//!   writes   W + A = 4.9, 2.2, 13 …      two ways and the disk: what is added to such trips makes those?    excess
 //! ```
 //!
 //! Half of each sum would be wrong: of two ways that vary by themselves the sum varies less than twice one of them
 //! does. So this asks which distribution makes what was seen the most likely, by expectation maximization: split each
 //! sum as probable as each split is, count the parts, and begin again with what was counted. (Dempster, Laird and
-//! Rubin 1977; for sums that is the deconvolution of Richardson 1972 and Lucy 1974.) A few dozen rounds and no more: on and on it
-//! would make peaks of chance.
+//! Rubin 1977; for sums that is the deconvolution of Richardson 1972 and Lucy 1974.) A few rounds and no more: on and on it would make peaks
+//! of chance.
 //!
 //! - The two ways of a round trip are taken to be alike and independent. No clock tells otherwise.
-//! - What a write takes longer than a small message, the disk with all that waits for it, is in W.
+//! - What a write takes longer than a small message, the disk with all that waits for it, belongs to W.
 
 use super::spread::Spread;
 
 /// So many of the samples, evenly by rank, stand for all.
-const SUMS: usize = 128;
-/// So many points stand for a way that is known.
+const SUMS: usize = 256;
+/// So many stand for what is taken off.
 const POINTS: usize = 32;
 /// Parts of the axis: each as much wider than the one before.
-const BINS: usize = 96;
+const BINS: usize = 112;
 /// The axis begins at so small a part of the shortest sum.
 const FINEST: f64 = 32.0;
-/// How often sums are split anew.
-const ROUNDS: usize = 40;
+/// How often sums are split anew: few times for two parts that are both unknown, more for one.
+const ROUNDS_HALVES: usize = 8;
+const ROUNDS_EXCESS: usize = 20;
 
 /// One way, of round trips that are two of the same kind. `sorted`: shortest first, in microseconds.
 pub fn halves(sorted: &[f64]) -> Spread {
@@ -45,17 +46,17 @@ pub fn halves(sorted: &[f64]) -> Spread {
         });
         split.collect()
     });
-    likeliest(&axis, &splits.collect::<Vec<_>>(), masses)
+    likeliest(&axis, &splits.collect::<Vec<_>>(), masses, ROUNDS_HALVES)
 }
 
-/// What is left of round trips without a way that is known. `sorted`: shortest first, in microseconds.
-pub fn less(sorted: &[f64], way: &Spread) -> Spread {
-    let (sums, axis) = (spread_out(sorted, SUMS), Axis::of(sorted));
-    let ways: Vec<f64> =
-        (0..POINTS).map(|at| way.quantile((at as f64 + 0.5) / POINTS as f64)).collect();
-    // What is left of each sum by each of the ways; nothing, where none is so short.
+/// What a write takes longer than a small round trip, by both as they were seen. `writes` and `trips`: shortest first,
+/// in microseconds.
+pub fn excess(writes: &[f64], trips: &[f64]) -> Spread {
+    let (sums, axis) = (spread_out(writes, SUMS), Axis::of(writes));
+    let some = spread_out(trips, POINTS);
+    // What is left of each write by each of the trips; nothing, where none is so short.
     let splits = sums.iter().map(|sum| {
-        let left = ways.iter().map(|way| sum - way).filter(|left| *left >= 0.0);
+        let left = some.iter().map(|trip| sum - trip).filter(|left| *left >= 0.0);
         let split = |part| Split { part: axis.bin(part), other: None };
         let all: Vec<Split> = left.map(split).collect();
         if all.is_empty() { vec![split(0.0)] } else { all }
@@ -63,7 +64,12 @@ pub fn less(sorted: &[f64], way: &Spread) -> Spread {
     let splits: Vec<Vec<Split>> = splits.collect();
     let mut masses = vec![0.0; BINS];
     splits.iter().flatten().for_each(|split| masses[split.part] += 1.0);
-    likeliest(&axis, &splits, masses)
+    let excess = likeliest(&axis, &splits, masses, ROUNDS_EXCESS);
+    // Where ways vary much, what is left of a write by a trip that was not its own is mostly too much. How much it is
+    // on average is known better than how it is spread.
+    let mean = |sorted: &[f64]| sorted.iter().sum::<f64>() / sorted.len().max(1) as f64;
+    let (known, found) = ((mean(writes) - mean(trips)).max(0.0), excess.mean());
+    if known < found { excess.times(known / found) } else { excess }
 }
 
 /// One way to split a sum: in which bins its parts lie.
@@ -74,9 +80,9 @@ struct Split {
 }
 
 /// Expectation maximization: which masses make it the most likely that each sum is one of its splits?
-fn likeliest(axis: &Axis, splits: &[Vec<Split>], mut masses: Vec<f64>) -> Spread {
+fn likeliest(axis: &Axis, splits: &[Vec<Split>], mut masses: Vec<f64>, rounds: usize) -> Spread {
     let mut chances = Vec::new();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let mut next = vec![0.0; BINS];
         for sum in splits {
             let chance = |split: &Split| {

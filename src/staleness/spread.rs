@@ -49,6 +49,17 @@ impl Spread {
         Spread { quantiles }
     }
 
+    /// How long it takes on average.
+    pub(super) fn mean(&self) -> f64 {
+        self.quantiles.iter().sum::<f64>() / self.quantiles.len() as f64
+    }
+
+    /// All of it so many times as long.
+    pub(super) fn times(mut self, factor: f64) -> Spread {
+        self.quantiles.iter_mut().for_each(|at| *at *= factor);
+        self
+    }
+
     /// This share of all takes at most so long; 0 to 1.
     pub fn quantile(&self, share: f64) -> f64 {
         between(&self.quantiles, share.clamp(0.0, 1.0) * (self.quantiles.len() - 1) as f64)

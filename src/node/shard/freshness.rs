@@ -21,7 +21,7 @@ use crate::id::NodeId;
 use crate::message::peer::Data;
 use crate::node::outbox::About;
 use crate::staleness::{
-    ENOUGH, Needs, Owner, Places, Reader, Replica, Scene, Spread, Window, halves, less,
+    ENOUGH, Needs, Owner, Places, Reader, Replica, Scene, Spread, Window, excess, halves,
 };
 use crate::time::{Duration, Instant};
 use serde_json::{Value, json};
@@ -294,19 +294,18 @@ impl Shard {
     /// What is known of one node, in microseconds.
     fn replica(&self, node: NodeId) -> Replica {
         if node == self.view.me {
-            let write = Spread::of(&self.freshness.here.sorted());
-            return Replica { write, ..Replica::unknown() };
+            let disk = Spread::of(&self.freshness.here.sorted());
+            return Replica { disk, ..Replica::unknown() };
         }
         let Some(seen) = self.freshness.peers.get(&node).filter(|_| self.freshness.is_known(node))
         else {
             return Replica::unknown();
         };
         let trips = seen.ways.sorted();
-        let way = halves(&trips);
-        let write = less(&seen.writes.sorted(), &way);
+        let (way, disk) = (halves(&trips), excess(&seen.writes.sorted(), &trips));
         let most = micros(self.timing.attempt / LATE_MAX_PART);
         let late = Spread::of(&trips).quantile(0.95).max(micros(LATE_MIN)).min(most);
-        Replica { write, way, late }
+        Replica { way, disk, late }
     }
 
     /// After how many microseconds all that is kept here for a node would be handed over, were it back now. Infinite:
@@ -379,7 +378,7 @@ impl Shard {
                 "state": if me { "here" } else if self.is_there(node) { "there" } else { "away" },
                 "writes": if me { here } else { seen.map_or(0, |seen| seen.writes.len()) },
                 "round_trips": seen.map(|seen| seen.ways.len()),
-                "write_ms": model.map(|replica| ms(&replica.write)),
+                "disk_ms": model.map(|replica| ms(&replica.disk)),
                 "way_ms": model.filter(|_| !me).map(|replica| ms(&replica.way)),
                 "hints": if me { 0 } else { self.handoff.pending_for(node) },
                 "hints_per_second": rate.map(round),

@@ -30,6 +30,7 @@ mod rehearsal;
 mod restarts;
 mod rot;
 mod routing;
+mod staleness;
 mod syslog;
 mod versions;
 mod wire;
