@@ -3,10 +3,11 @@
 //! A node answers with JSON; `-o json` passes it on as it is, a table picks the columns that people
 //! read.
 
-use super::args::{LocateArgs, LookArgs, RingArgs, Target};
+use super::args::{LocateArgs, LookArgs, RingArgs, StatusArgs, Target};
 use super::connect::{connect, inspect};
 use super::failure::{Failure, Result};
 use super::output::{Format, align_right, cell, json, say, show, table};
+use super::staleness;
 use super::units::{show_bytes, show_count};
 use crate::message::client::{Inspect, Item};
 use comfy_table::Table;
@@ -48,14 +49,23 @@ fn fields(object: &Value) -> Table {
 }
 
 /// `quorate status`.
-pub(super) async fn status(args: LookArgs) -> Result<()> {
-    let answer = ask(&args.target, Inspect::Status).await?;
-    if args.print.output == Format::Json {
+pub(super) async fn status(args: StatusArgs) -> Result<()> {
+    let client = connect(&args.look.target).await?;
+    let mut answer = inspect(&client, Inspect::Status).await?;
+    if args.staleness {
+        answer["staleness"] = staleness::ask(&client).await?;
+    }
+    if args.look.print.output == Format::Json {
         return json(&answer);
     }
     say(cell(&answer["verdict"]))?;
     say("")?;
-    show(&status_table(&answer))
+    show(&status_table(&answer))?;
+    if args.staleness {
+        say("")?;
+        staleness::print(&answer["staleness"])?;
+    }
+    Ok(())
 }
 
 fn status_table(answer: &Value) -> Table {

@@ -38,6 +38,7 @@ mod scale;
 mod scrub;
 mod serve;
 mod sim;
+mod staleness;
 mod survivors;
 mod units;
 

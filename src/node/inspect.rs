@@ -53,6 +53,13 @@ impl<S: Store> Node<S> {
                 }
                 None => Err(no_cluster()),
             },
+            Inspect::Staleness => match &mut self.shard {
+                Some(shard) => {
+                    let turn = &mut Turn { now, store: &self.store, outbox };
+                    Ok(shard.staleness_json(turn))
+                }
+                None => Err(no_cluster()),
+            },
             Inspect::Backup(BackupRequest::Begin { .. }) if self.stopping => {
                 // It would say of its incarnation that it ended cleanly, which a copy never may.
                 Err(Error::Overloaded("the node is stopping".into()))

@@ -33,7 +33,7 @@ pub(in crate::cli) use requests::{
     BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, CommitArgs, Conflict,
     DeleteArgs, DumpArgs, GetArgs, KeysArgs, LatencyArgs, LeaveArgs, LocateArgs, LookArgs,
     PlaceArgs, PlanArgs, PutArgs, RemoveArgs, RepairArgs, RestoreArgs, RingArgs, RingCommand,
-    ScanArgs, ScrubArgs, SurvivorsArgs,
+    ScanArgs, ScrubArgs, StatusArgs, SurvivorsArgs,
 };
 
 pub(in crate::cli) use tools::{
@@ -69,7 +69,7 @@ pub(in crate::cli) enum Command {
     /// Create buckets and look at them
     Bucket(BucketArgs),
     /// Is the cluster well? A verdict in words, and the counts behind it
-    Status(LookArgs),
+    Status(StatusArgs),
     /// Who is there, and who is dead
     Members(LookArgs),
     /// The placement: who owns how much

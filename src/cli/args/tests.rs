@@ -74,8 +74,8 @@ fn a_value_may_begin_with_a_dash_and_flags_still_follow() {
 #[test]
 fn several_nodes_are_several() {
     let cli = parse("quorate status --node a:1,b:2").unwrap();
-    let Command::Status(look) = cli.command else { panic!("not a status") };
-    assert_eq!(look.target.nodes, ["a:1", "b:2"]);
+    let Command::Status(status) = cli.command else { panic!("not a status") };
+    assert_eq!(status.look.target.nodes, ["a:1", "b:2"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! late, repeated or strange, and is dropped.
 
 use super::request::{Request, Work};
-use super::{Shard, Turn};
+use super::{Shard, Turn, freshness};
 use crate::coordinator::{HeldKey, Holding, KeyPage, Page};
 use crate::message::Header;
 use crate::message::peer::{self, Data, Refusal};
@@ -13,8 +13,16 @@ use std::sync::Arc;
 
 impl Shard {
     pub(super) fn handle_answer(&mut self, header: &Header, answer: Data, turn: &mut Turn) {
-        if matches!(answer, Data::Holding { .. }) {
-            self.laggards.answered(header.sender, header.request, turn.now.instant);
+        match &answer {
+            Data::Holding { .. } => {
+                let now = turn.now.instant;
+                let took = self.laggards.answered(header.sender, header.request, now);
+                took.into_iter().for_each(|took| self.freshness.answered(header.sender, took));
+            }
+            Data::HintCount(_) if header.request == freshness::SOUNDING => {
+                return self.sounded(header.sender, turn);
+            }
+            _ => {}
         }
         let Some(mut request) = self.requests.take(header.request) else { return };
         let (id, from) = (header.request, header.sender);
@@ -31,7 +39,10 @@ impl Shard {
                 self.drop_request(id);
                 return self.handed_over(request, turn);
             }
-            Data::Replicated => self.put_stored(&mut request, from),
+            Data::Replicated => {
+                self.note_stored(&request, from, turn);
+                self.put_stored(&mut request, from);
+            }
             Data::Holding { digest, record, rebuilding, stands_in_for } => {
                 request.sent.retain(|sent| sent.to != from);
                 let Ok(record) = record.map(|record| decode(record).map(Arc::new)).transpose()

@@ -21,6 +21,7 @@ mod explain;
 mod fence;
 mod finish;
 mod forward;
+mod freshness;
 mod get;
 mod handoff;
 mod hedge;
@@ -80,6 +81,7 @@ use acquire::Acquire;
 use collection::Collection;
 use dates::Dates;
 use doubts::Doubts;
+use freshness::Freshness;
 use handoff::Handoff;
 use hedge::Budget;
 pub(super) use inspect::record_json;
@@ -146,6 +148,7 @@ pub(super) struct Shard {
     peers: Peers,
     laggards: Laggards,
     hedges: Budget,
+    freshness: Freshness,
     handoff: Handoff,
     intake: Intake,
     slots: Slots,
@@ -217,6 +220,7 @@ impl Shard {
             peers: Peers::default(),
             laggards: Laggards::default(),
             hedges: Budget::default(),
+            freshness: Freshness::default(),
             handoff: Handoff::open(turn.store)?,
             intake: Intake::default(),
             sync: Sync::default(),
@@ -266,6 +270,7 @@ impl Shard {
         if epoch_changed {
             let members = &view.agreement.layout;
             self.laggards.keep(|node| members.member(node).is_some());
+            self.freshness.keep(|node| members.member(node).is_some());
             self.refill.begin_again();
             self.sync.begin_again();
             let slots = self.slots.reload(&view, turn.store);

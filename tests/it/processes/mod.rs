@@ -31,6 +31,7 @@ mod rehearsal;
 mod restarts;
 mod rot;
 mod routing;
+mod staleness;
 mod syslog;
 mod tools;
 mod versions;
