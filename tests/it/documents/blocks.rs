@@ -114,7 +114,11 @@ fn run(name: &str, blocks: &[&Block]) {
     let output = bash.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() || said.contains("FAIL"), "{name}: {}: {complained}", output.status);
+    assert!(
+        output.status.success() || said.contains("FAIL"),
+        "{name}: {}: {complained}",
+        output.status
+    );
     let failed: Vec<&str> = said.lines().filter(|line| line.contains("FAIL line ")).collect();
     assert!(failed.is_empty(), "{name}: {failed:#?}\n{said}\n{complained}");
     assert!(
