@@ -38,17 +38,24 @@ impl Respondent {
         Some(Respondent { name, address, believed, client: None })
     }
 
-    /// Asks it, and nobody else.
+    /// Asks it, and nobody else. Takes [`ANSWER_LIMIT`] at most, making the connection included.
     ///
     /// # Errors
     /// Why there is no answer, in words.
     pub async fn ask(&mut self, question: Inspect) -> Result<Value, String> {
+        let answer = tokio::time::timeout(ANSWER_LIMIT, self.inspect(question)).await;
+        let answer = answer
+            .map_err(|_| format!("no answer within {} s", ANSWER_LIMIT.as_secs()))?
+            .map_err(|error| error.to_string())?;
+        serde_json::from_str(&answer).map_err(|error| format!("not JSON: {error}"))
+    }
+
+    async fn inspect(&mut self, question: Inspect) -> crate::Result<String> {
         let client = match &self.client {
             Some(client) => client.clone(),
-            None => self.connect().await.map_err(|error| error.to_string())?,
+            None => self.connect().await?,
         };
-        let answer = client.inspect(question).await.map_err(|error| error.to_string())?;
-        serde_json::from_str(&answer).map_err(|error| format!("not JSON: {error}"))
+        client.inspect(question).await
     }
 
     async fn connect(&mut self) -> crate::Result<Client> {

@@ -10,6 +10,7 @@ use crate::cli::failure::Result;
 use crate::cli::probe::http_json;
 use crate::client::Inspect;
 use serde_json::Value;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinSet;
 
@@ -137,7 +138,7 @@ async fn ask_all(node: &mut Respondent) -> Result<Answered, String> {
     let hints = ask(Inspect::Hints).await;
     let partitions = ask(Inspect::Partitions).await;
     let buckets = ask(Inspect::Buckets).await;
-    let http = info["http"].as_str().and_then(|address| address.parse().ok());
+    let http = info["http"].as_str().and_then(|http| reachable(http, &node.address));
     let metrics = match http {
         Some(http) => http_json(http, "/metrics").await.unwrap_or_default(),
         None => Value::Null,
@@ -157,6 +158,13 @@ async fn ask_all(node: &mut Respondent) -> Result<Answered, String> {
     })
 }
 
+/// Where a node's HTTP is asked, by what it tells. A loopback address of a node elsewhere is one on *its* machine: on ours
+/// another node may listen there, whose disk is not this one's.
+fn reachable(http: &str, native: &str) -> Option<SocketAddr> {
+    let (http, native): (SocketAddr, SocketAddr) = (http.parse().ok()?, native.parse().ok()?);
+    (!http.ip().is_loopback() || native.ip().is_loopback()).then_some(http)
+}
+
 async fn read_clock(node: &mut Respondent) -> Option<ClockReading> {
     let mut best: Option<ClockReading> = None;
     for _ in 0..CLOCK_READINGS {
@@ -169,4 +177,17 @@ async fn read_clock(node: &mut Respondent) -> Option<ClockReading> {
         }
     }
     best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_never_asked_of_whoever_listens_here_by_chance() {
+        assert!(reachable("127.0.0.1:7611", "127.0.0.1:7610").is_some());
+        assert!(reachable("10.0.0.2:7611", "10.0.0.2:7610").is_some());
+        assert_eq!(reachable("127.0.0.1:7611", "10.0.0.2:7610"), None);
+        assert_eq!(reachable("nowhere", "10.0.0.2:7610"), None);
+    }
 }

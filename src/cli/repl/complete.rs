@@ -35,7 +35,8 @@ impl Completer for Helper {
 
 /// Where the word begins that the cursor stands behind, and what it may become.
 fn candidates(root: &Command, before: &str) -> (usize, Vec<String>) {
-    let start = before.rfind(char::is_whitespace).map_or(0, |at| at + 1);
+    // A blank may be more than one byte long.
+    let start = before.trim_end_matches(|c: char| !c.is_whitespace()).len();
     let word = &before[start..];
     let mut command = root;
     let mut last = "";
@@ -104,6 +105,6 @@ mod tests {
     #[test]
     fn what_is_free_is_not_completed() {
         assert_eq!(offered("put b k"), Vec::<String>::new());
-        assert_eq!(offered("größe ü"), Vec::<String>::new());
+        assert_eq!(offered("größe\u{a0}ü"), Vec::<String>::new());
     }
 }

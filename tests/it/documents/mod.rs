@@ -4,6 +4,7 @@
 mod blocks;
 mod links;
 mod markdown;
+mod packages;
 
 use std::path::{Path, PathBuf};
 
