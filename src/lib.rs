@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 0 | [`error`], [`guard`], [`id`], [`quorum`], [`time`] | ground: the words that all others use |
 //! | 1 | `config`, [`version`], `ring`, `merkle`, `store` | settings; causality; who owns what; what differs; ordered bytes, atomic batches |
-//! | 2 | `swim`, `register`, `coordinator` | who is alive; what was agreed; has the quorum been met? |
+//! | 2 | `swim`, `register`, `coordinator`, `staleness` | who is alive; what was agreed; has the quorum been met? how fresh is a read? |
 //! | 3 | [`message`] | frames and envelopes: bytes and messages |
 //! | 4 | `node` | the whole node as one pure machine: topology and shard over one outbox |
 //! | 5 | `client`, `sim` | the client library; the deterministic driver |
@@ -54,6 +54,8 @@ pub mod ring;
 pub mod server;
 #[cfg(feature = "server")]
 pub mod sim;
+#[cfg(feature = "server")]
+pub mod staleness;
 #[cfg(feature = "server")]
 pub mod store;
 #[cfg(feature = "server")]

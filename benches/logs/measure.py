@@ -27,14 +27,18 @@ LENGTH = 119
 # A file of a source is written in so many pieces of work, so that a large one does not fill the memory.
 PIECE = 50_000
 PATIENCE = 3600.0
+# A week of one source on so many nodes, for the balance.
+HOT_NODES = 5
+HOT_HOURS = 7 * 24
+HOT_LINES = 400_000
 LEVELS = ["INFO"] * 90 + ["WARN"] * 9 + ["ERROR"]
 PATHS = ["/api/carts", "/api/orders", "/login", "/static/app.js", "/healthz", "/api/users/profile"]
 
 
-def write_file(path: Path, seed: int, lines: int) -> None:
+def write_file(path: Path, seed: int, lines: int, hours: int = HOURS) -> None:
     """As a service writes: a time, a level, a request, some numbers."""
     rng = random.Random(seed)
-    step = timedelta(hours=HOURS) / lines
+    step = timedelta(hours=hours) / lines
     with path.open("w") as file:
         for begin in range(0, lines, PIECE):
             piece = []
@@ -101,11 +105,31 @@ def measure(ground: Ground, folder: Path, lines: int) -> Report:
         report.judge("partitions that were asked: only those of the hour and of ERROR", f"{asked}", asked == SOURCES)
         report.tell("blocks that were read", f"{answer['blocks_read']}")
         took, out = seconds([cluster.binary, "logs", "query", *hour, "--count", "--node", cluster.addresses(), "-o", "json"], env=cluster.env)
-        by_grep, found = seconds(["grep", "-chE", "^2026-01-02 11.{13} ERROR", *files])
+        by_grep, found = seconds(["grep", "-chE", "^2026-01-02 11.{10} ERROR", *files])
         wanted = sum(map(int, found.split()))
         counted = json.loads(out)
         report.judge(f"ERRORs of the hour, counted: {wanted:,}, as grep says", f"{counted['count']:,} in {took * 1000:.0f} ms", counted["count"] == wanted)
         report.tell("the same with grep, of files in memory", f"{by_grep * 1000:,.0f} ms")
+    return report
+
+
+def balance(ground: Ground, folder: Path) -> Report:
+    """One source that never rests, on five nodes: how much of it each of them holds."""
+    report = Report("one hot source")
+    file = folder / "hot.log"
+    write_file(file, SOURCES, HOT_LINES, HOT_HOURS)
+    with ground.cluster(HOT_NODES) as cluster:
+        cluster.discard("logs", "ingest", file)
+        cluster.rest()
+        windows, held = set(), []
+        for node in range(1, HOT_NODES + 1):
+            items = cluster.dump("logs", node)
+            windows.update(item["key"] for item in items)
+            held.append(sum(len(sibling.get("value", "")) for item in items for sibling in item["siblings"]))
+    mean = statistics.mean(held)
+    report.tell("partitions: an hour of a class of levels each", f"{len(windows)}")
+    for node, size in enumerate(held, 1):
+        report.tell(f"n{node}: of a fair share", f"{size / mean:.0%}")
     return report
 
 
@@ -124,11 +148,14 @@ def main(description: str) -> int:
         facts = machine.facts(folder, build.ROOT)
         if build.given("QUORATE"):
             facts["commit"] = "unknown: the binary was given"
-        report = measure(Ground(build.quorate(), folder, asked.base_port, 0), folder, asked.lines)
+        ground = Ground(build.quorate(), folder, asked.base_port, 0)
+        reports = [measure(ground, folder, asked.lines), balance(ground, folder)]
     except (Failed, subprocess.SubprocessError) as failed:
         print(failed, file=sys.stderr)
         return 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print("\n" + ", ".join(facts.values()) + "\n\n" + "\n".join(report.markdown()))
+    print("\n" + ", ".join(facts.values()))
+    for report in reports:
+        print("\n" + "\n".join(report.markdown()))
     return 0

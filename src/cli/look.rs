@@ -3,13 +3,21 @@
 //! A node answers with JSON; `-o json` passes it on as it is, a table picks the columns that people
 //! read.
 
-use super::args::{LocateArgs, LookArgs, RingArgs, Target};
+use super::args::{LocateArgs, LookArgs, RingArgs, StatusArgs, Target};
 use super::connect::{connect, inspect};
 use super::failure::{Failure, Result};
 use super::output::{Format, align_right, cell, json, say, show, table};
+use super::staleness;
+use super::units::{show_bytes, show_count};
 use crate::message::client::{Inspect, Item};
 use comfy_table::Table;
 use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// How long members may take to say how they are.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How often is looked meanwhile.
+const LOOK: Duration = Duration::from_millis(20);
 
 async fn ask(target: &Target, question: Inspect) -> Result<Value> {
     inspect(&connect(target).await?, question).await
@@ -41,14 +49,23 @@ fn fields(object: &Value) -> Table {
 }
 
 /// `quorate status`.
-pub(super) async fn status(args: LookArgs) -> Result<()> {
-    let answer = ask(&args.target, Inspect::Status).await?;
-    if args.print.output == Format::Json {
+pub(super) async fn status(args: StatusArgs) -> Result<()> {
+    let client = connect(&args.look.target).await?;
+    let mut answer = inspect(&client, Inspect::Status).await?;
+    if args.staleness {
+        answer["staleness"] = staleness::ask(&client).await?;
+    }
+    if args.look.print.output == Format::Json {
         return json(&answer);
     }
     say(cell(&answer["verdict"]))?;
     say("")?;
-    show(&status_table(&answer))
+    show(&status_table(&answer))?;
+    if args.staleness {
+        say("")?;
+        staleness::print(&answer["staleness"])?;
+    }
+    Ok(())
 }
 
 fn status_table(answer: &Value) -> Table {
@@ -81,11 +98,30 @@ fn status_table(answer: &Value) -> Table {
 
 /// `quorate members`.
 pub(super) async fn members(args: LookArgs) -> Result<()> {
-    let answer = ask(&args.target, Inspect::Members).await?;
+    let began = Instant::now();
+    let answer = loop {
+        let answer = ask(&args.target, Inspect::Members).await?;
+        // The node asks the others when it is looked at: the first answer is without what they say.
+        if have_all_told(&answer) || began.elapsed() > PATIENCE {
+            break answer;
+        }
+        tokio::time::sleep(LOOK).await;
+    };
     if args.print.output == Format::Json {
         return json(&answer);
     }
     show(&members_table(&answer))
+}
+
+/// A size for people.
+fn size(bytes: &Value) -> String {
+    bytes.as_u64().map_or("-".into(), |bytes| show_bytes(bytes as f64))
+}
+
+/// Whether each member that is alive has said how it is.
+fn have_all_told(answer: &Value) -> bool {
+    let mut alive = list(answer, "members").iter().filter(|member| member["state"] == "alive");
+    alive.all(|member| member["told"] != false)
 }
 
 fn members_table(answer: &Value) -> Table {
@@ -97,9 +133,12 @@ fn members_table(answer: &Value) -> Table {
         "generation",
         "incarnation",
         "round trip",
+        "keys",
+        "used",
+        "free",
         "id",
     ]);
-    align_right(&mut table, &[5, 6]);
+    align_right(&mut table, &[5, 6, 7, 8, 9]);
     for member in list(answer, "members") {
         let me = if member["me"] == Value::Bool(true) { " (asked)" } else { "" };
         let round_trip =
@@ -112,6 +151,9 @@ fn members_table(answer: &Value) -> Table {
             cell(&member["generation"]),
             cell(&member["incarnation"]),
             round_trip,
+            member["keys"].as_u64().map_or("-".into(), show_count),
+            size(&member["store_bytes"]),
+            size(&member["free_bytes"]),
             cell(&member["id"]),
         ]);
     }
@@ -291,13 +333,18 @@ mod tests {
     fn members_are_rows() {
         let answer = json!({"members": [
             {"name": "n1", "id": "aa", "address": "127.0.0.1:1", "http": "h", "zone": "", "state": "alive",
-             "generation": "bb", "incarnation": 3, "round_trip_ms": null, "index": 9, "me": true},
+             "generation": "bb", "incarnation": 3, "round_trip_ms": null, "index": 9, "me": true,
+             "told": true, "keys": 1234, "store_bytes": 2048, "free_bytes": 3221225472u64},
             {"name": "n2", "id": "cc", "address": "127.0.0.1:2", "http": "h", "zone": "z", "state": "dead",
-             "generation": "dd", "incarnation": 0, "round_trip_ms": 0.417, "index": 9, "me": false},
+             "generation": "dd", "incarnation": 0, "round_trip_ms": 0.417, "index": 9, "me": false,
+             "told": false, "keys": null, "store_bytes": null, "free_bytes": null},
         ]});
         let rows = rows(&members_table(&answer));
-        assert_eq!(rows[1], ["n1 (asked)", "127.0.0.1:1", "-", "alive", "bb", "3", "-", "aa"]);
-        assert_eq!(rows[2], ["n2", "127.0.0.1:2", "z", "dead", "dd", "0", "0.42 ms", "cc"]);
+        let n1 = ["n1 (asked)", "127.0.0.1:1", "-", "alive", "bb", "3", "-"];
+        assert_eq!(rows[1], [&n1[..], &["1,234", "2.0 KiB", "3.0 GiB", "aa"]].concat());
+        let n2 = ["n2", "127.0.0.1:2", "z", "dead", "dd", "0", "0.42 ms"];
+        assert_eq!(rows[2], [&n2[..], &["-", "-", "-", "cc"]].concat());
+        assert!(have_all_told(&answer), "who is dead says nothing");
     }
 
     #[test]

@@ -9,10 +9,13 @@
 mod args;
 mod backup;
 mod bench;
+mod census;
 mod cluster;
 mod connect;
 mod data;
+mod debug;
 mod demo;
+mod doctor;
 mod dump;
 mod explain;
 mod failure;
@@ -22,16 +25,20 @@ mod latency;
 mod local;
 mod logs;
 mod look;
+mod manual;
+mod monitor;
 mod output;
 mod probe;
 mod process;
 mod progress;
 mod repair;
+mod repl;
 mod ring;
 mod scale;
 mod scrub;
 mod serve;
 mod sim;
+mod staleness;
 mod survivors;
 mod units;
 
@@ -95,6 +102,13 @@ fn run(command: Command) -> Result<()> {
         Command::Latency(args) => alone(latency::latency(args)),
         // One thread makes the load, and leaves the other cores to the nodes.
         Command::Bench(args) => alone(bench::bench(args)),
+        Command::Doctor(args) => alone(doctor::doctor(args)),
+        Command::Monitor(args) => alone(monitor::monitor(args)),
+        Command::Debug(args) => alone(debug::debug(args)),
+        // It runs the others, each as it is run here.
+        Command::Repl(args) => repl::repl(args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
         Command::Sim(args) => sim::sim(&args),
     }
 }

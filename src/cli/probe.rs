@@ -18,10 +18,23 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// `GET path`: the status and the body.
 pub(super) async fn http_get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    get(address, path, "*/*").await
+}
+
+/// `GET path` as JSON; nothing where there is no such answer.
+pub(super) async fn http_json(address: SocketAddr, path: &str) -> Option<serde_json::Value> {
+    match get(address, path, "application/json").await {
+        Ok((200, body)) => serde_json::from_str(&body).ok(),
+        _ => None,
+    }
+}
+
+async fn get(address: SocketAddr, path: &str, accept: &str) -> io::Result<(u16, String)> {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+        );
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
         stream.take(ANSWER_BYTES).read_to_end(&mut answer).await?;

@@ -248,6 +248,8 @@ pub enum Inspect {
     },
     /// Let it be seen, in a bucket of its own, what happens when this node fails.
     Rehearse(Rehearsal),
+    /// How likely reads miss what was just written. A prediction, from this node's own links.
+    Staleness,
 }
 
 /// Which part a node plays in [`REHEARSAL_BUCKET`]; see `node::shard::rehearsal`. Answered with how many records

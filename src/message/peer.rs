@@ -158,6 +158,23 @@ pub enum Data {
     Forwarded(Reply),
     /// No, and why.
     Refused(Refusal),
+    /// How are you? Asked while somebody looks.
+    AskVitals,
+    /// So.
+    Vitals(Vitals),
+}
+
+/// What a node says of itself to whoever looks; nothing is decided by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vitals {
+    /// How many items it owns; `None`: they are being counted.
+    pub items: Option<u64>,
+    /// Bytes of its store on the disk.
+    pub used_bytes: Option<u64>,
+    /// Bytes that are free there.
+    pub free_bytes: Option<u64>,
+    /// Its local health multiplier; 0: well.
+    pub local_health: Option<u32>,
 }
 
 impl Data {
@@ -174,6 +191,7 @@ impl Data {
             | Data::Collected { .. }
             | Data::Rounds(_)
             | Data::CountHints
+            | Data::AskVitals
             | Data::Forward(_) => true,
             Data::Replicated
             | Data::Holding { .. }
@@ -185,6 +203,7 @@ impl Data {
             | Data::CollectedPage { .. }
             | Data::RoundsTold(_)
             | Data::HintCount(_)
+            | Data::Vitals(_)
             | Data::Forwarded(_)
             | Data::Refused(_) => false,
         }

@@ -4,7 +4,7 @@ use super::event::ConnectionId;
 use super::health::Health;
 use super::machine::Node;
 use super::shard::{Shard, Turn};
-use super::topology::flags;
+use super::topology::{MemberStatus, flags};
 use crate::error::Error;
 use crate::id::NodeId;
 use crate::message::client::{BackupRequest, Inspect, Reply, RingChange};
@@ -24,9 +24,9 @@ impl<S: Store> Node<S> {
         let outbox = &mut self.outbox;
         let answer = match what {
             Inspect::Status => Ok(self.status(now.instant)),
-            Inspect::Members => Ok(self.members()),
+            Inspect::Members => Ok(self.members(now)),
             Inspect::Ring => self.ring(),
-            Inspect::Info => Ok(self.about()),
+            Inspect::Info => Ok(self.about(now)),
             Inspect::Hints => self.with_shard(|shard| Ok(shard.hints_json())),
             Inspect::Buckets => self.buckets(),
             Inspect::Metrics => Ok(self.metrics()),
@@ -50,6 +50,13 @@ impl<S: Store> Node<S> {
                 Some(shard) => {
                     let turn = &mut Turn { now, store: &self.store, outbox };
                     Ok(shard.scrub_json(begin && !self.stopping, bytes_per_second, turn))
+                }
+                None => Err(no_cluster()),
+            },
+            Inspect::Staleness => match &mut self.shard {
+                Some(shard) => {
+                    let turn = &mut Turn { now, store: &self.store, outbox };
+                    Ok(shard.staleness_json(turn))
                 }
                 None => Err(no_cluster()),
             },
@@ -204,13 +211,23 @@ impl<S: Store> Node<S> {
         Some(format!("{what} ({moving} partitions; {step})"))
     }
 
-    fn members(&self) -> Value {
+    fn members(&mut self, now: Now) -> Value {
+        let local_health = self.topology.local_health();
+        let turn = &mut Turn { now, store: &self.store, outbox: &mut self.outbox };
+        if let Some(shard) = &mut self.shard {
+            shard.ask_vitals(turn);
+        }
+        let vitals = |member: &MemberStatus| match (&self.shard, member.me) {
+            (Some(shard), true) => Some(shard.own_vitals(local_health, turn)),
+            (Some(shard), false) => shard.vitals_of(member.id, turn),
+            (None, _) => None,
+        };
         let members: Vec<Value> = self
             .topology
             .members()
             .into_iter()
             .map(|m| {
-                let here = self.shard.as_ref().filter(|_| m.me);
+                let vitals = vitals(&m);
                 json!({
                     "name": m.name,
                     "id": m.id.to_string(),
@@ -224,9 +241,11 @@ impl<S: Store> Node<S> {
                     "index": m.index,
                     "to_copy": m.to_copy,
                     "rebuilding": m.flags & flags::REBUILDING != 0,
-                    // What only a node itself knows of itself.
-                    "local_health": self.topology.local_health().filter(|_| m.me),
-                    "keys": here.and_then(Shard::items),
+                    "local_health": vitals.and_then(|vitals| vitals.local_health),
+                    "keys": vitals.and_then(|vitals| vitals.items),
+                    "store_bytes": vitals.and_then(|vitals| vitals.used_bytes),
+                    "free_bytes": vitals.and_then(|vitals| vitals.free_bytes),
+                    "told": vitals.is_some(),
                     "commit": m.commit,
                     "agreed": m.agreed,
                     "me": m.me,
@@ -377,7 +396,7 @@ impl<S: Store> Node<S> {
         Ok(json!({ "buckets": buckets }))
     }
 
-    fn about(&self) -> Value {
+    fn about(&self, now: Now) -> Value {
         json!({
             "name": self.config.name,
             "id": self.topology.id().to_string(),
@@ -388,6 +407,8 @@ impl<S: Store> Node<S> {
             "http": self.config.http.map(|a| a.to_string()),
             "zone": self.config.zone,
             "durable_commit": self.store.durable().0,
+            // What this node's clock showed when it answered, for whoever compares clocks.
+            "wall_ms": now.wall.0,
         })
     }
 

@@ -12,7 +12,7 @@ use super::topology::{OpenError, Standing, Ticket, Topology, flags};
 use crate::error::Error;
 use crate::id::{ClusterId, Epoch, Lineage, NodeId};
 use crate::message::client::{BucketSpec, Reply, Request};
-use crate::message::peer::Control;
+use crate::message::peer::{Control, Data};
 use crate::message::{Frame, Header, Kind, decode};
 use crate::store::{CommitNumber, Source, Store, StoreError};
 use crate::time::{Duration, Instant, Now};
@@ -142,6 +142,10 @@ impl<S: Store> Node<S> {
             },
             Kind::Data if header.cluster == cluster && cluster != stranger => {
                 match (decode(&body), &mut self.shard) {
+                    (Ok(Data::AskVitals), Some(shard)) => {
+                        let turn = &mut Turn { now, store: &self.store, outbox: &mut self.outbox };
+                        shard.tell_vitals(&header, self.topology.local_health(), turn);
+                    }
                     (Ok(message), Some(shard)) => {
                         let outbox = &mut self.outbox;
                         shard.handle_data(

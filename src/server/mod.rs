@@ -30,6 +30,7 @@ mod restored;
 mod shared;
 mod start;
 mod syslog;
+mod timeline;
 mod turn;
 
 pub use clock::Clock;
@@ -39,6 +40,7 @@ pub use machine::{Birth, Machine, Opener, Waker};
 pub use opener::NodeOpener;
 pub use restored::RESTORED;
 pub use start::{Running, Server, StartError, Stopper};
+pub(crate) use timeline::{Answers, Timeline};
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@
 //! Same seed, same events, same trace: [`Cluster::trace`] is a running hash of everything delivered.
 
 mod cluster;
+mod delays;
 mod fault;
 mod faults;
 mod many;
@@ -25,6 +26,7 @@ mod tap;
 mod workload;
 
 pub use cluster::{Cluster, Outcome, Pending};
+pub use delays::Delays;
 pub use fault::Fault;
 pub use many::{Summary, judge, simulate_many};
 #[cfg(any(test, feature = "mutants"))]

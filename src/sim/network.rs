@@ -1,5 +1,6 @@
 //! The network between simulated nodes: how long a packet takes, and whether it arrives.
 
+use super::delays::Delays;
 use crate::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,8 @@ pub struct Network {
     pub loss_permille: u32,
     /// So many datagrams of a thousand come twice.
     pub duplicate_permille: u32,
+    /// What goes over streams takes so much longer, if anything; datagrams do not, so membership stays calm.
+    pub streams: Option<Delays>,
     cut: BTreeSet<(usize, usize)>,
     slow: BTreeMap<usize, Duration>,
     slow_streams: BTreeMap<(usize, usize), Duration>,
@@ -27,6 +30,7 @@ impl Default for Network {
             jitter: Duration::from_micros(200),
             loss_permille: 0,
             duplicate_permille: 0,
+            streams: None,
             cut: BTreeSet::new(),
             slow: BTreeMap::new(),
             slow_streams: BTreeMap::new(),
@@ -101,7 +105,9 @@ impl Network {
         rng: &mut fastrand::Rng,
     ) -> Option<Instant> {
         let stalled = self.slow_streams.get(&(from, to)).copied().unwrap_or_default();
-        let arrives = now + self.delay(from, to, rng) + stalled;
+        let delay = self.delay(from, to, rng);
+        let drawn = self.streams.map(|delays| delays.draw(rng)).unwrap_or_default();
+        let arrives = now + delay + stalled + drawn;
         if self.is_cut(from, to) {
             return None;
         }

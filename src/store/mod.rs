@@ -159,6 +159,15 @@ impl Default for ScrubAt {
     }
 }
 
+/// See [`Store::room`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes of log and index.
+    pub used: u64,
+    /// Bytes that are free on their disk.
+    pub free: u64,
+}
+
 /// What a page of a scrub found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scrubbed {
@@ -206,6 +215,11 @@ pub trait Store: Source {
 
     /// Why the store takes no more batches, if so.
     fn failed(&self) -> Option<StoreError>;
+
+    /// How much room it takes, and how much there is; `None` where that is no question.
+    fn room(&self) -> Option<Room> {
+        None
+    }
 
     /// Whether so much waits for the disk that new work should be turned away at the door: well before
     /// `commit` would answer [`Busy`](StoreError::Busy).

@@ -25,7 +25,7 @@ use super::scrub::Scrubber;
 use super::shared::{REBUILD, Shared, lock};
 use super::state::{self, State};
 use super::writer::Writer;
-use super::{Batch, CommitNumber, Entry, ScrubAt, Scrubbed, Source, Store, StoreError};
+use super::{Batch, CommitNumber, Entry, Room, ScrubAt, Scrubbed, Source, Store, StoreError};
 use crate::id::Lineage;
 use bytes::Bytes;
 use std::fs::{self, File, TryLockError};
@@ -292,6 +292,11 @@ impl Store for SledStore {
 
     fn congested(&self) -> bool {
         self.front.congested()
+    }
+
+    fn room(&self) -> Option<Room> {
+        let stats = self.stats();
+        Some(Room { used: stats.log_bytes + stats.index_bytes, free: stats.free_bytes })
     }
 
     fn scan_back(

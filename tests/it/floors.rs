@@ -18,6 +18,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("register", 2),
     ("coordinator", 2),
     ("collection", 2),
+    ("staleness", 2),
     ("message", 3),
     ("node", 4),
     ("client", 5),

@@ -53,6 +53,11 @@ class Cluster:
         if done.returncode != 0:
             raise Failed(f"{' '.join(map(str, words))}: {' '.join(done.stderr.split())[-400:]}")
 
+    def dump(self, bucket: str, node: int) -> list[dict]:
+        """A node's own records of a bucket."""
+        words = [*self.client(), "dump", "--local", "--bucket", bucket, "--node", self.address(node)]
+        return [json.loads(line) for line in said(words, PATIENCE, self.env).splitlines()]
+
     def hints(self, nodes: int | None = None) -> int:
         return sum(self.ask("hints", node=node)["pending"] for node in range(1, (nodes or self.size) + 1))
 

@@ -4,6 +4,7 @@
 //! quorate ─┬─ demo, serve, cluster …          processes
 //!          ├─ put get delete scan keys …      data, through any node
 //!          ├─ status members ring locate …    what an operator looks at
+//!          ├─ doctor monitor debug repl …     tools around a cluster
 //!          └─ bench                           load
 //! ```
 //!
@@ -14,6 +15,7 @@ mod process;
 mod requests;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 use super::output::Format;
 use crate::client::load::Workload;
@@ -31,7 +33,11 @@ pub(in crate::cli) use requests::{
     BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, CommitArgs, Conflict,
     DeleteArgs, DumpArgs, GetArgs, KeysArgs, LatencyArgs, LeaveArgs, LocateArgs, LookArgs,
     PlaceArgs, PlanArgs, PutArgs, RemoveArgs, RepairArgs, RestoreArgs, RingArgs, RingCommand,
-    ScanArgs, ScrubArgs, SurvivorsArgs,
+    ScanArgs, ScrubArgs, StatusArgs, SurvivorsArgs,
+};
+
+pub(in crate::cli) use tools::{
+    CompletionsArgs, DebugArgs, DoctorArgs, ManArgs, MonitorArgs, ReplArgs,
 };
 
 /// A leaderless key-value store: any node takes any request, any node can die.
@@ -63,7 +69,7 @@ pub(in crate::cli) enum Command {
     /// Create buckets and look at them
     Bucket(BucketArgs),
     /// Is the cluster well? A verdict in words, and the counts behind it
-    Status(LookArgs),
+    Status(StatusArgs),
     /// Who is there, and who is dead
     Members(LookArgs),
     /// The placement: who owns how much
@@ -98,6 +104,18 @@ pub(in crate::cli) enum Command {
     Latency(LatencyArgs),
     /// Load with a latency histogram
     Bench(BenchArgs),
+    /// What is wrong with the cluster, and what to do about it
+    Doctor(DoctorArgs),
+    /// What happens in the cluster, a line each, as it happens
+    Monitor(MonitorArgs),
+    /// Gather what a helper wants to know into one file; no keys, no values, no secrets
+    Debug(DebugArgs),
+    /// Type commands at a prompt, with history and completion
+    Repl(ReplArgs),
+    /// Completions for a shell
+    Completions(CompletionsArgs),
+    /// Manual pages
+    Man(ManArgs),
     /// A whole cluster in one thread, in simulated time, broken in every way: same seed, same run
     Sim(SimArgs),
 }

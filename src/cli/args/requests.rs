@@ -155,6 +155,15 @@ pub(in crate::cli) struct LookArgs {
 }
 
 #[derive(Debug, Args)]
+pub(in crate::cli) struct StatusArgs {
+    /// Also predict how likely reads miss what was just written, for each r and w
+    #[arg(long)]
+    pub staleness: bool,
+    #[command(flatten)]
+    pub look: LookArgs,
+}
+
+#[derive(Debug, Args)]
 pub(in crate::cli) struct RepairArgs {
     /// Stay until everything has been compared, with progress
     #[arg(long)]

@@ -47,6 +47,12 @@ fn every_name_of_the_interface_parses() {
         "quorate restore d --data-dir D -o json",
         "quorate dump --local --bucket b --data-dir D",
         "quorate dump --local --bucket b",
+        "quorate doctor --between 1s --node 127.0.0.1:1 -o json",
+        "quorate monitor --duration 1m -o json",
+        "quorate debug d --config a --config b -o json",
+        "quorate repl --history f --node 127.0.0.1:1",
+        "quorate completions zsh",
+        "quorate man --dir d",
         "quorate sim --seed 7 --runs 3 --steps 5 -o json",
         "quorate sim --scale --seed 7 --members 5,50 -o json",
         "quorate latency --duration 3s --interval 5ms --bucket b --key k --node 127.0.0.1:1 -o json",
@@ -68,8 +74,8 @@ fn a_value_may_begin_with_a_dash_and_flags_still_follow() {
 #[test]
 fn several_nodes_are_several() {
     let cli = parse("quorate status --node a:1,b:2").unwrap();
-    let Command::Status(look) = cli.command else { panic!("not a status") };
-    assert_eq!(look.target.nodes, ["a:1", "b:2"]);
+    let Command::Status(status) = cli.command else { panic!("not a status") };
+    assert_eq!(status.look.target.nodes, ["a:1", "b:2"]);
 }
 
 #[test]
@@ -80,6 +86,8 @@ fn nonsense_is_refused() {
         "quorate put b k v --timeout 5",
         "quorate put b k v --consistency most",
         "quorate dump",
+        "quorate completions cmd",
+        "quorate debug",
         "quorate cluster kill 0",
         "quorate cluster kill",
         "quorate demo --nodes 2",

@@ -4,7 +4,7 @@
 //! late, repeated or strange, and is dropped.
 
 use super::request::{Request, Work};
-use super::{Shard, Turn};
+use super::{Shard, Turn, freshness};
 use crate::coordinator::{HeldKey, Holding, KeyPage, Page};
 use crate::message::Header;
 use crate::message::peer::{self, Data, Refusal};
@@ -13,8 +13,16 @@ use std::sync::Arc;
 
 impl Shard {
     pub(super) fn handle_answer(&mut self, header: &Header, answer: Data, turn: &mut Turn) {
-        if matches!(answer, Data::Holding { .. }) {
-            self.laggards.answered(header.sender, header.request, turn.now.instant);
+        match &answer {
+            Data::Holding { .. } => {
+                let now = turn.now.instant;
+                let took = self.laggards.answered(header.sender, header.request, now);
+                took.into_iter().for_each(|took| self.freshness.answered(header.sender, took));
+            }
+            Data::HintCount(_) if header.request == freshness::SOUNDING => {
+                return self.sounded(header.sender, turn);
+            }
+            _ => {}
         }
         let Some(mut request) = self.requests.take(header.request) else { return };
         let (id, from) = (header.request, header.sender);
@@ -31,7 +39,10 @@ impl Shard {
                 self.drop_request(id);
                 return self.handed_over(request, turn);
             }
-            Data::Replicated => self.put_stored(&mut request, from),
+            Data::Replicated => {
+                self.note_stored(&request, from, turn);
+                self.put_stored(&mut request, from);
+            }
             Data::Holding { digest, record, rebuilding, stands_in_for } => {
                 request.sent.retain(|sent| sent.to != from);
                 let Ok(record) = record.map(|record| decode(record).map(Arc::new)).transpose()
@@ -63,13 +74,6 @@ impl Shard {
                 }
             }
             Data::KeysHeld { items, end, rebuilding } => {
-                // What a slow one says of a partition that is done with is no answer about the next one.
-                let is_late =
-                    matches!(&request.work, Work::Keys(keys) if keys.partition != header.partition);
-                if is_late {
-                    self.requests.put(id, request);
-                    return;
-                }
                 request.sent.retain(|sent| sent.to != from);
                 let items: Result<Vec<_>, _> = items.into_iter().map(held_key).collect();
                 match (&mut request.work, items) {
@@ -112,6 +116,10 @@ impl Shard {
     fn counts(&self, header: &Header, request: &Request, answer: &Data) -> bool {
         let layout = &self.view.agreement.layout;
         let current = layout.member(header.sender).is_some_and(|m| m.lineage == header.lineage);
+        // What a slow one says of a partition that is done with is no answer about the next one.
+        if matches!(&request.work, Work::Keys(keys) if keys.partition != header.partition) {
+            return false;
+        }
         if matches!(answer, Data::Refused(_)) {
             // A refusal comes from whoever is behind or ahead, so its epoch differs by nature.
             return request.sent.iter().any(|sent| sent.to == header.sender);

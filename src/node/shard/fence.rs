@@ -14,6 +14,9 @@ impl Shard {
             Data::RoundsTold(told) if self.admits(header).is_ok() => {
                 return self.rounds_told(header.sender, told, turn);
             }
+            Data::Vitals(vitals) if self.admits(header).is_ok() => {
+                return self.heard_vitals(header.sender, vitals, turn);
+            }
             message => message,
         };
         if !message.is_question() {
@@ -26,7 +29,7 @@ impl Shard {
     }
 
     /// Fencing: whether a question of this sender under this epoch may be answered here.
-    fn admits(&self, header: &Header) -> Result<(), Refusal> {
+    pub(super) fn admits(&self, header: &Header) -> Result<(), Refusal> {
         let layout = &self.view.agreement.layout;
         if header.epoch > layout.epoch || !self.view.admitted {
             return Err(Refusal::Behind);

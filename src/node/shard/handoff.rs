@@ -365,6 +365,7 @@ impl Shard {
         let Work::Handoff(work) = &request.work else { return };
         let owner = work.owner;
         self.handoff.pace(owner).confirmed(work.bytes, work.sent, turn.now.instant);
+        self.freshness.handed_over(owner, turn.now.instant);
         let is_latest = self.is_latest(work, turn);
         if work.range.is_some() {
             self.counters.hints_replayed += u64::from(is_latest);

@@ -61,13 +61,13 @@ impl Laggards {
         self.peers.entry(node).or_default().watched = Some((request, now));
     }
 
-    /// `node` answered this request.
-    pub fn answered(&mut self, node: NodeId, request: u64, now: Instant) {
-        let Some(answers) = self.peers.get_mut(&node) else { return };
-        let Some((_, at)) = answers.watched.take_if(|(watched, _)| *watched == request) else {
-            return;
-        };
-        self.took(node, now.since(at));
+    /// `node` answered this request; after so long, if that is the question that was watched.
+    pub fn answered(&mut self, node: NodeId, request: u64, now: Instant) -> Option<Duration> {
+        let answers = self.peers.get_mut(&node)?;
+        let (_, at) = answers.watched.take_if(|(watched, _)| *watched == request)?;
+        let took = now.since(at);
+        self.took(node, took);
+        Some(took)
     }
 
     fn took(&mut self, node: NodeId, took: Duration) {

@@ -21,6 +21,7 @@ mod explain;
 mod fence;
 mod finish;
 mod forward;
+mod freshness;
 mod get;
 mod handoff;
 mod hedge;
@@ -60,6 +61,7 @@ mod testing;
 mod timers;
 mod trees;
 mod unflushed;
+mod vitals;
 mod write_back;
 
 use super::config::{Limits, Timing};
@@ -79,6 +81,7 @@ use acquire::Acquire;
 use collection::Collection;
 use dates::Dates;
 use doubts::Doubts;
+use freshness::Freshness;
 use handoff::Handoff;
 use hedge::Budget;
 pub(super) use inspect::record_json;
@@ -101,6 +104,7 @@ use std::sync::Arc;
 use sync::Sync;
 use timers::{Timer, Timers};
 use trees::Trees;
+use vitals::Said;
 use write_back::WriteBacks;
 
 /// One turn's surroundings: the time, the disk, and where things leave.
@@ -144,6 +148,7 @@ pub(super) struct Shard {
     peers: Peers,
     laggards: Laggards,
     hedges: Budget,
+    freshness: Freshness,
     handoff: Handoff,
     intake: Intake,
     slots: Slots,
@@ -159,6 +164,7 @@ pub(super) struct Shard {
     dates: Dates,
     scrub: Scrub,
     stage: Stage,
+    said: Said,
     disk: Option<StoreError>,
     stopping: bool,
     pub(super) counters: Counters,
@@ -214,6 +220,7 @@ impl Shard {
             peers: Peers::default(),
             laggards: Laggards::default(),
             hedges: Budget::default(),
+            freshness: Freshness::default(),
             handoff: Handoff::open(turn.store)?,
             intake: Intake::default(),
             sync: Sync::default(),
@@ -222,6 +229,7 @@ impl Shard {
             dates: Dates::open(turn.store, turn.now.wall)?,
             scrub: Scrub::open(turn.store, turn.now.wall)?,
             stage: Stage::default(),
+            said: Said::default(),
             disk: None,
             stopping: false,
             counters: Counters::default(),
@@ -262,6 +270,7 @@ impl Shard {
         if epoch_changed {
             let members = &view.agreement.layout;
             self.laggards.keep(|node| members.member(node).is_some());
+            self.freshness.keep(|node| members.member(node).is_some());
             self.refill.begin_again();
             self.sync.begin_again();
             let slots = self.slots.reload(&view, turn.store);

@@ -313,6 +313,7 @@ impl Shard {
             Work::Put(put) => {
                 put.here = true;
                 put.tally.stored(me);
+                self.freshness.stored_here(turn.now.instant.since(request.asker.begun));
             }
             Work::Get(get) => get.written_back(me),
             Work::Compare(_) => {

@@ -50,6 +50,7 @@ plain! {
     info => Info;
     buckets => Buckets;
     partitions => Partitions;
+    staleness => Staleness;
 }
 
 fn item(uri: &Uri, prefix: &str) -> Result<Item> {

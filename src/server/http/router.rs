@@ -18,6 +18,7 @@ pub(super) fn router(bridge: Arc<Bridge>, page: Arc<Page>) -> Router {
         .route("/v1/ring", get(look::ring))
         .route("/v1/hints", get(look::hints))
         .route("/v1/info", get(look::info))
+        .route("/v1/staleness", get(look::staleness))
         .route("/v1/buckets", get(look::buckets).post(look::create_bucket))
         .route("/v1/local/partitions", get(look::partitions))
         .route("/v1/batch", post(batch::batch))

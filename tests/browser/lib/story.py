@@ -77,6 +77,10 @@ class Story:
         check("the verdict is told in words", "3 of 3 alive" in facts and "every key has 3 live replicas" in facts, facts)
         page.until("three cards", "document.querySelectorAll('#nodes-cards .card').length === 3")
         ok("there are three node cards")
+        page.until("what each node says of itself", "[...document.querySelectorAll('#nodes-cards .card')].every((card) => "
+                   "['Keys', 'Disk', 'Local health'].every((name) => [...card.querySelectorAll('dl > div')]"
+                   ".some((row) => !row.hidden && row.firstChild.textContent === name)))")
+        ok("each card tells of keys, disk and local health")
         page.until("a ring", "document.querySelectorAll('#ring-picture .arc').length >= 3")
         ok("the ring is drawn")
         page.until("charts", "document.querySelectorAll('#charts canvas').length >= 6")

@@ -167,6 +167,12 @@ fn looks(user: &User, cluster: &Cluster) {
         .map(|m| (text(&m["name"]), text(&m["state"])))
         .collect();
     assert_eq!(states, [("n1", "alive"), ("n2", "alive"), ("n3", "alive")]);
+    // What only each of them can know is there at the first look.
+    for member in members["members"].as_array().into_iter().flatten() {
+        let sizes = ["store_bytes", "free_bytes"].map(|name| member[name].as_u64());
+        assert!(sizes.iter().all(|size| size.is_some_and(|size| size > 0)), "{member}");
+        assert_eq!((&member["told"], &member["local_health"]), (&true.into(), &0.into()));
+    }
     let ring = user.json(&["ring"]);
     assert_eq!(
         (ring["members"].as_array().map(Vec::len), ring["table"].as_array().map(Vec::len)),

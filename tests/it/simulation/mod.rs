@@ -5,3 +5,4 @@ mod foca;
 mod hashes;
 mod script;
 mod seeds;
+mod staleness;

@@ -33,6 +33,7 @@ files! {
     "logs.js": SCRIPT = "files/logs.js",
     "demo.js": SCRIPT = "files/demo.js",
     "chaos.js": SCRIPT = "files/chaos.js",
+    "freshness.js": SCRIPT = "files/freshness.js",
     "vendor/uPlot.js": SCRIPT = "vendor/uPlot.iife.min.js",
     "vendor/uPlot.css": STYLE = "vendor/uPlot.min.css",
 }

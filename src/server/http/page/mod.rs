@@ -22,7 +22,6 @@ mod host;
 mod moment;
 mod poller;
 mod seats;
-mod timeline;
 mod token;
 
 pub(in crate::server) use host::Hosts;

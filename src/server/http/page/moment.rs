@@ -1,9 +1,10 @@
 //! What all streams are shown of one second.
 
 use super::super::metrics;
-use super::timeline::Entry;
+
 use crate::node::Durations;
 use crate::server::counters::Snapshot;
+use crate::server::timeline::{Answers, Entry};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -46,13 +47,6 @@ impl Moment {
     pub(super) fn is_fresh(&self) -> bool {
         self.made.elapsed() < FRESH
     }
-}
-
-/// What the node said of itself just now; null where it did not answer.
-pub(super) struct Answers {
-    pub(super) status: Value,
-    pub(super) members: Value,
-    pub(super) hints: Value,
 }
 
 /// An event of a stream. JSON has no line breaks, so one `data:` line holds it.

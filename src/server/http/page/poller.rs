@@ -2,10 +2,10 @@
 
 use super::Page;
 use super::arcs;
-use super::moment::{Answers, Moment, event, snapshot};
-use super::timeline::Timeline;
+use super::moment::{Moment, event, snapshot};
 use crate::message::client::{Inspect, Reply, Request};
 use crate::server::http::Bridge;
+use crate::server::timeline::{Answers, Timeline};
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
@@ -47,9 +47,10 @@ async fn look(bridge: &Bridge, timeline: &mut Timeline, ring: &mut Ring) -> Mome
         ask(bridge, Inspect::Hints),
         bridge.snapshot(),
     );
-    let answers = Answers { status, members, hints };
+    let repairs = seen.node.read_repairs + seen.node.sync_items;
+    let answers = Answers { status, members, hints, repairs };
     ring.follow(bridge, &answers.status).await;
-    timeline.note(&answers, &seen);
+    timeline.note(&answers, seen.wall.0);
     Moment {
         snapshot: snapshot(&answers, &seen, bridge.ingested()),
         ring: ring.event.clone().map(|event| (ring.number, event)),

@@ -142,6 +142,8 @@ pub fn message(frame: &Frame, names: &Names) -> Option<String> {
         }
         Data::Branches { .. } => "Branches?".into(),
         Data::LeafSums { branches, .. } => format!("Leaves of {} branches", branches.len()),
+        // What people look at.
+        Data::AskVitals | Data::Vitals(_) => return None,
         // Signs of life.
         Data::CountHints | Data::HintCount(_) => return None,
         Data::Roots { .. } | Data::RootsCompared { .. } => return None,

@@ -12,6 +12,7 @@ import { Timeline } from './timeline.js';
 import { Logs } from './logs.js';
 import { Demo } from './demo.js';
 import { Chaos } from './chaos.js';
+import { Freshness } from './freshness.js';
 
 const verdict = new Verdict();
 const ring = new Ring();
@@ -21,6 +22,7 @@ const charts = new Charts(history);
 const timeline = new Timeline();
 new Locate(ring);
 new Logs();
+new Freshness();
 const demo = new Demo();
 const chaos = new Chaos();
 

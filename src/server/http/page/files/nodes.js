@@ -30,7 +30,7 @@ class Card {
       this.tags, el('dl', {}, ...Object.values(this.rows)), this.link);
   }
 
-  show(member, owned, hints, metrics) {
+  show(member, owned, hints) {
     const [tone, sign, word] = state(member.state);
     mark(this.node, 'data-tone', tone);
     say(this.name, member.name);
@@ -47,10 +47,10 @@ class Card {
       'Round trip': member.me ? null : member.round_trip_ms === null ? 'not measured' : `${member.round_trip_ms.toFixed(2)} ms`,
       Incarnation: count(member.incarnation),
       Slots: owned ? count(owned.owned) : null,
-      Keys: member.me ? (member.keys === null ? 'being counted' : count(member.keys)) : null,
-      Disk: member.me ? `${bytes(metrics.store_bytes)} used, ${bytes(metrics.store_free_bytes)} free` : null,
+      Keys: member.told ? (member.keys === null ? 'being counted' : count(member.keys)) : null,
+      Disk: member.told && member.store_bytes !== null ? `${bytes(member.store_bytes)} used, ${bytes(member.free_bytes)} free` : null,
       Hints: this.#hints(member, hints),
-      'Local health': member.me && member.local_health !== null
+      'Local health': member.told && member.local_health !== null
         ? `${member.local_health} of 8: ${HEALTH[Math.min(member.local_health, 2)]}` : null,
     };
     for (const [field, value] of Object.entries(values)) {
@@ -87,7 +87,7 @@ export class Nodes {
     this.#owned = new Map(ring.members.map((member) => [member.id, member]));
   }
 
-  show({ members, hints, metrics }) {
+  show({ members, hints }) {
     if (!members) return;
     const list = find('nodes-cards');
     const there = new Set(members.map((member) => member.id));
@@ -102,7 +102,7 @@ export class Nodes {
         card = new Card(member);
         this.#cards.set(member.id, card);
       }
-      card.show(member, this.#owned.get(member.id), hints, metrics);
+      card.show(member, this.#owned.get(member.id), hints);
       if (list.children[at] !== card.node) list.insertBefore(card.node, list.children[at] ?? null);
     });
     const counts = new Map();

@@ -6,11 +6,9 @@
 //!   n2 suspect ─► dead         dead                short of copies: 9 ─► 0  repaired
 //! ```
 //!
-//! Nobody looks while no page is open. The first look after that tells of all that has changed meanwhile, and says
-//! since when it was not looked.
+//! Two look so: the dashboard, at its own node and only while a page is open, and `quorate monitor`, at all nodes. The
+//! first look after a pause tells of all that has changed meanwhile, and says since when it was not looked.
 
-use super::moment::Answers;
-use crate::server::counters::Snapshot;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -22,11 +20,23 @@ const QUIET_LOOKS: u32 = 3;
 /// Looks further apart than this, in milliseconds, have missed something in between.
 const GAP_MS: u64 = 3_000;
 
+/// What a node said of itself just now; null where it did not answer.
+pub(crate) struct Answers {
+    /// The answer to `Inspect::Status`.
+    pub(crate) status: Value,
+    /// The answer to `Inspect::Members`.
+    pub(crate) members: Value,
+    /// The answer to `Inspect::Hints`.
+    pub(crate) hints: Value,
+    /// Stale replicas that this node has mended since it started.
+    pub(crate) repairs: u64,
+}
+
 /// One line.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// Counts up.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// When it was noticed, in milliseconds of the calendar's clock.
     at: u64,
     /// Since when it may have happened, where nobody looked for a while.
@@ -51,6 +61,7 @@ enum What {
     Rebuilding,
     Rebuilt,
     Short,
+    Whole,
     Repaired,
     Owners,
 }
@@ -71,7 +82,7 @@ impl What {
             What::Rebuilding => "rebuilding",
             What::Rebuilt => "rebuilt",
             What::Short => "short of copies",
-            What::Repaired => "repaired",
+            What::Whole | What::Repaired => "repaired",
             What::Owners => "owners",
         }
     }
@@ -81,15 +92,36 @@ impl What {
         match self {
             What::Dead | What::Short => "bad",
             What::Suspected | What::Keeping | What::Rebuilding => "warn",
-            What::Refuted | What::Back | What::HandedOff | What::Rebuilt | What::Repaired => "good",
+            What::Refuted
+            | What::Back
+            | What::HandedOff
+            | What::Rebuilt
+            | What::Whole
+            | What::Repaired => "good",
             What::Watching | What::Met | What::Left | What::Forgotten | What::Owners => "plain",
         }
     }
 }
 
 impl Entry {
+    /// What kind of thing it was, as a word.
+    pub(crate) fn word(&self) -> &'static str {
+        self.what.word()
+    }
+
+    /// The rest of the line.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether every node tells the same, sooner or later: what is about the cluster, and not about the one that
+    /// was asked.
+    pub(crate) fn is_of_the_cluster(&self) -> bool {
+        !matches!(self.what, What::Watching | What::Keeping | What::HandedOff | What::Repaired)
+    }
+
     /// As the page gets it.
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         json!({
             "number": self.number,
             "at": self.at,
@@ -124,7 +156,7 @@ struct Look {
 
 impl Look {
     /// None where the node did not answer: that is no difference.
-    fn of(answers: &Answers, seen: &Snapshot) -> Option<Look> {
+    fn of(answers: &Answers, at: u64) -> Option<Look> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let status = answers.status.as_object()?;
         let members = answers.members["members"].as_array()?;
@@ -139,19 +171,19 @@ impl Look {
         let partitions = &answers.status["partitions"];
         let count = |value: &Value| value.as_u64().unwrap_or_default();
         Some(Look {
-            at: seen.wall.0,
+            at,
             members: members.iter().map(member).collect(),
             hints: hints.collect(),
             short: count(&partitions["under_replicated"]),
             epoch: status.get("epoch").map(count).unwrap_or_default(),
-            repairs: seen.node.read_repairs + seen.node.sync_items,
+            repairs: answers.repairs,
         })
     }
 }
 
 /// The last [`ENTRIES`] things that happened.
 #[derive(Default)]
-pub(super) struct Timeline {
+pub(crate) struct Timeline {
     entries: VecDeque<Entry>,
     shared: Arc<[Entry]>,
     told: u64,
@@ -163,9 +195,9 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
-    /// Looks, and tells what differs from the last time.
-    pub(super) fn note(&mut self, answers: &Answers, seen: &Snapshot) {
-        let Some(now) = Look::of(answers, seen) else { return };
+    /// Looks, and tells what differs from the last time. `at` is the calendar's time in milliseconds.
+    pub(crate) fn note(&mut self, answers: &Answers, at: u64) {
+        let Some(now) = Look::of(answers, at) else { return };
         let told = self.told;
         match self.last.take() {
             None => self.begin(&now),
@@ -178,7 +210,7 @@ impl Timeline {
     }
 
     /// All that is kept, oldest first.
-    pub(super) fn entries(&self) -> Arc<[Entry]> {
+    pub(crate) fn entries(&self) -> Arc<[Entry]> {
         self.shared.clone()
     }
 
@@ -215,7 +247,7 @@ impl Timeline {
                 said.push((What::Short, format!("{short} partitions have too few live copies")));
             }
             (1.., 0) => {
-                said.push((What::Repaired, "every partition has all its live copies".into()));
+                said.push((What::Whole, "every partition has all its live copies".into()));
             }
             _ => {}
         }
@@ -287,7 +319,6 @@ fn member_changed(before: Option<&Seen>, now: &Seen) -> Vec<(What, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::WallClock;
 
     /// A look: seconds, n2's state, hints for it, partitions that are short, repairs.
     struct Told {
@@ -305,11 +336,9 @@ mod tests {
                     { "id": "b", "name": "n2", "state": state },
                 ] }),
                 hints: json!({ "owners": owners }),
+                repairs,
             };
-            let mut seen = Snapshot::starting();
-            seen.wall = WallClock(second * 1_000);
-            seen.node.read_repairs = repairs;
-            self.timeline.note(&answers, &seen);
+            self.timeline.note(&answers, second * 1_000);
         }
 
         fn words(&self) -> Vec<&'static str> {
@@ -354,6 +383,9 @@ mod tests {
         assert!(entries[9].text.contains("up to 9"), "{:?}", entries[9]);
         assert!(entries[10].text.starts_with("7 stale replicas"), "{:?}", entries[10]);
         assert!(entries.iter().all(|entry| entry.since.is_none()));
+        let own = entries.iter().filter(|entry| !entry.is_of_the_cluster());
+        let own: Vec<_> = own.map(Entry::word).collect();
+        assert_eq!(own, ["watching", "keeping hints", "handed off", "repaired"]);
     }
 
     #[test]
@@ -380,8 +412,9 @@ mod tests {
     fn a_node_that_does_not_answer_is_no_news() {
         let mut told = told();
         told.look(1, "alive", 0, 0, 0);
-        let nothing = Answers { status: Value::Null, members: Value::Null, hints: Value::Null };
-        told.timeline.note(&nothing, &Snapshot::starting());
+        let (status, members, hints) = (Value::Null, Value::Null, Value::Null);
+        let nothing = Answers { status, members, hints, repairs: 0 };
+        told.timeline.note(&nothing, 1_500);
         told.look(2, "alive", 0, 0, 0);
         assert_eq!(told.words(), ["watching"]);
     }

@@ -1,0 +1,69 @@
+//! What can be said of the packages without the tools that build them: files that they name are there, flags that they
+//! use are known, versions agree, and pages and completions come out of the binary under the names that are packed.
+
+use super::{read, root};
+use crate::processes::cluster::{QUORATE, complained, quorate, said};
+use std::process::Command;
+
+fn manifest() -> toml::Table {
+    read(&root().join("Cargo.toml")).parse().expect("TOML")
+}
+
+#[test]
+fn every_file_of_the_debian_package_is_there_or_is_made_by_its_script() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = folder.path().join("files");
+    let mut pages = Command::new(root().join("configs/package/pages"));
+    let output = pages.arg(QUORATE).arg(&made).output().expect("bash");
+    assert!(output.status.success(), "{}", complained(&output));
+    for page in
+        ["quorate.1.gz", "quorate-put.1.gz", "quorate-ring-plan.1.gz", "quorate-doctor.1.gz"]
+    {
+        assert!(made.join("man").join(page).exists(), "{page}");
+    }
+    let manifest = manifest();
+    let deb = &manifest["package"]["metadata"]["deb"];
+    let assets = deb["assets"].as_array().expect("a list");
+    assert!(assets.len() > 5);
+    for asset in assets {
+        let source = asset[0].as_str().expect("a path");
+        if let Some(generated) = source.strip_prefix("target/package-files/") {
+            // The pages are a pattern.
+            let generated = generated.replace('*', "quorate");
+            assert!(
+                made.join(&generated).exists(),
+                "configs/package/pages does not make {generated}"
+            );
+        } else if source != "target/release/quorate" {
+            assert!(root().join(source).exists(), "there is no {source}");
+        }
+    }
+    let unit = read(&root().join("configs/quorate.service"));
+    assert!(unit.contains("ExecStart=/usr/bin/quorate") && unit.contains("/etc/quorate/node.toml"));
+}
+
+#[test]
+fn the_containers_say_what_the_binary_understands() {
+    let help = said(&quorate(["serve", "--help"]));
+    let compose = read(&root().join("compose.yaml"));
+    let dockerfile = read(&root().join("Dockerfile"));
+    let mut flags = 0;
+    for word in compose.lines().chain(dockerfile.lines()).filter(|line| line.contains("--name")) {
+        let words = word.split_whitespace().filter(|word| word.starts_with("--"));
+        for flag in words {
+            flags += 1;
+            assert!(help.contains(flag), "serve does not know {flag}");
+        }
+    }
+    assert!(flags > 20, "the commands were not found");
+    for flag in ["--join", "--bootstrap"] {
+        assert!(compose.contains(flag) && help.contains(flag), "{flag}");
+    }
+    let manifest = manifest();
+    let oldest = manifest["package"]["rust-version"].as_str().expect("a version");
+    assert!(
+        dockerfile.contains(&format!("FROM rust:{oldest}-")),
+        "the Dockerfile proves the oldest Rust: {oldest}"
+    );
+    assert!(read(&root().join("docs/packaging.md")).contains(&format!("cargo +{oldest} check")));
+}
