@@ -155,7 +155,7 @@ impl Connection {
     /// Begins what has come, as far as there is room.
     fn submit(&mut self) -> Result<(), &'static str> {
         while self.more && self.may_submit() {
-            match self.reader.next() {
+            match self.reader.request() {
                 Ok(None) => self.more = false,
                 Ok(Some(request)) => {
                     let (pending, class) = self.session.submit(&self.engine, request);
