@@ -104,6 +104,7 @@ impl<O: Objects> Loader<O> {
             return Ok(());
         }
         let (mut from, to) = (Bytes::from_static(&[1]), Bytes::from_static(&[3]));
+        let mut leftovers = Vec::new();
         loop {
             let page = retry::read(|| {
                 let (from, to) = (from.clone(), to.clone());
@@ -112,7 +113,7 @@ impl<O: Objects> Loader<O> {
             let page = page.await?;
             for (sort, object) in page.items {
                 if Element::of(&sort).is_some_and(|(of, _)| of.generation <= generation) {
-                    view.leftovers.push((sort, object.context));
+                    leftovers.push((sort, object.context));
                 }
             }
             match page.next {
@@ -122,7 +123,7 @@ impl<O: Objects> Loader<O> {
         }
         let gone = Gone { generation, stamp: view.stamp(), swept: false };
         view.root = Root { gone: Some(gone), text: view.root.text.take(), ..Root::default() };
-        view.swept = true;
+        (view.leftovers, view.swept) = (leftovers, true);
         Ok(())
     }
 }

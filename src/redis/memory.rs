@@ -5,7 +5,7 @@
 use super::objects::{Change, KeyPage, Object, Objects, Page};
 use crate::client::{Bytes, Item};
 use crate::error::{Error, Result};
-use crate::id::{BucketId, ClusterId, Conflict};
+use crate::id::{BucketId, ClusterId};
 use crate::quorum::QuorumRequest;
 use crate::time::{HybridTime, WallClock};
 use crate::version::{
@@ -16,6 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 type Place = (String, Bytes, Bytes);
+
+/// How many items a page has: few, so that there are several.
+const PAGE: usize = 3;
 
 /// One replica, which its clients alone read and write until it [meets](Memory::meet) another.
 #[derive(Clone)]
@@ -136,7 +139,6 @@ impl Objects for Memory {
         let write = Write { operation, stamp, expires_at: None, content, tried_since: None };
         let mut incarnations = self.0.incarnations.lock().unwrap();
         record.write(&seen, write, &mut incarnations, true).expect("mints are left");
-        assert_eq!(Kind::Siblings.conflict(), Conflict::Siblings);
         if Memory::one_less(&self.0.lost) {
             return Err(Error::OutcomeUnknown { required: 2, received: 1 });
         }
@@ -154,8 +156,6 @@ impl Objects for Memory {
         self.check()?;
         self.0.reads.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
-        /// Small, so that there are several.
-        const PAGE: usize = 3;
         let items = self.0.items.lock().unwrap();
         let mut page = Page::default();
         for ((found, of, sort), record) in items.range((bucket.to_owned(), key.clone(), from)..) {

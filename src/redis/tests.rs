@@ -94,7 +94,7 @@ async fn strings_are_as_in_redis() {
         ("GETDEL a", "$1 v"),
         ("EXISTS a", ":0"),
         ("GET", "-ERR wrong number of arguments for 'get' command"),
-        ("nope a b", "-ERR unknown command 'nope', with args beginning with: 'a' 'b' "),
+        ("nope a b", "-ERR unknown command 'nope', with args beginning with: 'a' 'b'"),
         ("MULTI", "-ERR transactions are not offered"),
     ])
     .await;
@@ -342,7 +342,7 @@ proptest! {
     fn whatever_is_done_at_once_all_nodes_end_with_the_same(
         history in proptest::collection::vec((0_usize..3, command(), 0_usize..6), 1..40),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let mut nodes = [Node::new(1), Node::new(2), Node::new(3)];
             for (at, line, meets) in &history {

@@ -2,7 +2,7 @@
 
 use super::super::Reply;
 use super::super::view::{Stop, View};
-use super::{When, is};
+use super::When;
 use bytes::Bytes;
 
 pub(super) fn run(view: &mut View, name: &str, args: &[Bytes]) -> Result<Reply, Stop> {
@@ -50,10 +50,7 @@ fn expire(view: &mut View, name: &str, args: &[Bytes]) -> Result<Reply, Stop> {
     if gt && lt {
         return Err("ERR GT and LT options at the same time are not compatible".into());
     }
-    let when = When {
-        seconds: !name.starts_with('p'),
-        from_now: !is(&Bytes::copy_from_slice(&name.as_bytes()[name.len() - 2..]), "at"),
-    };
+    let when = When { seconds: !name.starts_with('p'), from_now: !name.ends_with("at") };
     let at = when.read(&args[2], view.now, name)?;
     let Some(before) = view.expires_at()? else { return Ok(Reply::Integer(0)) };
     let before = before.map(|at| i64::try_from(at).unwrap_or(i64::MAX));

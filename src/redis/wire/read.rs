@@ -68,7 +68,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`Broken`]; nothing of the request was taken, and nothing more is to be read.
-    pub fn next(&mut self) -> Result<Option<Vec<Bytes>>, Broken> {
+    pub fn request(&mut self) -> Result<Option<Vec<Bytes>>, Broken> {
         loop {
             if self.at > self.limits.request {
                 return Err(Broken("Protocol error: too big request".into()));

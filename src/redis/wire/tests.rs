@@ -14,7 +14,7 @@ fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Vec<Bytes>>, Opt
     for piece in pieces {
         reader.push(piece);
         loop {
-            match reader.next() {
+            match reader.request() {
                 Ok(Some(request)) => all.push(request),
                 Ok(None) => break,
                 Err(broken) => return (all, Some(broken)),
