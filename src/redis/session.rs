@@ -132,8 +132,6 @@ impl Levels {
     }
 }
 
-pub(super) use own::stopped;
-
 pub(super) fn wrong_number(name: &str) -> Reply {
     Reply::error(format!("ERR wrong number of arguments for '{name}' command"))
 }

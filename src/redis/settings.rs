@@ -18,6 +18,8 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Settings of a new engine, whose `AUTH` asks for `password`, if for any.
+    ///
     /// - `value_bytes`: the largest value of the store.
     /// - `clock`: the time in ms since 1970.
     pub fn new(password: Option<String>, value_bytes: usize, clock: fn() -> u64) -> Settings {

@@ -198,7 +198,8 @@ impl View {
                 return Err(Stop::Need(Need::All));
             }
             for (member, slot) in std::mem::take(&mut self.elements) {
-                if !slot.context.is_empty() {
+                // What was looked for and never there needs no erasing.
+                if !slot.context.is_empty() && (slot.value.is_some() || slot.changed) {
                     self.leftovers.push((element.sort(&member), slot.context));
                 }
             }

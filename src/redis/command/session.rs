@@ -134,10 +134,10 @@ fn hello<O: Objects>(session: &mut Session, engine: &Engine<O>, args: &[Bytes]) 
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
         );
     }
-    if let Some(name) = name {
-        if let error @ Reply::Error(_) = named(session, &name) {
-            return error;
-        }
+    if let Some(name) = name
+        && let error @ Reply::Error(_) = named(session, &name)
+    {
+        return error;
     }
     session.protocol = protocol;
     let number = if protocol == Protocol::Three { 3 } else { 2 };

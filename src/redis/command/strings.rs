@@ -139,12 +139,8 @@ fn getex(view: &mut View, args: &[Bytes]) -> Result<Reply, Stop> {
         return Ok(Reply::Nil);
     }
     match change {
-        None => {}
-        Some(None) => {
-            if view.expires_at()?.flatten().is_some() {
-                view.expire(None)?;
-            }
-        }
+        Some(None) if view.expires_at()?.flatten().is_some() => view.expire(None)?,
+        None | Some(None) => {}
         Some(Some((when, number))) => {
             let at = when.positive(number, view.now, "getex")?;
             view.expire(Some(at))?;

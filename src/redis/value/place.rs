@@ -15,7 +15,7 @@ pub(in crate::redis) fn partition_key(key: &Bytes) -> Bytes {
     if key.first().is_some_and(|first| *first != 0) {
         return key.clone();
     }
-    [&[0], key.as_ref()].concat().into()
+    [&[0][..], key.as_ref()].concat().into()
 }
 
 /// The key that has this partition key.
@@ -40,7 +40,7 @@ impl Element {
             Kind::Set => 1,
             Kind::Hash => 2,
         };
-        [&[kind], &self.generation.to_be_bytes()[..], member].concat().into()
+        [&[kind][..], &self.generation.to_be_bytes()[..], member].concat().into()
     }
 
     /// The first sort key behind all of them.

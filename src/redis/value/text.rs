@@ -83,7 +83,7 @@ impl Text {
     /// Takes in another version of it.
     pub(in crate::redis) fn join(&mut self, other: Text) {
         let order = |text: &Text| (text.stamp, text.generation, text.base.clone());
-        match order(&other).cmp(&order(self)) {
+        match order(&other).cmp(&order(&*self)) {
             std::cmp::Ordering::Less => {}
             std::cmp::Ordering::Greater => *self = other,
             std::cmp::Ordering::Equal => {

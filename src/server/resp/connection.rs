@@ -119,7 +119,7 @@ impl Connection {
                     ready.map_err(|_| "broken")?;
                     self.read(stream, &mut buffer)?;
                 }
-                _ = stopped.wait_for(|stopped| *stopped), if !self.ended => self.ended = true,
+                () = stop(stopped), if !self.ended => self.ended = true,
                 () = sleep_until(unread), if unsent > 0 => return Err("unread"),
                 () = sleep_until(stalled), if amid => return Err("stalled"),
             }
@@ -236,6 +236,11 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// Waits until the node has ended; who would say so may have gone, too.
+async fn stop(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 /// Waits for the first answer, and takes it out.
