@@ -14,7 +14,7 @@
 //! more when they are late (a hedge); and where an owner is away, a stand-in fills its slot.
 //!
 //! - [`Window`]: the round trips that were seen.
-//! - `split`: a round trip into its two ways.
+//! - [`halves`] and [`excess`]: a round trip split into its two ways, and what a write takes longer.
 //! - [`Spread`]: how long one way takes, to be drawn from.
 //! - [`Scene`]: who is there, and what a read would miss: [`Scene::predict`].
 

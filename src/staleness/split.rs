@@ -8,8 +8,8 @@
 //! Half of each sum would be wrong: of two ways that vary by themselves the sum varies less than twice one of them
 //! does. So this asks which distribution makes what was seen the most likely, by expectation maximization: split each
 //! sum as probable as each split is, count the parts, and begin again with what was counted. (Dempster, Laird and
-//! Rubin 1977; for sums that is the deconvolution of Richardson 1972 and Lucy 1974.) A few rounds and no more: on and on it would make peaks
-//! of chance.
+//! Rubin 1977; for sums that is the deconvolution of Richardson 1972 and Lucy 1974.) A few rounds and no more: on and
+//! on it would make peaks of chance.
 //!
 //! - The two ways of a round trip are taken to be alike and independent. No clock tells otherwise.
 //! - What a write takes longer than a small message, the disk with all that waits for it, belongs to W.

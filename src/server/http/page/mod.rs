@@ -9,7 +9,7 @@
 //!   poller, while somebody listens, once a second: Status, Members, Hints; Ring when it has changed
 //! ```
 //!
-//! - However many pages are open, the node is asked once a second.
+//! - However many pages are open, the node is asked once a second. (What somebody opens on a page, that page asks for.)
 //! - Nothing is queued for a reader: it gets the moment that is newest when it has room.
 //! - The page may only run what this binary carries, and only under a name that is this node's.
 

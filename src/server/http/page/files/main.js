@@ -1,4 +1,4 @@
-// The page: everything on it follows one stream of events.
+// The page: what is always on it follows one stream of events.
 
 import { find, say } from './dom.js';
 import { listen } from './stream.js';
