@@ -63,13 +63,6 @@ impl Shard {
                 }
             }
             Data::KeysHeld { items, end, rebuilding } => {
-                // What a slow one says of a partition that is done with is no answer about the next one.
-                let is_late =
-                    matches!(&request.work, Work::Keys(keys) if keys.partition != header.partition);
-                if is_late {
-                    self.requests.put(id, request);
-                    return;
-                }
                 request.sent.retain(|sent| sent.to != from);
                 let items: Result<Vec<_>, _> = items.into_iter().map(held_key).collect();
                 match (&mut request.work, items) {
@@ -112,6 +105,10 @@ impl Shard {
     fn counts(&self, header: &Header, request: &Request, answer: &Data) -> bool {
         let layout = &self.view.agreement.layout;
         let current = layout.member(header.sender).is_some_and(|m| m.lineage == header.lineage);
+        // What a slow one says of a partition that is done with is no answer about the next one.
+        if matches!(&request.work, Work::Keys(keys) if keys.partition != header.partition) {
+            return false;
+        }
         if matches!(answer, Data::Refused(_)) {
             // A refusal comes from whoever is behind or ahead, so its epoch differs by nature.
             return request.sent.iter().any(|sent| sent.to == header.sender);
