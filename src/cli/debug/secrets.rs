@@ -11,7 +11,7 @@ pub(super) const REMOVED: &str = "(removed)";
 /// Settings that may be shown, by section.
 const SHOWN: &[(&str, &[&str])] = &[
     ("node", &["name", "data_dir", "zone", "weight", "enable_chaos"]),
-    ("listen", &["native", "http", "resp", "syslog", "http_names", "advertise"]),
+    ("listen", &["native", "http", "resp", "syslog", "http_names", "http_origins", "advertise"]),
     ("cluster", &["join", "bootstrap", "spare", "partitions", "replicas", "insecure"]),
     (
         "store",

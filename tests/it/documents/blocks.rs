@@ -109,7 +109,7 @@ fn run(name: &str, blocks: &[&Block]) {
     let mut input = bash.stdin.take().expect("a pipe");
     let script_file = folder.path().join("script");
     fs::write(&script_file, &script).expect("a writable folder");
-    writeln!(input, "source script").expect("it reads");
+    writeln!(input, "source ./script").expect("it reads");
     drop(input);
     let output = bash.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&output.stdout);

@@ -70,7 +70,7 @@ pub fn free_base(nodes: u16) -> u16 {
     };
     for _ in 0..places {
         let base = PORTS.start + next.fetch_add(1, Ordering::Relaxed) % places * STRIDE;
-        if (1..=nodes).all(|n| free(base + 10 * n) && free(base + 10 * n + 1)) {
+        if (1..=nodes).all(|n| (0..3).all(|port| free(base + 10 * n + port))) {
             return base;
         }
     }

@@ -1,6 +1,6 @@
 //! Lists of keys, scans in reverse, batches and conditions, by real nodes: over HTTP, on the command line, from Rust.
 
-use super::cluster::{Cluster, text};
+use super::cluster::{Cluster, complained, quorate, said, text};
 use super::http::{unbase64, values};
 use quorate::client::{Bytes, Outcome};
 use serde_json::{Value, json};
@@ -44,6 +44,14 @@ async fn batches_of_the_library(cluster: &Cluster) {
     assert_eq!(keys, (10..20).map(|n| Bytes::from(key(n))).collect::<Vec<_>>());
 }
 
+/// What the command line says, through the first node.
+fn typed(cluster: &Cluster, words: &[&str]) -> String {
+    let node = cluster.native(1).to_string();
+    let output = quorate(words.iter().copied().chain(["--node", &node]));
+    assert!(output.status.success(), "{words:?}: {}", complained(&output));
+    said(&output)
+}
+
 async fn lists_over_http_and_typed(cluster: &Cluster) {
     let (mut cursor, mut found) = (String::new(), Vec::new());
     for page in 0.. {
@@ -63,12 +71,12 @@ async fn lists_over_http_and_typed(cluster: &Cluster) {
     assert_eq!(found, all);
     let refused = cluster.get(1, "/v1/kv/people?cursor=nonsense").await.expect("an answer");
     assert_eq!((refused.status, refused.code()), (400, "invalid".into()));
-    let typed = cluster.must(&["keys", "people", "--prefix", "user/"]);
-    let mut typed: Vec<&str> = typed.lines().collect();
-    typed.sort_unstable();
-    assert_eq!(typed, all);
-    assert_eq!(cluster.must(&["keys", "people", "--limit", "7"]).lines().count(), 7);
-    let line = cluster.must(&["keys", "people", "--prefix", "user/017", "-o", "json"]);
+    let lines = typed(cluster, &["keys", "people", "--prefix", "user/"]);
+    let mut lines: Vec<&str> = lines.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, all);
+    assert_eq!(typed(cluster, &["keys", "people", "--limit", "7"]).lines().count(), 7);
+    let line = typed(cluster, &["keys", "people", "--prefix", "user/017", "-o", "json"]);
     let line: Value = serde_json::from_str(line.trim()).expect("JSON");
     assert_eq!(unbase64(text(&line["key"])), b"user/017");
     // What is deleted is not listed.
@@ -76,7 +84,7 @@ async fn lists_over_http_and_typed(cluster: &Cluster) {
     let delete = [("X-Quorate-Context", context.context())];
     let gone = cluster.ask(1, "DELETE", "/v1/kv/people/user%2F017?w=3", &delete, b"").await;
     assert_eq!(gone.status, 204, "{}", gone.text());
-    assert_eq!(cluster.must(&["keys", "people", "--prefix", "user/017"]), "");
+    assert_eq!(typed(cluster, &["keys", "people", "--prefix", "user/017"]), "");
     let nowhere = cluster.json(3, "/v1/kv/nowhere").await;
     assert_eq!(nowhere, json!({"keys": [], "next": null}));
 }
@@ -148,9 +156,9 @@ async fn scans_in_reverse(cluster: &Cluster) {
         }
     }
     assert_eq!(found, 45);
-    let typed = cluster.must(&["scan", "rows", "k", "--reverse", "--prefix", "1", "--limit", "2"]);
-    let lines: Vec<&str> = typed.lines().collect();
-    assert!(lines[1].starts_with("19") && lines[2].starts_with("18"), "{typed}");
+    let page = typed(cluster, &["scan", "rows", "k", "--reverse", "--prefix", "1", "--limit", "2"]);
+    let lines: Vec<&str> = page.lines().collect();
+    assert!(lines[1].starts_with("19") && lines[2].starts_with("18"), "{page}");
     assert_eq!(lines[3], "… goes on before --to 18");
 }
 

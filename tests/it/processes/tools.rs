@@ -169,7 +169,7 @@ async fn lines_through_a_pipe_are_commands() {
     let output = piped(
         &cluster,
         "# a comment\n\nput carts alice 'green tea'\nput shelf a 1 --sort 1\nput shelf a 2 --sort 2\n\
-         scan shelf a --limit 1\nget carts alice --hex\nquorate status\nhelp get\nexit\nget carts alice\n",
+         scan shelf a --limit 1\nget carts 616c696365 --hex\nquorate status\nhelp get\nexit\nget carts alice\n",
     );
     let text = said(&output);
     assert_eq!(output.status.code(), Some(0), "{}", complained(&output));
