@@ -318,6 +318,45 @@ async fn scans_return_each_key_once_and_end() {
     }
 }
 
+#[tokio::test]
+async fn one_scan_is_enough_for_few_keys_though_many_were_deleted() {
+    let mut node = Node::new(1);
+    for index in 0..60 {
+        node.ask(&format!("SET k{index} v")).await;
+        node.ask(&format!("DEL k{index}")).await;
+    }
+    node.ask("SET z v").await;
+    node.ask("SADD y m").await;
+    let reply = node.ask("SCAN 0").await;
+    let both = vec![Reply::bulk("y"), Reply::bulk("z")];
+    let Reply::Array(parts) = reply else { panic!("{reply:?}") };
+    let [Reply::Bulk(next), Reply::Array(names)] = &parts[..] else { panic!("{parts:?}") };
+    let mut names = names.clone();
+    names.sort_by_key(|name| format!("{name:?}"));
+    assert_eq!((&next[..], names), (&b"0"[..], both));
+    // What does not fit was looked at, too.
+    let Reply::Array(parts) = node.ask("SCAN 0 MATCH nothing COUNT 1").await else { panic!() };
+    assert_ne!(parts[0], Reply::bulk("0"));
+}
+
+#[tokio::test]
+async fn info_tells_the_sections_that_are_asked_for() {
+    let mut node = Node::new(1);
+    let text = |reply: Reply| match reply {
+        Reply::Verbatim(text) => text,
+        other => panic!("{other:?}"),
+    };
+    let all = text(node.ask("INFO").await);
+    for field in ["redis_version:", "role:master", "arch_bits:", "cluster_enabled:0"] {
+        assert!(all.contains(field), "{field}: {all}");
+    }
+    assert_eq!(text(node.ask("INFO everything").await).lines().count(), all.lines().count());
+    let some = text(node.ask("INFO Replication cluster").await);
+    assert!(some.starts_with("# Replication\r\nrole:master\r\n") && some.contains("# Cluster"));
+    assert!(!some.contains("redis_version"));
+    assert_eq!(text(node.ask("INFO nothing").await), "");
+}
+
 fn command() -> impl Strategy<Value = String> {
     let member = "[ab]";
     prop_oneof![

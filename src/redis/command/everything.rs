@@ -18,6 +18,8 @@ use std::sync::Mutex;
 
 /// How many keys are asked for at once, and looked at at once.
 const PAGE: u32 = 500;
+/// How many keys one `SCAN` goes through at most, where most of them are no more.
+const LISTED: usize = 1_000;
 /// How many cursors of scans are remembered; the oldest is forgotten, and says so.
 const CURSORS: usize = 10_000;
 
@@ -138,14 +140,28 @@ async fn scan<O: Objects>(engine: &Engine<O>, args: &[Bytes], levels: Levels) ->
             }
         },
     };
-    let limit = u32::try_from(options.count).unwrap_or(PAGE).min(PAGE);
-    let (mut keys, next) = page(engine, after, limit, levels).await?;
-    keys.retain(|key| options.fits(key));
-    let found = types(engine, keys, levels).await?.into_iter();
     let of_type = options.of_type.as_ref().map(|kind| kind.to_ascii_lowercase());
-    let found = found.filter(|(_, kind)| of_type.as_ref().is_none_or(|t| t == kind.as_bytes()));
-    let keys = found.map(|(key, _)| Reply::Bulk(key)).collect();
-    let cursor = next.map_or(0, |place| cursors.put(place));
+    let (mut after, mut listed, mut counted) = (after, 0, 0);
+    let mut found = Vec::new();
+    let cursor = loop {
+        let limit = u32::try_from(options.count - counted).unwrap_or(PAGE).min(PAGE);
+        let (keys, next) = page(engine, after, limit, levels).await?;
+        listed += keys.len();
+        let (fitting, others): (Vec<_>, Vec<_>) =
+            keys.into_iter().partition(|key| options.fits(key));
+        let there = types(engine, fitting, levels).await?;
+        counted += others.len() + there.len();
+        found.extend(there);
+        match next {
+            None => break 0,
+            Some(place) if counted >= options.count || listed >= LISTED => {
+                break cursors.put(place);
+            }
+            Some(place) => after = place,
+        }
+    };
+    found.retain(|(_, kind)| of_type.as_ref().is_none_or(|t| t == kind.as_bytes()));
+    let keys = found.into_iter().map(|(key, _)| Reply::Bulk(key)).collect();
     Ok(Reply::Array(vec![Reply::bulk(cursor.to_string()), Reply::Array(keys)]))
 }
 

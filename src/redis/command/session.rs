@@ -65,7 +65,7 @@ pub(in crate::redis) fn run<O: Objects>(
         "client" => client(session, args),
         "command" => command(args),
         "config" => config(engine, args),
-        "info" => info(session, engine),
+        "info" => info(session, engine, &args[1..]),
         "time" => {
             let now = engine.now();
             let parts = [now / 1_000, now % 1_000 * 1_000];
@@ -315,19 +315,47 @@ fn config<O: Objects>(engine: &Engine<O>, args: &[Bytes]) -> Reply {
     }
 }
 
-fn info<O: Objects>(session: &Session, engine: &Engine<O>) -> Reply {
-    let load = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
-    Reply::Verbatim(format!(
-        "# Server\r\nredis_version:{LIKE}\r\nquorate_version:{}\r\nredis_mode:standalone\r\n\r\n\
-         # Clients\r\nconnection_id:{}\r\n\r\n\
-         # Stats\r\ntotal_connections_received:{}\r\ntotal_commands_processed:{}\r\n\r\n\
-         # Replication\r\nrole:master\r\nconnected_slaves:0\r\n\r\n\
-         # Cluster\r\ncluster_enabled:0\r\n",
-        env!("CARGO_PKG_VERSION"),
-        session.id,
-        load(&engine.0.connections),
-        load(&engine.0.commands),
-    ))
+/// `INFO [SECTION …]`: what tools look for first; the rest is in this node's own metrics.
+fn info<O: Objects>(session: &Session, engine: &Engine<O>, wanted: &[Bytes]) -> Reply {
+    let load = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed).to_string();
+    let version = env!("CARGO_PKG_VERSION");
+    let sections = [
+        (
+            "Server",
+            vec![
+                ("redis_version", LIKE.to_string()),
+                ("quorate_version", version.to_string()),
+                ("redis_mode", "standalone".to_string()),
+                ("os", std::env::consts::OS.to_string()),
+                ("arch_bits", usize::BITS.to_string()),
+                ("process_id", std::process::id().to_string()),
+            ],
+        ),
+        ("Clients", vec![("connection_id", session.id.to_string())]),
+        ("Persistence", vec![("loading", "0".to_string())]),
+        (
+            "Stats",
+            vec![
+                ("total_connections_received", load(&engine.0.connections)),
+                ("total_commands_processed", load(&engine.0.commands)),
+            ],
+        ),
+        (
+            "Replication",
+            vec![("role", "master".to_string()), ("connected_slaves", "0".to_string())],
+        ),
+        ("Cluster", vec![("cluster_enabled", "0".to_string())]),
+    ];
+    let all = |word: &Bytes| ["all", "default", "everything"].iter().any(|each| is(word, each));
+    let is_wanted = |name: &str| {
+        wanted.is_empty() || wanted.iter().any(|w| all(w) || is(w, &name.to_ascii_lowercase()))
+    };
+    let mut text = Vec::new();
+    for (name, fields) in sections.into_iter().filter(|(name, _)| is_wanted(name)) {
+        let lines = fields.into_iter().map(|(field, value)| format!("{field}:{value}\r\n"));
+        text.push(format!("# {name}\r\n{}", lines.collect::<String>()));
+    }
+    Reply::Verbatim(text.join("\r\n"))
 }
 
 /// `QUORATE.CONSISTENCY READ WRITE`: a level, `strict`, or a number of replicas.
