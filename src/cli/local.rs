@@ -181,7 +181,8 @@ impl LocalNode {
             // What the environment says of *a* node's name and places would make all of them one.
             let ours = |prefix| name.as_encoded_bytes().starts_with(prefix);
             let places = ours(b"QUORATE_LISTEN__") || ours(b"QUORATE_CLUSTER__");
-            if (ours(b"QUORATE_NODE") || places) && name != "QUORATE_CLUSTER__SPARE" {
+            let common = name == "QUORATE_CLUSTER__SPARE" || name == "QUORATE_CLUSTER__PARTITIONS";
+            if (ours(b"QUORATE_NODE") || places) && !common {
                 command.env_remove(name);
             }
         }
