@@ -14,6 +14,26 @@ use std::time::Duration;
 use tokio::sync::oneshot::Receiver;
 use tokio::time::{Instant, sleep, timeout_at};
 
+/// Where a request has been.
+#[derive(Debug, Default)]
+pub(super) struct Trail {
+    pub(super) attempts: u32,
+    /// To whom it was sent last, by its place in the builder's list.
+    #[cfg(feature = "tracing")]
+    pub(super) node: Option<usize>,
+}
+
+impl Trail {
+    #[cfg_attr(not(feature = "tracing"), allow(unused_variables))] // only spans tell it
+    fn sent(&mut self, node: usize) {
+        self.attempts += 1;
+        #[cfg(feature = "tracing")]
+        {
+            self.node = Some(node);
+        }
+    }
+}
+
 impl Client {
     pub(super) async fn execute(
         &self,
@@ -26,27 +46,30 @@ impl Client {
         if self.profile.speculation.is_some() {
             self.inner.speculations.request(began);
         }
-        let mut attempts = 0;
+        let mut trail = Trail::default();
+        #[cfg(feature = "tracing")]
+        let end = super::span::within(self, request, effect, deadline, &mut trail).await;
+        #[cfg(not(feature = "tracing"))]
+        let end = self.run(request, effect, deadline, &mut trail).await;
         if self.inner.watch.0.is_none() {
-            return self.run(request, effect, deadline, &mut attempts).await;
+            return end;
         }
-        let end = self.run(request, effect, deadline, &mut attempts).await;
         let done = RequestDone {
             kind: RequestKind::of(request),
             error: end.as_ref().err(),
             duration: began.elapsed(),
-            attempts,
+            attempts: trail.attempts,
         };
         self.inner.watch.tell(|observer| observer.done(&done));
         end
     }
 
-    async fn run(
+    pub(super) async fn run(
         &self,
         request: &Request,
         effect: Effect,
         deadline: Instant,
-        attempts: &mut u32,
+        trail: &mut Trail,
     ) -> Result<Reply> {
         let mut body = encode(request)?;
         let mut says_so = false;
@@ -70,7 +93,7 @@ impl Client {
                 None => continue,
                 Some((node, answered)) => {
                     tried.push(node);
-                    *attempts += 1;
+                    trail.sent(node);
                     let ended = match early {
                         None => ended(answered, deadline).await,
                         Some(early) => {
@@ -78,7 +101,7 @@ impl Client {
                                 let (node, answered) =
                                     self.second(&body, deadline, &tried, &owners)?;
                                 tried.push(node);
-                                *attempts += 1;
+                                trail.sent(node);
                                 Some(answered)
                             };
                             first_of(answered, early.after, deadline, second).await

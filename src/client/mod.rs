@@ -9,6 +9,18 @@
 //!        │               │               goes out in one write, answers are matched by id
 //! ```
 //!
+//! | to | use |
+//! |---|---|
+//! | read, write, delete one item | [`Client::get`], [`Client::put`], [`Client::delete`] |
+//! | go on from what was read | [`Got::context`], [`Put::context`]; in one call: [`Client::update`], [`Client::resolve`] |
+//! | read no older than you wrote or read before | [`Client::session`] |
+//! | store your own types | [`Client::put_as`], [`Got::value_as`], [`Json`], [`MessagePack`] |
+//! | read many items | [`Client::scan`], [`Client::keys`], [`Client::batch`] |
+//! | say how requests are carried out | [`ExecutionProfile`], [`Client::with_profile`], [`Builder::retry_budget`] |
+//! | see what happens | [`Builder::observer`], [`Counters`], the feature `tracing` |
+//!
+//! Errors are told by what the caller may do next and whether anything changed: [`Error`](crate::Error).
+//!
 //! A node that is silent while it owes an answer is asked for a sign of life and then dropped: its
 //! requests go to the next node at once, and it is not asked again before it has greeted anew.
 //!
@@ -49,6 +61,8 @@ mod routing;
 mod scan;
 pub mod session;
 mod slab;
+#[cfg(feature = "tracing")]
+mod span;
 mod update;
 mod wire;
 

@@ -142,6 +142,12 @@ impl Pool {
         (0..self.addresses.len()).filter(up).map(|node| self.addresses[node].clone()).collect()
     }
 
+    /// The address of a node of the builder's list.
+    #[cfg(feature = "tracing")]
+    pub(super) fn address(&self, node: usize) -> Option<&str> {
+        self.addresses.get(node).map(String::as_str)
+    }
+
     /// Over all links.
     pub(super) fn traffic(&self) -> Traffic {
         self.links.iter().fold(Traffic::default(), |sum, link| Traffic {
