@@ -108,6 +108,12 @@ pub enum Error {
     /// A bug or a broken machine on the other side: see its log.
     #[error("internal: {0}")]
     Internal(String),
+    /// No answer in time that knew all that the caller's session has seen. Nothing changed; try again, or let the
+    /// session forget the key. Made by the client library alone; no node sends it.
+    #[error(
+        "session: {0}; try again when more owners can be reached, or let the session forget the key"
+    )]
+    Session(String),
 }
 
 impl Error {
@@ -130,6 +136,7 @@ impl Error {
             Error::Forbidden(_) => "forbidden",
             Error::Unreachable(_) => "unreachable",
             Error::Internal(_) => "internal",
+            Error::Session(_) => "session",
         }
     }
 
@@ -168,6 +175,7 @@ mod tests {
             Error::Invalid("x".into()),
             Error::Siblings { count: 2 },
             Error::ContextMismatch,
+            Error::Session("x".into()),
             Error::TooLarge { what: "value".into(), size: 2, limit: 1 },
             Error::OutcomeUnknown { required: 2, received: 1 },
             Error::Timeout { required: 2, received: 1 },

@@ -129,6 +129,15 @@ impl Attempts {
         }
     }
 
+    /// The error when another attempt would help, and may not be made for the client's retry budget is empty.
+    pub(super) fn out_of_budget(mut self) -> Error {
+        let why = match self.last.take() {
+            Some(error) => format!("the last answer was `{error}`"),
+            None => "the connection broke before an answer came".into(),
+        };
+        self.honest(Error::Overloaded(format!("this client's retry budget is empty, and {why}")))
+    }
+
     /// The error when time is up. `under_way`: an attempt is with a node. `why`: what the connections
     /// suffer from.
     pub(super) fn time_is_up(mut self, under_way: bool, why: impl FnOnce() -> String) -> Error {
@@ -174,6 +183,17 @@ mod tests {
             }
         }
         story.time_is_up(under_way, || "nobody home".into())
+    }
+
+    #[test]
+    fn an_empty_budget_is_told_and_hides_no_unknown_outcome() {
+        let mut read = Attempts::new(READ, RetryPolicy::default());
+        assert!(matches!(read.judge(failed(unavailable())), Next::Pause(1)));
+        let end = read.out_of_budget().to_string();
+        assert!(end.contains("retry budget is empty") && end.contains("unavailable:"), "{end}");
+        let mut write = Attempts::new(WRITE, RetryPolicy::default());
+        assert!(matches!(write.judge(Outcome::Lost), Next::Elsewhere));
+        assert_eq!(write.out_of_budget(), Error::OutcomeUnknown { required: 2, received: 0 });
     }
 
     #[test]

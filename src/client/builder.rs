@@ -1,13 +1,22 @@
 //! From addresses to a client that has spoken to at least one node.
 
+use super::budget::Budget;
+use super::observer::{Observer, Watch};
 use super::options::FAR_AWAY;
 use super::pool::Pool;
-use super::{Client, ExecutionProfile};
+use super::{Client, ExecutionProfile, Inner, RetryBudget};
 use crate::error::{Error, Result};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use tokio::time::Instant;
 
 /// The most connections that one client opens to one node.
 const CONNECTIONS_LIMIT: usize = 64;
+/// How many of a hundred requests may be sent to a second node early, and how many each second in any case.
+const SPECULATION_PERCENT: u8 = 10;
+const SPECULATIONS_PER_SECOND: u32 = 1;
 
 /// The settings of a client to be; made by [`Client::builder`].
 #[derive(Clone, Debug)]
@@ -18,6 +27,9 @@ pub struct Builder {
     connections: usize,
     in_flight: usize,
     name: String,
+    named: BTreeMap<String, ExecutionProfile>,
+    budget: RetryBudget,
+    watch: Watch,
 }
 
 impl Default for Builder {
@@ -29,6 +41,9 @@ impl Default for Builder {
             connections: 1,
             in_flight: 1024,
             name: "client".into(),
+            named: BTreeMap::new(),
+            budget: RetryBudget::default(),
+            watch: Watch::default(),
         }
     }
 }
@@ -48,6 +63,26 @@ impl Builder {
     /// The defaults of every request.
     pub fn profile(mut self, profile: ExecutionProfile) -> Self {
         self.profile = profile;
+        self
+    }
+
+    /// Another set of defaults, for [`Client::with_profile`]. Its attempt timeout is not looked at: connections are shared,
+    /// and go by that of [`profile`](Builder::profile).
+    pub fn named_profile(mut self, name: impl Into<String>, profile: ExecutionProfile) -> Self {
+        self.named.insert(name.into(), profile);
+        self
+    }
+
+    /// What all requests together may be sent again: beyond it a request ends with the error that it has, told as
+    /// [`Error::Overloaded`] unless its outcome is unknown.
+    pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Who is told what becomes of requests and connections; [`Counters`](super::Counters) for example.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.watch = Watch(Some(Arc::new(observer)));
         self
     }
 
@@ -100,7 +135,8 @@ impl Builder {
                 self.connections, self.in_flight
             )));
         }
-        if self.profile.retries.attempts == 0 || self.profile.attempt_timeout.is_zero() {
+        let unfit = |p: &ExecutionProfile| p.retries.attempts == 0 || p.attempt_timeout.is_zero();
+        if unfit(&self.profile) || self.named.values().any(unfit) {
             return Err(Error::Invalid(
                 "a profile needs at least one attempt and an attempt timeout above zero".into(),
             ));
@@ -111,9 +147,21 @@ impl Builder {
             self.in_flight,
             self.profile.attempt_timeout.min(FAR_AWAY),
             &self.name,
+            &self.watch,
         );
         pool.first_greeting(self.profile.timeout).await?;
-        Ok(Client::new(pool, self.profile, self.session.unwrap_or_else(random_session)))
+        let session = self.session.unwrap_or_else(random_session);
+        let now = Instant::now();
+        let inner = Inner {
+            pool,
+            named: self.named.into_iter().map(|(name, p)| (name, Arc::new(p))).collect(),
+            session,
+            sequence: AtomicU64::new(0),
+            retries: Budget::new(self.budget.percent, self.budget.per_second, now),
+            speculations: Budget::new(SPECULATION_PERCENT, SPECULATIONS_PER_SECOND, now),
+            watch: self.watch,
+        };
+        Ok(Client { inner: Arc::new(inner), profile: Arc::new(self.profile) })
     }
 }
 

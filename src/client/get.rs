@@ -46,6 +46,11 @@ impl Get {
         self
     }
 
+    /// What is read, and how.
+    pub(super) fn parts(&mut self) -> (&Item, &mut Options) {
+        (&self.item, &mut self.options)
+    }
+
     async fn send(self) -> Result<Got> {
         let effect = Effect::Reads { required: self.options.required() };
         let (item, quorum) = (self.item, self.options.quorum);

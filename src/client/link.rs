@@ -10,6 +10,7 @@
 //! greet: so it stays out of the way without a clock that says for how long.
 
 use super::attempts::Outcome;
+use super::observer::Watch;
 use super::routing::Routing;
 use super::wire::{self, End};
 use bytes::Bytes;
@@ -97,6 +98,8 @@ pub(super) struct Settings {
     pub(super) name: String,
     /// How long a node that owes an answer, or a greeting, may be silent.
     pub(super) patience: Duration,
+    /// Who is told that it is up or down.
+    pub(super) watch: Watch,
 }
 
 impl Link {
@@ -191,7 +194,11 @@ impl Task {
     }
 
     fn tell(&self, up: bool, why: Option<String>) {
+        let before = self.state.is_up();
         self.state.set(up, why);
+        if before != up {
+            self.settings.watch.tell(|observer| observer.connection(&self.settings.address, up));
+        }
         self.changed.notify_waiters();
     }
 }

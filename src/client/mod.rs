@@ -9,6 +9,18 @@
 //!        │               │               goes out in one write, answers are matched by id
 //! ```
 //!
+//! | to | use |
+//! |---|---|
+//! | read, write, delete one item | [`Client::get`], [`Client::put`], [`Client::delete`] |
+//! | go on from what was read | [`Got::context`], [`Put::context`]; in one call: [`Client::update`], [`Client::resolve`] |
+//! | read no older than you wrote or read before | [`Client::session`] |
+//! | store your own types | [`Client::put_as`], [`Got::value_as`], [`Json`], [`MessagePack`] |
+//! | read many items | [`Client::scan`], [`Client::keys`], [`Client::batch`] |
+//! | say how requests are carried out | [`ExecutionProfile`], [`Client::with_profile`], [`Builder::retry_budget`] |
+//! | see what happens | [`Builder::observer`], [`Counters`], the feature `tracing` |
+//!
+//! Errors are told by what the caller may do next and whether anything changed: [`Error`](crate::Error).
+//!
 //! A node that is silent while it owes an answer is asked for a sign of life and then dropped: its
 //! requests go to the next node at once, and it is not asked again before it has greeted anew.
 //!
@@ -28,7 +40,9 @@ mod admin;
 mod answer;
 mod attempts;
 mod batch;
+mod budget;
 mod builder;
+mod codec;
 mod context;
 mod execute;
 mod get;
@@ -37,6 +51,7 @@ mod kv;
 mod link;
 #[cfg(feature = "server")]
 pub mod load;
+mod observer;
 mod options;
 mod pool;
 mod profile;
@@ -44,7 +59,11 @@ mod put;
 mod resolve;
 mod routing;
 mod scan;
+pub mod session;
 mod slab;
+#[cfg(feature = "tracing")]
+mod span;
+mod update;
 mod wire;
 
 #[cfg(test)]
@@ -61,18 +80,25 @@ pub use answer::{Got, ScanItem, Written};
 pub use batch::{BATCH_IN_FLIGHT, Batch, Outcome};
 pub use builder::Builder;
 pub use bytes::Bytes;
+pub use codec::{Codec, Json, MessagePack, Undecodable, ValueError};
 pub use context::Context;
 pub use get::Get;
 pub use keys::Keys;
 pub use kv::Kv;
+pub use observer::{Counted, Counters, Observer, RequestDone, RequestKind};
 pub use options::Answer;
 pub use pool::Traffic;
-pub use profile::{ExecutionProfile, RetryPolicy};
+pub use profile::{ExecutionProfile, RetryBudget, RetryPolicy, Speculation};
 pub use put::Put;
 pub use resolve::{RESOLVE_ROUNDS, Resolve};
 pub use scan::Scan;
+pub use session::Session;
+pub use update::{UPDATE_ROUNDS, Update};
 
+use budget::Budget;
+use observer::Watch;
 use pool::Pool;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -81,13 +107,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+    profile: Arc<ExecutionProfile>,
 }
 
 struct Inner {
     pool: Pool,
-    profile: ExecutionProfile,
+    named: BTreeMap<String, Arc<ExecutionProfile>>,
     session: u64,
     sequence: AtomicU64,
+    retries: Budget,
+    speculations: Budget,
+    watch: Watch,
 }
 
 impl Client {
@@ -96,8 +126,20 @@ impl Client {
         Builder::default()
     }
 
-    fn new(pool: Pool, profile: ExecutionProfile, session: u64) -> Client {
-        Client { inner: Arc::new(Inner { pool, profile, session, sequence: AtomicU64::new(0) }) }
+    /// The same client with the defaults of a profile that [`Builder::named_profile`] has named: connections,
+    /// operation ids and budgets are shared. For one request: `client.with_profile("fast")?.get(…)`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound): nobody has named one so.
+    pub fn with_profile(&self, name: &str) -> crate::Result<Client> {
+        let missing = || crate::Error::NotFound(format!("no execution profile `{name}`"));
+        let profile = self.inner.named.get(name).cloned().ok_or_else(missing)?;
+        Ok(Client { inner: self.inner.clone(), profile })
+    }
+
+    /// How many retries were made so far, and how many were not for the [budget](Builder::retry_budget) was empty.
+    pub fn retries(&self) -> (u64, u64) {
+        self.inner.retries.counts()
     }
 
     /// Writes `value` under `key`. Without [`Put::context`] nothing is replaced: the value stands beside

@@ -27,7 +27,7 @@ pub(super) struct Options {
 
 impl Options {
     pub(super) fn of(client: &Client) -> Options {
-        let profile = &client.inner.profile;
+        let profile = &client.profile;
         Options {
             quorum: QuorumRequest {
                 consistency: profile.consistency,

@@ -1,6 +1,7 @@
 //! All links of a client, and which one is next.
 
 use super::link::{Link, Settings};
+use super::observer::Watch;
 use super::options::after;
 use super::routing::{Owners, Routing};
 use crate::error::{Error, Result};
@@ -40,6 +41,7 @@ impl Pool {
         in_flight: usize,
         patience: Duration,
         name: &str,
+        watch: &Watch,
     ) -> Pool {
         let changed = Arc::new(Notify::new());
         let routing = Arc::new(Routing::new(addresses.len()));
@@ -48,7 +50,8 @@ impl Pool {
         let links = (0..connections)
             .flat_map(|_| addresses.iter().enumerate())
             .map(|(node, address)| {
-                let settings = Settings { address: address.clone(), name: name.into(), patience };
+                let (address, watch) = (address.clone(), watch.clone());
+                let settings = Settings { address, name: name.into(), patience, watch };
                 Link::open(node, settings, in_flight, &changed, &routing)
             })
             .collect();
@@ -137,6 +140,12 @@ impl Pool {
     pub(super) fn nodes_up(&self) -> Vec<String> {
         let up = |node: &usize| self.links.iter().any(|l| l.node == *node && l.state.is_up());
         (0..self.addresses.len()).filter(up).map(|node| self.addresses[node].clone()).collect()
+    }
+
+    /// The address of a node of the builder's list.
+    #[cfg(feature = "tracing")]
+    pub(super) fn address(&self, node: usize) -> Option<&str> {
+        self.addresses.get(node).map(String::as_str)
     }
 
     /// Over all links.

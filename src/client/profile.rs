@@ -3,7 +3,7 @@
 use crate::quorum::Consistency;
 use std::time::Duration;
 
-/// The defaults of every request of a client.
+/// The defaults of every request of a client. Start from `ExecutionProfile::default()`: fields will be added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecutionProfile {
     /// How many replicas must answer; `None`: what the bucket says, which is a quorum unless it was
@@ -19,6 +19,37 @@ pub struct ExecutionProfile {
     pub attempt_timeout: Duration,
     /// What happens after an answer that another try may better.
     pub retries: RetryPolicy,
+    /// Whether a read that takes long is sent to a second node; the first answer wins. Writes never are.
+    pub speculation: Option<Speculation>,
+}
+
+/// When a read is sent to a second node before the first has answered. For clients whose nodes are unevenly slow: among
+/// the owners the nodes hedge themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Speculation {
+    /// How long the first node has.
+    pub after: Duration,
+}
+
+impl Default for Speculation {
+    fn default() -> Self {
+        Speculation { after: Duration::from_millis(50) }
+    }
+}
+
+/// What all requests of a client may be sent in all beyond once each; see [`Builder::retry_budget`](super::Builder::retry_budget).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryBudget {
+    /// So many retries for a hundred requests of the last ten seconds.
+    pub percent: u8,
+    /// And so many each second in any case, for clients with few requests.
+    pub per_second: u32,
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        RetryBudget { percent: 10, per_second: 20 }
+    }
 }
 
 impl Default for ExecutionProfile {
@@ -29,6 +60,7 @@ impl Default for ExecutionProfile {
             timeout: Duration::from_secs(5),
             attempt_timeout: Duration::from_millis(500),
             retries: RetryPolicy::default(),
+            speculation: None,
         }
     }
 }

@@ -84,6 +84,16 @@ impl Put {
         self
     }
 
+    /// What is written, and what the writer has seen of it.
+    pub(super) fn parts(&self) -> (&Item, &Context) {
+        (&self.item, &self.context)
+    }
+
+    /// Whether it is a delete.
+    pub(super) fn is_delete(&self) -> bool {
+        self.value.is_none()
+    }
+
     async fn send(self) -> Result<Written> {
         let required = self.options.required();
         let request = Request::Put {

@@ -31,7 +31,7 @@ mod write;
 mod tests;
 
 pub use crate::id::Conflict;
-pub use context::{Context, ContextError, ContextScope, MAX_CONTEXT_LENGTH};
+pub use context::{Context, ContextError, ContextScope, MAX_CONTEXT_LENGTH, peek};
 pub use incarnation::{ENDED_CLEANLY_CAP, Incarnations, Local, MintsExhausted};
 pub use join::Applied;
 pub use record::{Head, Joined, Kind, Record, RecordError, SiblingHead};

@@ -72,7 +72,7 @@ impl Seen {
     }
 
     /// Adds what somebody else has seen.
-    pub(super) fn join(&mut self, other: &Seen) {
+    pub(crate) fn join(&mut self, other: &Seen) {
         self.vector.join(&other.vector);
         self.beyond.extend(&other.beyond);
         other.shown.iter().for_each(|(operation, dot)| self.name(*operation, *dot));

@@ -4,8 +4,11 @@ mod failures;
 mod fake;
 #[cfg(feature = "server")]
 mod load;
+mod manners;
 mod requests;
+mod session;
 mod traffic;
+mod update;
 
 use super::*;
 use crate::message::client::{Reply, Request};

@@ -34,7 +34,8 @@ pub(super) fn status(error: &Error) -> StatusCode {
         Error::OutcomeUnknown { .. } | Error::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
         Error::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
         Error::Forbidden(_) => StatusCode::FORBIDDEN,
-        Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        // The last one is of the client library alone.
+        Error::Internal(_) | Error::Session(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

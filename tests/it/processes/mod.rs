@@ -32,6 +32,7 @@ mod resp;
 mod restarts;
 mod rot;
 mod routing;
+mod sessions;
 mod staleness;
 mod syslog;
 mod tools;

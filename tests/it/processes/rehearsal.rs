@@ -10,7 +10,7 @@ use std::time::Duration;
 /// How long a demo may take.
 const LONG: Duration = Duration::from_secs(120);
 
-async fn token(cluster: &Cluster, node: u16) -> String {
+pub(super) async fn token(cluster: &Cluster, node: u16) -> String {
     let page = cluster.ask(node, "GET", "/", &[], b"").await.text();
     let (_, rest) = page.split_once("name=\"quorate-token\" content=\"").expect("a token");
     rest.split('"').next().expect("its end").to_owned()
@@ -87,7 +87,7 @@ async fn only_who_has_read_the_page_may_run_it_and_one_at_a_time() {
 }
 
 /// What a button of the page does; its status.
-async fn harm(cluster: &Cluster, node: u16, token: &str, name: &str) -> (u16, String) {
+pub(super) async fn harm(cluster: &Cluster, node: u16, token: &str, name: &str) -> (u16, String) {
     let headers = [("X-Quorate-Token", token)];
     let path = format!("/v1/chaos/{name}");
     let answer = cluster.ask(node, "POST", &path, &headers, b"").await;
@@ -95,7 +95,7 @@ async fn harm(cluster: &Cluster, node: u16, token: &str, name: &str) -> (u16, St
 }
 
 /// Waits until n2 sees n1 so.
-async fn seen_as(cluster: &Cluster, wanted: &[&str]) {
+pub(super) async fn seen_as(cluster: &Cluster, wanted: &[&str]) {
     until(&format!("n1 seen as {wanted:?}"), SOON, async || {
         let state = cluster.state_of(2, 1).await?;
         wanted.contains(&state.as_str()).then_some(()).ok_or(state)
