@@ -18,10 +18,12 @@ mod logs;
 mod look;
 mod metrics;
 mod objects;
+mod openapi;
 mod own;
 mod page;
 mod query;
 mod router;
+mod routes;
 
 pub(super) use bridge::{Ask, Bridge};
 pub(super) use logs::{logs, now};

@@ -184,7 +184,7 @@ fn what_makes_no_sense_is_refused_before_the_node_is_asked() {
         ("PUT", "/v1/kv/b/k?ttl=soon", 400),
         ("PUT", "/v1/kv/b/k?scan=true", 400),
         ("GET", "/v1/kv/b/", 400),
-        ("PUT", "/v1/kv/b", 400),
+        ("PUT", "/v1/kv/b", 405),
         ("GET", "/v1/kv/b/%zz", 400),
         ("GET", "/v1/status?x=1", 400),
         ("POST", "/v1/kv/b/k", 405),
