@@ -27,6 +27,8 @@ mod routes;
 
 pub(super) use bridge::{Ask, Bridge};
 pub(super) use logs::{logs, now};
+#[cfg(test)]
+pub(super) use openapi::DOCUMENT;
 pub(super) use own::OwnNode;
 pub(super) use page::Hosts;
 

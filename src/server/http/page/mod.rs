@@ -92,11 +92,7 @@ async fn demo(State(page): State<Arc<Page>>, headers: HeaderMap) -> Response<Bod
     acting(&page, &headers, || page.demo.begin(page.bridge.clone()))
 }
 
-async fn file(
-    State(page): State<Arc<Page>>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response<Body> {
+async fn file(State(page): State<Arc<Page>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
     admitted(&page, &headers, || asset(&name(&uri, "/page/")))
 }
 
@@ -127,11 +123,7 @@ fn asset(name: &str) -> Response<Body> {
     }
 }
 
-async fn chaos(
-    State(page): State<Arc<Page>>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response<Body> {
+async fn chaos(State(page): State<Arc<Page>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
     acting(&page, &headers, || harm::begin(&page.bridge, &name(&uri, "/v1/chaos/")))
 }
 
