@@ -79,7 +79,7 @@ fn every_operation_has_a_name_of_its_own_and_an_answer_when_all_is_well() {
     }
 }
 
-/// One of each; who adds an error adds it here, for the match does not know it.
+/// One of each that a node sends. Where there is a new one the match does not compile: add it above, too.
 fn every_error() -> Vec<Error> {
     let some = || "x".to_owned();
     let all = vec![

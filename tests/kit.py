@@ -1,4 +1,4 @@
-"""What the checks of the Redis port share: nodes on free ports, and a Python with packages in it."""
+"""What the checks against real nodes share: nodes on free ports, and a Python with packages in it."""
 
 import os
 import pathlib
@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 def quorate():
@@ -65,6 +65,10 @@ class Cluster:
 
     def __exit__(self, *_):
         self.command("kill", *[str(node) for node in range(1, self.nodes + 1)])
+
+    def http(self, node):
+        """The port at which a node speaks HTTP."""
+        return self.base + 10 * node + 1
 
     def resp(self, node):
         """The port at which a node speaks Redis's protocol."""
