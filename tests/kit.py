@@ -14,14 +14,25 @@ def quorate():
     return os.environ.get("QUORATE") or str(ROOT / "target/debug/quorate")
 
 
+def pip(python):
+    """The words that call pip for this Python: the machine's own where it can, for a pip of one's own takes seconds to make."""
+    own = [sys.executable, "-m", "pip", "--python", python]
+    can = subprocess.run([*own, "--version"], capture_output=True, timeout=60).returncode == 0
+    return own if can else [python, "-m", "pip"]
+
+
 def environment(folder, packages):
     """A Python of its own with these packages; None, having said why, where that cannot be made."""
     place = folder / "python"
+    python = str(place / "bin/python")
+    venv = [sys.executable, "-m", "venv", str(place)]
     try:
-        subprocess.run([sys.executable, "-m", "venv", str(place)], check=True, capture_output=True, timeout=120)
-        python = str(place / "bin/python")
-        pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-        subprocess.run([*pip, *packages], check=True, capture_output=True, timeout=300)
+        # The first is enough for the machine's pip.
+        subprocess.run([*venv, "--without-pip"], check=True, capture_output=True, timeout=120)
+        if pip(python)[0] == python:
+            subprocess.run(venv, check=True, capture_output=True, timeout=120)
+        install = ["--quiet", "--disable-pip-version-check", "install", "--no-compile"]
+        subprocess.run([*pip(python), *install, *packages], check=True, capture_output=True, timeout=300)
         return python
     except (OSError, subprocess.SubprocessError) as error:
         print(f"SKIPPED  {packages[0]} cannot be installed: {type(error).__name__}")
