@@ -36,10 +36,15 @@ impl LocateWork {
 impl Shard {
     /// Asks every position of the list, this node included.
     pub fn locate(&mut self, connection: ConnectionId, id: u64, item: Item, turn: &mut Turn) {
+        let asked = ClientRequest::Inspect(Inspect::Locate(item.clone()));
+        if let Err(error) = self.check(&asked) {
+            // No item can be there, so nobody is asked for it.
+            return turn.outbox.reply(connection, id, Reply::Failed(error));
+        }
         let Some((bucket, partition, key)) = self.place(&item) else {
             // Perhaps this node has not heard of it yet.
             let (origin, bucket) = (Origin::Client { connection, id }, item.bucket.clone());
-            let request = Box::new(ClientRequest::Inspect(Inspect::Locate(item)));
+            let request = Box::new(asked);
             let work = Work::Parked { request, bucket, forwarded: false };
             let request = self.begin(origin, None, self.timing.request, work, turn);
             let number = self.requests.number();

@@ -199,11 +199,13 @@ impl Shard {
         Some((bucket, partition, key))
     }
 
-    fn check(&self, request: &Request) -> Result<(), Error> {
+    /// Whether a request makes sense as it stands.
+    pub(super) fn check(&self, request: &Request) -> Result<(), Error> {
         let (key, sort, longest) = match request {
             Request::Get { item, .. }
             | Request::Check { item, .. }
             | Request::Explain { item, .. }
+            | Request::Inspect(Inspect::Locate(item))
             | Request::Put { item, .. } => (&item.key, &item.sort, SORT_KEY_LIMIT),
             Request::Scan { key, from, to, .. } => {
                 check_length("sort key", to.len(), SORT_KEY_LIMIT)?;

@@ -76,3 +76,25 @@ fn what_has_expired_takes_no_room_from_the_next_put() {
     let first = (150..300).find(|number| refused(&ask(*number, None)));
     assert_eq!(first, Some(250));
 }
+
+#[test]
+fn nobody_is_asked_where_an_item_lives_that_cannot_be() {
+    let mut lone = Lone::open(view(agreement(&[1], 1, BucketSettings::new(1))));
+    let mut ask = |bucket: &str, key: usize, sort: usize| {
+        let (key, sort) = (vec![b'k'; key].into(), vec![b's'; sort].into());
+        let item = Item { bucket: bucket.into(), key, sort };
+        lone.turn(|shard, turn| shard.locate(ConnectionId(1), 1, item, turn));
+        lone.settle();
+        lone.replies.pop().expect("an answer")
+    };
+    assert!(matches!(ask("b", 1024, 1024), Reply::Json(_)));
+    for (bucket, key, sort) in [("b", 1025, 0), ("b", 1, 1025)] {
+        assert!(
+            matches!(ask(bucket, key, sort), Reply::Failed(Error::TooLarge { .. })),
+            "{key} {sort}"
+        );
+    }
+    for (bucket, key) in [("b", 0), ("B", 1), ("", 1)] {
+        assert!(matches!(ask(bucket, key, 0), Reply::Failed(Error::Invalid(_))), "{bucket} {key}");
+    }
+}

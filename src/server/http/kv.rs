@@ -11,7 +11,7 @@ use crate::version::OperationId;
 use crate::{Error, Result};
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
+use axum::http::{HeaderMap, Response, StatusCode, Uri};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -40,28 +40,51 @@ const OPERATION_LIMIT: usize = 128;
 /// The longest context that is taken in, in bytes; the node checks the rest.
 pub(super) const CONTEXT_LIMIT: usize = 32 << 10;
 
-/// Any method on an item.
-pub(super) async fn item(
+/// `GET`: one item, or a range of sort keys.
+pub(super) async fn read(
     State(bridge): State<Arc<Bridge>>,
-    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
+    // Which of the two it is decides which other parameters there may be.
+    let every = [&ITEM[..], &SCAN].concat();
+    let is_scan = Query::parse(uri.query(), &every).and_then(|query| query.flag("scan"));
+    let answer = match is_scan {
+        Ok(true) => scan(&bridge, &uri).await,
+        _ => get(&bridge, &uri, &headers).await,
+    };
+    answer.unwrap_or_else(|error| answer::failed(&error))
+}
+
+/// `PUT`: the body is the value.
+pub(super) async fn put(
+    State(bridge): State<Arc<Bridge>>,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
-    // Which of the two it is decides which other parameters there may be.
-    let every = [&ITEM[..], &PUT, &SCAN].concat();
-    let scan = Query::parse(uri.query(), &every).and_then(|query| query.flag("scan"));
-    let answer = match method {
-        Method::GET if scan == Ok(true) => self::scan(&bridge, &uri).await,
-        Method::GET | Method::HEAD => get(&bridge, &uri, &headers).await,
-        Method::PUT => match body::read(&bridge, body, "the value", bridge.value_bytes).await {
-            Ok(value) => write(&bridge, &uri, &headers, Some(value)).await,
-            Err(response) => return *response,
-        },
-        Method::DELETE => write(&bridge, &uri, &headers, None).await,
-        _ => return super::router::method_not_allowed().await,
-    };
-    answer.unwrap_or_else(|error| answer::failed(&error))
+    match body::read(&bridge, body, "the value", bridge.value_bytes).await {
+        Ok(value) => written(&bridge, &uri, &headers, Some(value)).await,
+        Err(response) => *response,
+    }
+}
+
+/// `DELETE`
+pub(super) async fn delete(
+    State(bridge): State<Arc<Bridge>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
+    written(&bridge, &uri, &headers, None).await
+}
+
+async fn written(
+    bridge: &Bridge,
+    uri: &Uri,
+    headers: &HeaderMap,
+    value: Option<Bytes>,
+) -> Response<Body> {
+    write(bridge, uri, headers, value).await.unwrap_or_else(|error| answer::failed(&error))
 }
 
 fn item_of(uri: &Uri, query: &Query) -> Result<Item> {

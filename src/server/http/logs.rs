@@ -139,21 +139,18 @@ async fn answer_query(bridge: &Arc<Bridge>, uri: &Uri) -> Result<serde_json::Val
     ];
     let (query, now) = (Query::parse(uri.query(), &KNOWN)?, now());
     let filter = filter(&query, now)?;
-    let logs = logs(bridge);
-    if query.flag("count")? {
-        let by = match query.text("by")? {
-            None => By::Nothing,
-            Some("level") => By::Level,
-            Some("source") => By::Source,
-            Some("time") => By::Time(step(&query, &filter, now)?),
-            Some(other) => {
-                return Err(Error::Invalid(format!(
-                    "`by` is `{other}`: use level, source or time"
-                )));
-            }
-        };
-        return Ok(shape::counts(&logs.count(&filter, by).await?));
-    }
+    // All of it is read before anything is asked, also what only the other kind of question needs: what makes no sense is
+    // not passed over.
+    let step = step(&query, &filter, now)?;
+    let by = match query.text("by")? {
+        None => By::Nothing,
+        Some("level") => By::Level,
+        Some("source") => By::Source,
+        Some("time") => By::Time(step),
+        Some(other) => {
+            return Err(Error::Invalid(format!("`by` is `{other}`: use level, source or time")));
+        }
+    };
     let order = match query.text("order")? {
         None | Some("newest") => Order::Newest,
         Some("oldest") => Order::Oldest,
@@ -163,6 +160,10 @@ async fn answer_query(bridge: &Arc<Bridge>, uri: &Uri) -> Result<serde_json::Val
     };
     let limit = query.number("limit", 1..=LIMIT.1)?.unwrap_or(LIMIT.0);
     let after = query.text("cursor")?.map(str::parse::<Cursor>).transpose()?;
+    let logs = logs(bridge);
+    if query.flag("count")? {
+        return Ok(shape::counts(&logs.count(&filter, by).await?));
+    }
     let mut search = logs.search(filter, order, after).await?;
     let page = search.page(limit as usize).await?;
     Ok(shape::page(&page, search.coverage()))

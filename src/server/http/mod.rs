@@ -18,13 +18,17 @@ mod logs;
 mod look;
 mod metrics;
 mod objects;
+mod openapi;
 mod own;
 mod page;
 mod query;
 mod router;
+mod routes;
 
 pub(super) use bridge::{Ask, Bridge};
 pub(super) use logs::{logs, now};
+#[cfg(test)]
+pub(super) use openapi::DOCUMENT;
 pub(super) use own::OwnNode;
 pub(super) use page::Hosts;
 

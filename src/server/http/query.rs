@@ -96,7 +96,7 @@ impl Query {
 
     /// A length of time in milliseconds, if it is there.
     pub(super) fn duration(&self, name: &str) -> Result<Option<u64>> {
-        self.text(name)?.map(milliseconds).transpose()
+        self.text(name)?.map(|text| length(name, text)).transpose()
     }
 
     /// R or W, whichever of the two this request is about; the other one is checked and left alone.
@@ -111,15 +111,19 @@ impl Query {
     }
 }
 
-/// A length of time, as people write it, in milliseconds.
+/// A time to live, as people write it, in milliseconds.
 ///
 /// # Errors
 /// [`Error::Invalid`], also for none at all.
 pub(super) fn milliseconds(text: &str) -> Result<u64> {
+    length("ttl", text)
+}
+
+fn length(name: &str, text: &str) -> Result<u64> {
     let time = crate::config::parse_duration(text)
-        .map_err(|error| Error::Invalid(format!("`ttl`: {error}")))?;
+        .map_err(|error| Error::Invalid(format!("`{name}`: {error}")))?;
     let ms = u64::try_from(time.as_millis()).ok().filter(|ms| *ms > 0);
-    ms.ok_or_else(|| Error::Invalid(format!("`ttl` is `{text}`: use 1ms or more")))
+    ms.ok_or_else(|| Error::Invalid(format!("`{name}` is `{text}`: use 1ms or more")))
 }
 
 /// Turns `%41` into `A`; in a query a `+` is a blank.
@@ -197,6 +201,8 @@ mod tests {
         assert!(query.timeout(Duration::from_secs(1)).is_err());
         assert!(parse("sorted=x").is_err_and(|e| e.to_string().contains("`sorted`")));
         assert!(parse("r=1&r=2").is_err());
+        let step = Query::parse(Some("step=0s"), &["step"]).expect("known").duration("step");
+        assert!(step.is_err_and(|error| error.to_string().contains("`step`")));
         for wrong in ["r=0", "w=256", "r=x", "strict=yes", "consistency=most"] {
             assert!(parse(wrong).expect(wrong).quorum("r").is_err(), "{wrong}");
         }

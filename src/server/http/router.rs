@@ -3,47 +3,56 @@
 use super::answer;
 use super::bridge::Bridge;
 use super::page::{self, Page};
-use super::{batch, keys, kv, layers, logs, look};
+use super::routes::Routes;
+use super::{batch, keys, kv, layers, logs, look, openapi};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
-use axum::routing::{any, get, post};
+use axum::routing::get;
 use std::sync::Arc;
+
+/// All paths but the dashboard's.
+pub(super) fn routes() -> Routes<Arc<Bridge>> {
+    Routes::default()
+        .get("/v1/status", look::status)
+        .get("/v1/members", look::members)
+        .get("/v1/ring", look::ring)
+        .get("/v1/hints", look::hints)
+        .get("/v1/info", look::info)
+        .get("/v1/staleness", look::staleness)
+        .get("/v1/buckets", look::buckets)
+        .post("/v1/buckets", look::create_bucket)
+        .get("/v1/local/partitions", look::partitions)
+        .get("/v1/local/{bucket}/{*key}", look::local)
+        .get("/v1/locate/{bucket}/{*key}", look::locate)
+        .get("/v1/kv/{bucket}", keys::list)
+        .get("/v1/kv/{bucket}/{*key}", kv::read)
+        .put("/v1/kv/{bucket}/{*key}", kv::put)
+        .delete("/v1/kv/{bucket}/{*key}", kv::delete)
+        .post("/v1/batch", batch::batch)
+        .get("/v1/logs", logs::query)
+        .post("/v1/logs", logs::ingest)
+        .post("/loki/api/v1/push", logs::loki)
+        .get("/healthz", look::healthz)
+        .get("/readyz", look::readyz)
+        .get("/metrics", look::metrics)
+        .get("/v1/openapi.json", openapi::document)
+        // The key is empty, and the answer says so.
+        .incomplete("/v1/kv/{bucket}/", get(kv::read).put(kv::put).delete(kv::delete))
+        .incomplete("/v1/local/{bucket}/", get(look::local))
+        .incomplete("/v1/locate/{bucket}", get(look::locate))
+        .incomplete("/v1/locate/{bucket}/", get(look::locate))
+}
 
 /// All paths.
 pub(super) fn router(bridge: Arc<Bridge>, page: Arc<Page>) -> Router {
-    let mut router = Router::new()
-        .route("/v1/status", get(look::status))
-        .route("/v1/members", get(look::members))
-        .route("/v1/ring", get(look::ring))
-        .route("/v1/hints", get(look::hints))
-        .route("/v1/info", get(look::info))
-        .route("/v1/staleness", get(look::staleness))
-        .route("/v1/buckets", get(look::buckets).post(look::create_bucket))
-        .route("/v1/local/partitions", get(look::partitions))
-        .route("/v1/batch", post(batch::batch))
-        .route("/v1/logs", get(logs::query).post(logs::ingest))
-        .route("/loki/api/v1/push", post(logs::loki))
-        .route("/healthz", get(look::healthz))
-        .route("/readyz", get(look::readyz))
-        .route("/metrics", get(look::metrics));
-    // Keys may be empty here so that the answer says so.
-    router = router.route("/v1/kv/{bucket}", get(keys::list).fallback(kv::item));
-    for rest in ["{bucket}/", "{bucket}/{*key}"] {
-        router = router.route(&format!("/v1/kv/{rest}"), any(kv::item));
-    }
-    for rest in ["{bucket}", "{bucket}/", "{bucket}/{*key}"] {
-        router = router.route(&format!("/v1/locate/{rest}"), get(look::locate));
-    }
-    for rest in ["{bucket}/", "{bucket}/{*key}"] {
-        router = router.route(&format!("/v1/local/{rest}"), get(look::local));
-    }
+    let mut router = routes().router();
     router = router.fallback(not_found).method_not_allowed_fallback(method_not_allowed);
     // Not the dashboard: what stands in its page lets whoever reads it act.
     if let Some(origins) = layers::origins(&bridge.origins) {
         router = router.layer(origins);
     }
-    let router = router.merge(page::router(page));
+    let router = router.merge(page::routes().router().with_state(page));
     router
         .method_not_allowed_fallback(method_not_allowed)
         .layer(layers::packing())
@@ -54,11 +63,11 @@ async fn not_found() -> Response<Body> {
     answer::refused(
         StatusCode::NOT_FOUND,
         "not_found",
-        "there is no such path; see the documentation",
+        "there is no such path; see /v1/openapi.json",
     )
 }
 
-pub(super) async fn method_not_allowed() -> Response<Body> {
-    let text = "this path does not take this method; see the documentation";
+async fn method_not_allowed() -> Response<Body> {
+    let text = "this path does not take this method; header `Allow` says which it takes, and /v1/openapi.json what for";
     answer::refused(StatusCode::METHOD_NOT_ALLOWED, "invalid", text)
 }

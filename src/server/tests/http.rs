@@ -184,13 +184,19 @@ fn what_makes_no_sense_is_refused_before_the_node_is_asked() {
         ("PUT", "/v1/kv/b/k?ttl=soon", 400),
         ("PUT", "/v1/kv/b/k?scan=true", 400),
         ("GET", "/v1/kv/b/", 400),
-        ("PUT", "/v1/kv/b", 400),
+        ("PUT", "/v1/kv/b", 405),
         ("GET", "/v1/kv/b/%zz", 400),
         ("GET", "/v1/status?x=1", 400),
         ("POST", "/v1/kv/b/k", 405),
         ("PUT", "/v1/status", 405),
         ("GET", "/v1/nothing", 404),
         ("GET", "/v1/local/b/", 400),
+        ("GET", "/v1/locate/b", 400),
+        // Of the other kind of question, and wrong all the same.
+        ("GET", "/v1/logs?step=", 400),
+        ("GET", "/v1/logs?by=color", 400),
+        ("GET", "/v1/logs?count=true&order=up", 400),
+        ("GET", "/v1/logs?count=true&limit=0", 400),
     ] {
         let answer = ask(node.http(), method, path, &[], b"");
         assert_eq!(answer.0, status, "{method} {path}");

@@ -5,6 +5,7 @@ mod http;
 mod lifecycle;
 mod metrics;
 mod native;
+mod openapi;
 mod page;
 mod peers;
 mod real;

@@ -28,12 +28,12 @@ pub(in crate::server) use host::Hosts;
 
 use super::answer;
 use super::bridge::Bridge;
+use super::query::decode;
+use super::routes::Routes;
 use crate::Error;
-use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use axum::routing::{get, post};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
 use demo::Demo;
 use moment::Moment;
 use seats::Seats;
@@ -71,14 +71,13 @@ impl Page {
 }
 
 /// The page, its files and its stream.
-pub(super) fn router(page: Arc<Page>) -> Router<Arc<Bridge>> {
-    Router::new()
-        .route("/", get(index))
-        .route("/page/{*file}", get(file))
-        .route("/v1/events", get(events))
-        .route("/v1/demo", post(demo))
-        .route("/v1/chaos/{harm}", post(chaos))
-        .with_state(page)
+pub(super) fn routes() -> Routes<Arc<Page>> {
+    Routes::default()
+        .get("/", index)
+        .get("/page/{*file}", file)
+        .get("/v1/events", events)
+        .post("/v1/demo", demo)
+        .post("/v1/chaos/{harm}", chaos)
 }
 
 async fn index(State(page): State<Arc<Page>>, headers: HeaderMap) -> Response<Body> {
@@ -93,12 +92,8 @@ async fn demo(State(page): State<Arc<Page>>, headers: HeaderMap) -> Response<Bod
     acting(&page, &headers, || page.demo.begin(page.bridge.clone()))
 }
 
-async fn file(
-    State(page): State<Arc<Page>>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-) -> Response<Body> {
-    admitted(&page, &headers, || asset(&name))
+async fn file(State(page): State<Arc<Page>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    admitted(&page, &headers, || asset(&name(&uri, "/page/")))
 }
 
 async fn events(State(page): State<Arc<Page>>, headers: HeaderMap) -> Response<Body> {
@@ -128,12 +123,16 @@ fn asset(name: &str) -> Response<Body> {
     }
 }
 
-async fn chaos(
-    State(page): State<Arc<Page>>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-) -> Response<Body> {
-    acting(&page, &headers, || harm::begin(&page.bridge, &name))
+async fn chaos(State(page): State<Arc<Page>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    acting(&page, &headers, || harm::begin(&page.bridge, &name(&uri, "/v1/chaos/")))
+}
+
+/// The last part of a path. What is no text is the name of nothing, and is answered as such: axum's own way of reading it
+/// would answer without our JSON.
+fn name(uri: &Uri, prefix: &str) -> String {
+    let rest = uri.path().strip_prefix(prefix).unwrap_or_default();
+    let bytes = decode(rest, false).unwrap_or_else(|_| rest.as_bytes().to_vec());
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Does it for whoever has read this node's page.

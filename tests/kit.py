@@ -1,4 +1,4 @@
-"""What the checks of the Redis port share: nodes on free ports, and a Python with packages in it."""
+"""What the checks against real nodes share: nodes on free ports, and a Python with packages in it."""
 
 import os
 import pathlib
@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 def quorate():
@@ -14,14 +14,25 @@ def quorate():
     return os.environ.get("QUORATE") or str(ROOT / "target/debug/quorate")
 
 
+def pip(python):
+    """The words that call pip for this Python: the machine's own where it can, for a pip of one's own takes seconds to make."""
+    own = [sys.executable, "-m", "pip", "--python", python]
+    can = subprocess.run([*own, "--version"], capture_output=True, timeout=60).returncode == 0
+    return own if can else [python, "-m", "pip"]
+
+
 def environment(folder, packages):
     """A Python of its own with these packages; None, having said why, where that cannot be made."""
     place = folder / "python"
+    python = str(place / "bin/python")
+    venv = [sys.executable, "-m", "venv", str(place)]
     try:
-        subprocess.run([sys.executable, "-m", "venv", str(place)], check=True, capture_output=True, timeout=120)
-        python = str(place / "bin/python")
-        pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-        subprocess.run([*pip, *packages], check=True, capture_output=True, timeout=300)
+        # The first is enough for the machine's pip.
+        subprocess.run([*venv, "--without-pip"], check=True, capture_output=True, timeout=120)
+        if pip(python)[0] == python:
+            subprocess.run(venv, check=True, capture_output=True, timeout=120)
+        install = ["--quiet", "--disable-pip-version-check", "install", "--no-compile"]
+        subprocess.run([*pip(python), *install, *packages], check=True, capture_output=True, timeout=300)
         return python
     except (OSError, subprocess.SubprocessError) as error:
         print(f"SKIPPED  {packages[0]} cannot be installed: {type(error).__name__}")
@@ -65,6 +76,10 @@ class Cluster:
 
     def __exit__(self, *_):
         self.command("kill", *[str(node) for node in range(1, self.nodes + 1)])
+
+    def http(self, node):
+        """The port at which a node speaks HTTP."""
+        return self.base + 10 * node + 1
 
     def resp(self, node):
         """The port at which a node speaks Redis's protocol."""
