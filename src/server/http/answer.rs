@@ -1,7 +1,7 @@
 //! Statuses, headers and JSON of answers.
 
 use crate::Error;
-use crate::message::client::Version;
+use crate::message::client::{PageItem, Version};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use base64::Engine;
@@ -37,6 +37,15 @@ pub(super) fn status(error: &Error) -> StatusCode {
         // The last one is of the client library alone.
         Error::Internal(_) | Error::Session(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
+}
+
+/// An item of a page.
+pub(super) fn page_item(item: &PageItem) -> Value {
+    json!({
+        "sort": base64(&item.sort),
+        "siblings": siblings(&item.values),
+        "context": item.context,
+    })
 }
 
 /// The object that stands under `error`.

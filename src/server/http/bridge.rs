@@ -2,6 +2,7 @@
 
 use super::super::chaos::Chaos;
 use super::super::counters::Snapshot;
+use super::watch::Looks;
 use crate::Error;
 use crate::config::ServerConfig;
 use crate::logs::Announced;
@@ -38,6 +39,8 @@ pub(in crate::server) struct Bridge {
     rejected: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     /// What the log store knows of its catalog.
     pub(super) announced: Announced,
+    /// What is watched here.
+    pub(super) looks: Looks,
     /// Lines of logs that were taken here.
     ingested: AtomicU64,
     /// Commands of Redis's clients, by class.
@@ -72,6 +75,7 @@ impl Bridge {
             snapshot,
             rejected: Mutex::default(),
             announced: Announced::default(),
+            looks: Looks::default(),
             ingested: AtomicU64::new(0),
             chaos,
             session,

@@ -213,7 +213,7 @@ async fn scan(bridge: &Bridge, uri: &Uri) -> Result<Response<Body>> {
 }
 
 /// The first sort key after everything that begins with `prefix`; empty when there is none.
-fn after(prefix: &[u8]) -> Bytes {
+pub(super) fn after(prefix: &[u8]) -> Bytes {
     let end = prefix.iter().rposition(|byte| *byte < 0xff);
     end.map_or_else(Bytes::new, |last| {
         let mut out = prefix[..=last].to_vec();
@@ -223,16 +223,7 @@ fn after(prefix: &[u8]) -> Bytes {
 }
 
 fn page(items: &[PageItem], next: Option<&[u8]>) -> Response<Body> {
-    let items: Value = items
-        .iter()
-        .map(|item| {
-            json!({
-                "sort": answer::base64(&item.sort),
-                "siblings": answer::siblings(&item.values),
-                "context": item.context,
-            })
-        })
-        .collect();
+    let items: Value = items.iter().map(|item| answer::page_item(item)).collect();
     let object = json!({ "items": items, "next": next.map(answer::base64) });
     answer::json_with(StatusCode::OK, &object)
 }

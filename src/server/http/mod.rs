@@ -24,6 +24,7 @@ mod page;
 mod query;
 mod router;
 mod routes;
+mod watch;
 
 pub(super) use bridge::{Ask, Bridge};
 pub(super) use logs::{logs, now};

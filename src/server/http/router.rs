@@ -4,7 +4,7 @@ use super::answer;
 use super::bridge::Bridge;
 use super::page::{self, Page};
 use super::routes::Routes;
-use super::{batch, keys, kv, layers, logs, look, openapi};
+use super::{batch, keys, kv, layers, logs, look, openapi, watch};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
@@ -29,6 +29,7 @@ pub(super) fn routes() -> Routes<Arc<Bridge>> {
         .get("/v1/kv/{bucket}/{*key}", kv::read)
         .put("/v1/kv/{bucket}/{*key}", kv::put)
         .delete("/v1/kv/{bucket}/{*key}", kv::delete)
+        .get("/v1/watch/{bucket}/{*key}", watch::watch)
         .post("/v1/batch", batch::batch)
         .get("/v1/logs", logs::query)
         .post("/v1/logs", logs::ingest)
@@ -39,6 +40,7 @@ pub(super) fn routes() -> Routes<Arc<Bridge>> {
         .get("/v1/openapi.json", openapi::document)
         // The key is empty, and the answer says so.
         .incomplete("/v1/kv/{bucket}/", get(kv::read).put(kv::put).delete(kv::delete))
+        .incomplete("/v1/watch/{bucket}/", get(watch::watch))
         .incomplete("/v1/local/{bucket}/", get(look::local))
         .incomplete("/v1/locate/{bucket}", get(look::locate))
         .incomplete("/v1/locate/{bucket}/", get(look::locate))
