@@ -32,7 +32,7 @@ macro_rules! with_quorum {
 pub(super) use with_quorum;
 
 /// The partition key and the sort key that were typed.
-fn keys(item: &ItemArgs, spelling: Spelling) -> Result<(Bytes, Bytes)> {
+pub(super) fn keys(item: &ItemArgs, spelling: Spelling) -> Result<(Bytes, Bytes)> {
     let sort = spelling.optional("sort key", item.sort.as_deref())?;
     Ok((spelling.bytes("key", &item.key)?, sort))
 }
@@ -72,7 +72,7 @@ fn written(written: &Written, format: Format) -> Result<()> {
     }
 }
 
-fn siblings(siblings: &[Version]) -> Value {
+pub(super) fn siblings(siblings: &[Version]) -> Value {
     let sibling = |version: &Version| json!({"value": base64(&version.value), "dot": version.dot});
     siblings.iter().map(sibling).collect()
 }

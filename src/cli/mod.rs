@@ -41,6 +41,7 @@ mod sim;
 mod staleness;
 mod survivors;
 mod units;
+mod watch;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -79,6 +80,7 @@ fn run(command: Command) -> Result<()> {
         Command::Cluster(args) => alone(cluster::run(args)),
         Command::Put(args) => alone(data::put(args)),
         Command::Get(args) => alone(data::get(args)),
+        Command::Watch(args) => alone(watch::watch(args)),
         Command::Delete(args) => alone(data::delete(args)),
         Command::Scan(args) => alone(data::scan(args)),
         Command::Keys(args) => alone(keys::keys(args)),

@@ -15,6 +15,7 @@
 //! | go on from what was read | [`Got::context`], [`Put::context`]; in one call: [`Client::update`], [`Client::resolve`] |
 //! | read no older than you wrote or read before | [`Client::session`] |
 //! | store your own types | [`Client::put_as`], [`Got::value_as`], [`Json`], [`MessagePack`] |
+//! | wait for a change | [`Client::watch`] |
 //! | read many items | [`Client::scan`], [`Client::keys`], [`Client::batch`] |
 //! | say how requests are carried out | [`ExecutionProfile`], [`Client::with_profile`], [`Builder::retry_budget`] |
 //! | see what happens | [`Builder::observer`], [`Counters`], the feature `tracing` |
@@ -64,6 +65,7 @@ mod slab;
 #[cfg(feature = "tracing")]
 mod span;
 mod update;
+mod watch;
 mod wire;
 
 #[cfg(test)]
@@ -94,6 +96,7 @@ pub use resolve::{RESOLVE_ROUNDS, Resolve};
 pub use scan::Scan;
 pub use session::Session;
 pub use update::{UPDATE_ROUNDS, Update};
+pub use watch::ItemWatch;
 
 use budget::Budget;
 use observer::Watch;
@@ -162,6 +165,11 @@ impl Client {
     /// Reads `key`.
     pub fn get(&self, bucket: impl Into<String>, key: impl AsRef<[u8]>) -> Get {
         Get::new(self, bucket.into(), key.as_ref())
+    }
+
+    /// Waits for `key` to change, again and again.
+    pub fn watch(&self, bucket: impl Into<String>, key: impl AsRef<[u8]>) -> ItemWatch {
+        ItemWatch::new(self, bucket.into(), key.as_ref())
     }
 
     /// Reads the items of one partition key, in order of their sort keys.

@@ -33,7 +33,7 @@ pub(in crate::cli) use requests::{
     BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, CommitArgs, Conflict,
     DeleteArgs, DumpArgs, GetArgs, KeysArgs, LatencyArgs, LeaveArgs, LocateArgs, LookArgs,
     PlaceArgs, PlanArgs, PutArgs, RemoveArgs, RepairArgs, RestoreArgs, RingArgs, RingCommand,
-    ScanArgs, ScrubArgs, StatusArgs, SurvivorsArgs,
+    ScanArgs, ScrubArgs, StatusArgs, SurvivorsArgs, WatchArgs,
 };
 
 pub(in crate::cli) use tools::{
@@ -60,6 +60,8 @@ pub(in crate::cli) enum Command {
     Put(PutArgs),
     /// Read one item; prints its value
     Get(GetArgs),
+    /// Print an item, and again whenever it changes, until Ctrl-C
+    Watch(WatchArgs),
     /// Delete one item; prints the new context
     Delete(DeleteArgs),
     /// Read a range of sort keys of one partition key

@@ -42,6 +42,17 @@ pub(in crate::cli) struct GetArgs {
 }
 
 #[derive(Debug, Args)]
+pub(in crate::cli) struct WatchArgs {
+    #[command(flatten)]
+    pub item: ItemArgs,
+    /// Only the next change, and not what is there now
+    #[arg(long)]
+    pub once: bool,
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+#[derive(Debug, Args)]
 pub(in crate::cli) struct DeleteArgs {
     #[command(flatten)]
     pub item: ItemArgs,

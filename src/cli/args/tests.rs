@@ -28,6 +28,7 @@ fn every_name_of_the_interface_parses() {
         "quorate put b k v --sort s --consistency quorum --r 1 --w 2 --strict --context t --timeout 250ms --ttl 7d",
         "quorate put b k - --hex",
         "quorate get b k --siblings --explain -o json --node 127.0.0.1:1,127.0.0.1:2",
+        "quorate watch b k --sort s --once -o json",
         "quorate delete b k --context t",
         "quorate scan b k --from a --to z --limit 3",
         "quorate scan b k --prefix p --output json",

@@ -223,7 +223,7 @@ pub(super) fn after(prefix: &[u8]) -> Bytes {
 }
 
 fn page(items: &[PageItem], next: Option<&[u8]>) -> Response<Body> {
-    let items: Value = items.iter().map(|item| answer::page_item(item)).collect();
+    let items: Value = items.iter().map(answer::page_item).collect();
     let object = json!({ "items": items, "next": next.map(answer::base64) });
     answer::json_with(StatusCode::OK, &object)
 }

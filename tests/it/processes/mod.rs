@@ -37,5 +37,6 @@ mod staleness;
 mod syslog;
 mod tools;
 mod versions;
+mod watch;
 mod wire;
 mod wrecks;

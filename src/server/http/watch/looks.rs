@@ -49,7 +49,7 @@ impl Looks {
     ///
     /// # Errors
     /// [`Error::Overloaded`]: as many as may wait already.
-    pub fn join(&self, bridge: &Arc<Bridge>, target: &Target) -> Result<Watcher> {
+    pub(super) fn join(&self, bridge: &Arc<Bridge>, target: &Target) -> Result<Watcher> {
         let counted = self.watchers.clone();
         // We and the list itself hold one, too.
         if Arc::strong_count(&counted) > bridge.connections / SHARE + 2 {
@@ -71,12 +71,6 @@ impl Looks {
         looks.insert(name, Arc::downgrade(&look));
         tokio::spawn(again_and_again(bridge.clone(), target.clone(), Arc::downgrade(&look)));
         Ok(Watcher { changes: receiver, _look: look, _counted: counted })
-    }
-
-    /// How many wait.
-    #[cfg(test)]
-    pub fn watchers(&self) -> usize {
-        Arc::strong_count(&self.watchers) - 1
     }
 }
 

@@ -29,7 +29,7 @@ fn what_is_new_or_changed_or_gone_is_told_once() {
     assert_eq!(told(&[a.clone(), b.clone()], &first.seen), Ok(None));
     let second = told(&[a.clone(), item("b", "2")], &first.seen).expect("valid").expect("b");
     assert_eq!(names(&second), ["Yg=="]);
-    let third = told(&[a.clone()], &second.seen).expect("valid").expect("b is gone");
+    let third = told(std::slice::from_ref(&a), &second.seen).expect("valid").expect("b is gone");
     assert_eq!((names(&third).len(), &third.shown["present"]), (0, &serde_json::json!(["YQ=="])));
     assert_eq!(told(&[a], &third.seen), Ok(None));
     // And all at once, by who has slept.
