@@ -88,11 +88,24 @@ mod tests {
     /// Some are caught by one seed of a hundred: a hedged read hears the right one more often than not.
     const MOST: u64 = 150;
 
+    /// The seed that caught a guard's loss last, where the first thirty do not: tried first, for speed alone.
+    const CAUGHT_BY: [(Guard, u64); 4] = [
+        (Guard::HintStays, 41),
+        (Guard::DurableReads, 31),
+        (Guard::RebuildingIsNoAnswer, 32),
+        (Guard::WriteBack, 51),
+    ];
+
     /// Each by a verdict of the simulator.
     #[test]
     fn the_simulator_notices_when_a_guard_is_gone() {
-        let often: Vec<Guard> =
-            Guard::EVERY.into_iter().filter(|guard| !TOO_RARE.contains(guard)).collect();
+        let known = CAUGHT_BY.map(|(guard, seed)| hunt(guard, &Setup::new(seed), 1));
+        let caught: Vec<Guard> =
+            known.iter().filter(|hunt| hunt.caught.is_some()).map(|hunt| hunt.guard).collect();
+        let often: Vec<Guard> = Guard::EVERY
+            .into_iter()
+            .filter(|guard| !TOO_RARE.contains(guard) && !caught.contains(guard))
+            .collect();
         let hunts = hunt_all(&often, &Setup::new(1), MOST, 2, |_| {});
         let missed: Vec<_> = hunts.iter().filter(|hunt| hunt.caught.is_none()).collect();
         for hunt in &hunts {

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 /// The most bytes of values on one page of a dump.
-const PAGE_BYTES: usize = 4 << 20;
+const PAGE_BYTES: usize = 256 << 10;
 
 impl Shard {
     /// How many slots this node owns.

@@ -6,7 +6,7 @@ use fastrand::Rng;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Histories for each of the two rules of conflict, unless QUORATE_HISTORIES asks for more.
-const HISTORIES: u64 = 10_000;
+const HISTORIES: u64 = 5_000;
 
 fn random_step(rng: &mut Rng) -> Step {
     let client = rng.u8(..CLIENTS as u8);

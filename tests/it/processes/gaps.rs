@@ -84,6 +84,12 @@ impl Probe {
         Probe { stalls, stop: Some(stop), thread: Some(thread) }
     }
 
+    /// For how long the machine stood still between these moments.
+    pub fn stalled(&self, from: Instant, to: Instant) -> Duration {
+        let overlap = |stall: &Span| to.min(stall.1).saturating_duration_since(from.max(stall.0));
+        self.stalls().iter().map(overlap).sum()
+    }
+
     /// The stalls so far.
     pub fn stalls(&self) -> Vec<Span> {
         self.stalls.lock().expect("nobody panics here").clone()

@@ -4,10 +4,10 @@ use quorate::guard::Guard;
 use quorate::sim::{Fault, Setup, simulate_many};
 
 /// How many. More by hand: `cargo run --release -- sim --runs 20000`.
-const RUNS: u64 = 300;
+const RUNS: u64 = 200;
 
 #[test]
-fn three_hundred_seeds_keep_every_promise_and_meet_every_fault_and_guard() {
+fn two_hundred_seeds_keep_every_promise_and_meet_every_fault_and_guard() {
     let summary = simulate_many(&Setup::new(1), RUNS, 2, |_| {});
     let told: Vec<String> = summary
         .failed

@@ -62,36 +62,3 @@ fn real_lines_of_zookeeper_are_dated_and_have_levels() {
         line.split(' ').nth(3).unwrap_or("")
     });
 }
-
-#[test]
-#[allow(clippy::disallowed_methods)]
-fn zz_rate() {
-    for name in ["Apache_2k.log", "Hadoop_2k.log", "Zookeeper_2k.log"] {
-        let lines = lines(name);
-        let mut parser = Parser::auto(nanos(ARRIVAL));
-        let from = std::time::Instant::now();
-        let mut dated = 0u64;
-        for _ in 0..300 {
-            for line in &lines {
-                dated += u64::from(parser.line(line).at.is_some());
-            }
-        }
-        let secs = from.elapsed().as_secs_f64();
-        println!("RATE {name} parser {:.0}/s", dated as f64 / secs);
-        let text = (lines.join("\n") + "\n").repeat(100);
-        let from = std::time::Instant::now();
-        let mut events = crate::logs::Events::new(text.as_bytes(), Parser::auto(nanos(ARRIVAL)));
-        let mut n = 0u64;
-        while events.next(7).expect("x").is_some() {
-            n += 1;
-        }
-        println!("RATE {name} events {:.0}/s", n as f64 / from.elapsed().as_secs_f64());
-    }
-    let json = r#"{"timestamp":"2031-04-05T06:07:08.009Z","level":"info","service":"billing","fields":{"message":"took an order of a customer","order":712345},"target":"billing::orders"}"#;
-    let mut parser = Parser::auto(nanos(ARRIVAL));
-    let from = std::time::Instant::now();
-    for _ in 0..500_000 {
-        assert!(parser.line(json).at.is_some());
-    }
-    println!("RATE json parser {:.0}/s", 500_000.0 / from.elapsed().as_secs_f64());
-}
