@@ -18,11 +18,13 @@ use std::sync::Arc;
 const BUCKET_BODY_LIMIT: usize = 16 << 10;
 
 async fn inspect(bridge: &Bridge, uri: &Uri, what: Result<Inspect>) -> Response<Body> {
-    let known: &[&str] = match what {
-        Ok(Inspect::Local(_) | Inspect::Locate(_)) => &["sort"],
-        _ => &[],
-    };
-    let what = Query::parse(uri.query(), known).and(what);
+    let what = what.and_then(|what| {
+        let known: &[&str] = match what {
+            Inspect::Local(_) | Inspect::Locate(_) => &["sort"],
+            _ => &[],
+        };
+        Query::parse(uri.query(), known).map(|_| what)
+    });
     let reply = match what {
         Ok(what) => bridge.ask(Request::Inspect(what), None).await,
         Err(error) => Reply::Failed(error),
