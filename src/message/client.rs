@@ -5,6 +5,7 @@
 use super::Placement;
 pub use super::explained::{Explained, HintsKept, ReplicaAsked, Said};
 use crate::error::Error;
+pub use crate::id::Item;
 use crate::quorum::QuorumRequest;
 use crate::time::HybridTime;
 use crate::version::OperationId;
@@ -17,17 +18,6 @@ pub const BUCKET_NAME_LIMIT: usize = 64;
 pub const REHEARSAL_BUCKET: &str = "quorate.demo";
 /// The most items that one page of a scan or of a list of keys examines, tombstones too.
 pub const SCAN_PAGE_LIMIT: u32 = 1_000;
-
-/// The name of one item.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Item {
-    /// The bucket's name.
-    pub bucket: String,
-    /// The partition key: 1 to 1,024 bytes. Items of one partition key live together.
-    pub key: Bytes,
-    /// The sort key: up to 1,024 bytes, often none.
-    pub sort: Bytes,
-}
 
 /// What a client asks of any node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

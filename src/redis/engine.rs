@@ -8,7 +8,7 @@
 
 use super::actors::Actors;
 use super::lane::{self, Call};
-use super::objects::Objects;
+use crate::types::Objects;
 use super::pending::Pending;
 use super::{Reply, Settings};
 use bytes::Bytes;

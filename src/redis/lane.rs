@@ -10,7 +10,7 @@
 use super::actors::{Actors, Name};
 use super::command;
 use super::load::Loader;
-use super::objects::Objects;
+use crate::types::Objects;
 use super::retry::told;
 use super::value::KEY_LIMIT;
 use super::view::{Need, Stop, View};

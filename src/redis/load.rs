@@ -1,7 +1,7 @@
 //! Reads a key into a view, and more of it when a command needs more.
 
 use super::BUCKET;
-use super::objects::{Object, Objects};
+use crate::types::{Object, Objects};
 use super::retry;
 use super::value::{Element, Gone, Malformed, Root, Shown, Text, partition_key};
 use super::view::{Need, Slot, View};

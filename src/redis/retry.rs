@@ -1,6 +1,6 @@
 //! A request until it is answered: what may pass is tried again for a while, a write always under its own name.
 
-use super::objects::{Change, Objects};
+use crate::types::{Change, Objects};
 use crate::Error;
 use crate::error::Result;
 use crate::quorum::QuorumRequest;

@@ -7,7 +7,7 @@ use super::command::several;
 use super::command::table::{self, Class, How, Spec};
 use super::engine::Engine;
 use super::lane::Call;
-use super::objects::Objects;
+use crate::types::Objects;
 use super::pending::Pending;
 use super::wire::Protocol;
 use crate::quorum::QuorumRequest;

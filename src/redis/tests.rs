@@ -1,6 +1,6 @@
 //! Commands on a store in memory; several nodes that meet now and then; answers that get lost.
 
-use super::memory::Memory;
+use crate::types::memory::Memory;
 use super::wire::{Protocol, write};
 use super::{Engine, Reply, Session, Settings};
 use bytes::Bytes;

@@ -4,7 +4,7 @@
 
 use super::super::engine::Engine;
 use super::super::lane::Call;
-use super::super::objects::{Change, Objects};
+use crate::types::{Change, Objects};
 use super::super::retry::{self, told};
 use super::super::session::Levels;
 use super::super::value::key_of;

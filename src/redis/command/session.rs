@@ -2,7 +2,7 @@
 
 use super::super::engine::Engine;
 use super::super::number::integer;
-use super::super::objects::Objects;
+use crate::types::Objects;
 use super::super::session::{Session, wrong_number};
 use super::super::view::Stop;
 use super::super::wire::Protocol;

@@ -6,7 +6,7 @@
 //!   SADD   Group { generation 2 }    elements 2/d
 //! ```
 
-use super::bytes::{Malformed, byte, number, put_number};
+use crate::types::bytes::{Malformed, byte, number, put_number};
 use super::expiry::Expiry;
 use bytes::Bytes;
 

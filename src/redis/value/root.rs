@@ -8,7 +8,7 @@
 //!
 //! Each part joins by itself: a rule that weighed parts against each other at every step would depend on the order.
 
-use super::bytes::{Malformed, byte};
+use crate::types::bytes::{Malformed, byte};
 use super::group::{Gone, Group, Kind};
 use super::text::Text;
 use bytes::Bytes;

@@ -3,7 +3,8 @@
 //! The causality is that of the nodes ([`Record`]), so that what is concurrent here would be there.
 
 use super::objects::{Change, KeyPage, Object, Objects, Page};
-use crate::client::{Bytes, Item};
+use crate::id::Item;
+use bytes::Bytes;
 use crate::error::{Error, Result};
 use crate::id::{BucketId, ClusterId};
 use crate::quorum::QuorumRequest;
@@ -22,14 +23,14 @@ const PAGE: usize = 3;
 
 /// One replica, which its clients alone read and write until it [meets](Memory::meet) another.
 #[derive(Clone)]
-pub(super) struct Memory(Arc<Inner>);
+pub(crate) struct Memory(Arc<Inner>);
 
 struct Inner {
     number: u64,
     items: Mutex<BTreeMap<Place, Record>>,
     incarnations: Mutex<Incarnations>,
     sequence: AtomicU64,
-    pub(super) now: AtomicU64,
+    pub(crate) now: AtomicU64,
     reads: AtomicU64,
     writes: AtomicU64,
     /// How many writes happen, and are answered as if nobody knew.
@@ -39,7 +40,7 @@ struct Inner {
 }
 
 impl Memory {
-    pub(super) fn new(number: u64) -> Memory {
+    pub(crate) fn new(number: u64) -> Memory {
         let mut incarnations = Incarnations::new();
         incarnations.begin(number);
         Memory(Arc::new(Inner {
@@ -56,7 +57,7 @@ impl Memory {
     }
 
     /// Both know what either knew.
-    pub(super) fn meet(&self, other: &Memory) {
+    pub(crate) fn meet(&self, other: &Memory) {
         let mut ours = self.0.items.lock().unwrap();
         let mut theirs = other.0.items.lock().unwrap();
         for (place, record) in theirs.iter() {
@@ -69,16 +70,16 @@ impl Memory {
         }
     }
 
-    pub(super) fn lose(&self, answers: u64) {
+    pub(crate) fn lose(&self, answers: u64) {
         self.0.lost.store(answers, Ordering::Relaxed);
     }
 
-    pub(super) fn refuse(&self, requests: u64) {
+    pub(crate) fn refuse(&self, requests: u64) {
         self.0.refused.store(requests, Ordering::Relaxed);
     }
 
     /// Reads and writes so far.
-    pub(super) fn count(&self) -> (u64, u64) {
+    pub(crate) fn count(&self) -> (u64, u64) {
         (self.0.reads.load(Ordering::Relaxed), self.0.writes.load(Ordering::Relaxed))
     }
 

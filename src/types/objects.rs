@@ -1,6 +1,7 @@
-//! What the Redis commands need of a store, and no more: items with siblings and contexts.
+//! What commands and types need of a store, and no more: items with siblings and contexts.
 
-use crate::client::{Bytes, Item};
+use crate::id::Item;
+use bytes::Bytes;
 use crate::error::Result;
 use crate::quorum::QuorumRequest;
 use crate::version::OperationId;
