@@ -31,9 +31,9 @@ mod value;
 mod view;
 pub mod wire;
 
+pub use crate::types::{Change, KeyPage, Object, Objects, Page};
 pub use command::table::Class;
 pub use engine::Engine;
-pub use crate::types::{Change, KeyPage, Object, Objects, Page};
 pub use pending::Pending;
 pub use reply::Reply;
 pub use session::Session;

@@ -53,14 +53,15 @@ impl Share {
     /// The later one is larger, and of one version the one that is folded more.
     fn order(&self, other: &Share) -> Ordering {
         let version = self.version.cmp(&other.version);
-        version
-            .then(other.named.len().cmp(&self.named.len()))
-            .then_with(|| (self.up, self.down, &self.named).cmp(&(other.up, other.down, &other.named)))
+        version.then(other.named.len().cmp(&self.named.len())).then_with(|| {
+            (self.up, self.down, &self.named).cmp(&(other.up, other.down, &other.named))
+        })
     }
 
     fn add(&mut self, delta: i64) -> Result<(), Refused> {
         let side = if delta < 0 { &mut self.down } else { &mut self.up };
-        let sum = side.checked_add(delta.unsigned_abs().into()).filter(|s| i128::try_from(*s).is_ok());
+        let sum =
+            side.checked_add(delta.unsigned_abs().into()).filter(|s| i128::try_from(*s).is_ok());
         *side = sum.ok_or(Refused::OutOfRange)?;
         Ok(())
     }

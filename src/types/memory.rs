@@ -3,15 +3,15 @@
 //! The causality is that of the nodes ([`Record`]), so that what is concurrent here would be there.
 
 use super::objects::{Change, KeyPage, Object, Objects, Page};
-use crate::id::Item;
-use bytes::Bytes;
 use crate::error::{Error, Result};
+use crate::id::Item;
 use crate::id::{BucketId, ClusterId};
 use crate::quorum::QuorumRequest;
 use crate::time::{HybridTime, WallClock};
 use crate::version::{
     Content, Context, ContextScope, Incarnations, Kind, OperationId, Record, Seen, Write,
 };
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

@@ -2,7 +2,7 @@
 
 use super::counter::Actor;
 use super::desk::Desk;
-use super::objects::{Change, Objects};
+use super::objects::{Change, Objects, Page};
 use super::tagged::Joined;
 use super::{Counters, Hlls, Maps, Registers, Sets};
 use crate::error::{Error, Result};
@@ -35,11 +35,8 @@ pub trait TypedObjects: Objects {
     ///
     /// # Errors
     /// As a write; [`Error::Invalid`] where there is another bucket of this name.
-    fn create_typed(
-        &self,
-        bucket: &str,
-        kind: DataType,
-    ) -> impl Future<Output = Result<()>> + Send;
+    fn create_typed(&self, bucket: &str, kind: DataType)
+    -> impl Future<Output = Result<()>> + Send;
 }
 
 /// See the module. Cheap to clone.
@@ -163,6 +160,21 @@ impl<O: TypedObjects> Place<O> {
         let operation = self.typed.objects.operation();
         let change = Change { item: item.clone(), value, context, expires_at: None, operation };
         self.typed.objects.write(change, self.w).await.map(drop)
+    }
+
+    /// A page of the items of a key. One that does not advance would keep us here for ever.
+    pub(super) async fn page(&self, key: &Bytes, from: &Bytes, to: &Bytes) -> Result<Page> {
+        if !to.is_empty() && from >= to {
+            return Ok(Page::default());
+        }
+        let (objects, bucket) = (&self.typed.objects, &self.bucket);
+        let page = objects.range(bucket, key.clone(), from.clone(), to.clone(), self.r).await?;
+        match &page.next {
+            Some(next) if next <= from => {
+                Err(Error::Internal("a scan's next page does not lie ahead".into()))
+            }
+            _ => Ok(page),
+        }
     }
 
     /// Deletes what is there. Answers whether there was anything.
