@@ -15,6 +15,7 @@
 //! | go on from what was read | [`Got::context`], [`Put::context`]; in one call: [`Client::update`], [`Client::resolve`] |
 //! | read no older than you wrote or read before | [`Client::session`] |
 //! | store your own types | [`Client::put_as`], [`Got::value_as`], [`Json`], [`MessagePack`] |
+//! | count, collect, without siblings | [`Client::counter`], [`Client::set`], [`Client::map`], [`Client::register`], [`Client::hll`] |
 //! | read many items | [`Client::scan`], [`Client::keys`], [`Client::batch`] |
 //! | say how requests are carried out | [`ExecutionProfile`], [`Client::with_profile`], [`Builder::retry_budget`] |
 //! | see what happens | [`Builder::observer`], [`Counters`], the feature `tracing` |
@@ -63,17 +64,20 @@ pub mod session;
 mod slab;
 #[cfg(feature = "tracing")]
 mod span;
+mod typed;
 mod update;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
+pub use crate::id::DataType;
 pub use crate::message::client::{
     BackupRequest, BucketSpec, Explained, HintsKept, Info, Inspect, Item, ReplicaAsked, RingChange,
     Said, Version,
 };
 pub use crate::quorum::Consistency;
+pub use crate::types::{Counters, FieldUpdate, FieldValue, Hlls, Maps, Registers, Sets};
 pub use crate::version::OperationId;
 pub use admin::{ChangeRing, CreateBucket, Inspection};
 pub use answer::{Got, ScanItem, Written};
@@ -93,6 +97,8 @@ pub use put::Put;
 pub use resolve::{RESOLVE_ROUNDS, Resolve};
 pub use scan::Scan;
 pub use session::Session;
+#[cfg(feature = "server")]
+pub(crate) use typed::kind_in;
 pub use update::{UPDATE_ROUNDS, Update};
 
 use budget::Budget;
@@ -118,6 +124,8 @@ struct Inner {
     retries: Budget,
     speculations: Budget,
     watch: Watch,
+    /// What typed operations remember.
+    desk: Arc<crate::types::Desk>,
 }
 
 impl Client {

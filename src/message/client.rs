@@ -185,6 +185,10 @@ pub struct BucketSpec {
     pub lww: bool,
     /// How many ms an item lives unless its write says otherwise; `None`: for ever.
     pub ttl_ms: Option<u64>,
+    /// The name of the type of its values, a [`DataType`](crate::id::DataType); `None`: bytes. A node that does not know
+    /// of this creates nothing rather than a bucket of bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
 }
 
 /// What an operator may look at, and have a node do for itself. The answers are JSON, in the shapes that the

@@ -73,9 +73,7 @@ impl<O: TypedObjects> Counters<O> {
     /// What a read may end with. [`Error::Invalid`]: no bucket of counters, or what was counted at once does not fit
     /// into 64 bits together: count down.
     pub async fn get(&self, key: impl AsRef<[u8]>) -> Result<i64> {
-        if !self.0.is_there().await? {
-            return Ok(0);
-        }
+        self.0.check().await?;
         let (counter, _) = self.0.read::<Counter>(&self.0.item(key.as_ref(), &[])).await?;
         Ok(counter.unwrap_or_default().value()?)
     }
@@ -85,6 +83,7 @@ impl<O: TypedObjects> Counters<O> {
     /// # Errors
     /// What a read and a write may end with.
     pub async fn delete(&self, key: impl AsRef<[u8]>) -> Result<bool> {
-        Ok(self.0.is_there().await? && self.0.delete(&self.0.item(key.as_ref(), &[])).await?)
+        self.0.check().await?;
+        self.0.delete(&self.0.item(key.as_ref(), &[])).await
     }
 }

@@ -90,9 +90,7 @@ impl<O: TypedObjects> Maps<O> {
         key: impl AsRef<[u8]>,
         fields: impl IntoIterator<Item = F>,
     ) -> Result<usize> {
-        if !self.0.is_there().await? {
-            return Ok(0);
-        }
+        self.0.check().await?;
         let fields: Vec<Bytes> = fields.into_iter().map(Into::into).collect();
         let key = Bytes::copy_from_slice(key.as_ref());
         let each = iter(fields).map(|field| {
@@ -112,9 +110,7 @@ impl<O: TypedObjects> Maps<O> {
         key: impl AsRef<[u8]>,
         field: impl AsRef<[u8]>,
     ) -> Result<Option<FieldValue>> {
-        if !self.0.is_there().await? {
-            return Ok(None);
-        }
+        self.0.check().await?;
         let item = self.0.item(key.as_ref(), field.as_ref());
         match self.0.read::<Field>(&item).await?.0 {
             Some(field) => Ok(field.value()?),
@@ -155,9 +151,7 @@ impl<O: TypedObjects> Fields<O> {
     /// # Errors
     /// What a read may end with: call again to go on. [`Error::Invalid`]: no bucket of maps, or a field cannot be read.
     pub async fn next_page(&mut self) -> Result<Option<Vec<(Bytes, FieldValue)>>> {
-        if !self.place.is_there().await? {
-            self.ended = true;
-        }
+        self.place.check().await?;
         while !self.ended {
             let page = self.place.page(&self.key, &self.from, &Bytes::new()).await?;
             let mut fields = Vec::new();

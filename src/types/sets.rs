@@ -54,9 +54,7 @@ impl<O: TypedObjects> Sets<O> {
         key: impl AsRef<[u8]>,
         members: impl IntoIterator<Item = M>,
     ) -> Result<usize> {
-        if !self.0.is_there().await? {
-            return Ok(0);
-        }
+        self.0.check().await?;
         let members: Vec<Bytes> = members.into_iter().map(Into::into).collect();
         let key = Bytes::copy_from_slice(key.as_ref());
         let each = iter(members).map(|member| {
@@ -72,9 +70,7 @@ impl<O: TypedObjects> Sets<O> {
     /// # Errors
     /// What a read may end with; [`Error::Invalid`]: no bucket of sets, or what lies there is no member.
     pub async fn contains(&self, key: impl AsRef<[u8]>, member: impl AsRef<[u8]>) -> Result<bool> {
-        if !self.0.is_there().await? {
-            return Ok(false);
-        }
+        self.0.check().await?;
         let item = self.0.item(key.as_ref(), member.as_ref());
         Ok(self.0.read::<Present>(&item).await?.0.is_some())
     }
@@ -138,9 +134,7 @@ impl<O: TypedObjects> Members<O> {
     /// What a read may end with: call again to go on. [`Error::Invalid`]: no bucket of sets, or what lies at a place is
     /// no member.
     pub async fn next_page(&mut self) -> Result<Option<Vec<Bytes>>> {
-        if !self.place.is_there().await? {
-            self.ended = true;
-        }
+        self.place.check().await?;
         while !self.ended {
             let page = self.place.page(&self.key, &self.from, &self.to).await?;
             let mut members = Vec::new();

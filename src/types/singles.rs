@@ -31,9 +31,7 @@ impl<O: TypedObjects> Registers<O> {
     /// # Errors
     /// What a read may end with; [`Error::Invalid`](crate::Error::Invalid): no bucket of registers.
     pub async fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
-        if !self.0.is_there().await? {
-            return Ok(None);
-        }
+        self.0.check().await?;
         let (read, _) = self.0.read::<Register>(&self.0.item(key.as_ref(), &[])).await?;
         Ok(read.map(|register| register.value().clone()))
     }
@@ -43,7 +41,8 @@ impl<O: TypedObjects> Registers<O> {
     /// # Errors
     /// What a read and a write may end with.
     pub async fn delete(&self, key: impl AsRef<[u8]>) -> Result<bool> {
-        Ok(self.0.is_there().await? && self.0.delete(&self.0.item(key.as_ref(), &[])).await?)
+        self.0.check().await?;
+        self.0.delete(&self.0.item(key.as_ref(), &[])).await
     }
 }
 
@@ -54,7 +53,8 @@ pub struct Hlls<O>(pub(super) Place<O>);
 handle!(Hlls);
 
 impl<O: TypedObjects> Hlls<O> {
-    /// Counts elements, each once however often it is added. Nothing is written where none of them changes anything.
+    /// Counts elements, each once however often it is added. Also what changes nothing is written: what was read may lie on
+    /// one replica alone.
     ///
     /// # Errors
     /// What a read and a write may end with; doing it again does no harm.
@@ -66,12 +66,9 @@ impl<O: TypedObjects> Hlls<O> {
         self.0.ensure().await?;
         let item = self.0.item(key.as_ref(), &[]);
         let (read, context) = self.0.read::<Hll>(&item).await?;
-        let (mut changed, mut hll) = (false, read.unwrap_or_default());
+        let mut hll = read.unwrap_or_default();
         for element in elements {
-            changed |= hll.add(element.as_ref());
-        }
-        if !changed {
-            return Ok(());
+            hll.add(element.as_ref());
         }
         self.0.write(&item, Some(hll.to_bytes()), context).await
     }
@@ -81,9 +78,7 @@ impl<O: TypedObjects> Hlls<O> {
     /// # Errors
     /// What a read may end with; [`Error::Invalid`](crate::Error::Invalid): no bucket of type `hll`.
     pub async fn count(&self, key: impl AsRef<[u8]>) -> Result<u64> {
-        if !self.0.is_there().await? {
-            return Ok(0);
-        }
+        self.0.check().await?;
         let (read, _) = self.0.read::<Hll>(&self.0.item(key.as_ref(), &[])).await?;
         Ok(read.map_or(0, |hll| hll.count()))
     }
@@ -93,6 +88,7 @@ impl<O: TypedObjects> Hlls<O> {
     /// # Errors
     /// What a read and a write may end with.
     pub async fn delete(&self, key: impl AsRef<[u8]>) -> Result<bool> {
-        Ok(self.0.is_there().await? && self.0.delete(&self.0.item(key.as_ref(), &[])).await?)
+        self.0.check().await?;
+        self.0.delete(&self.0.item(key.as_ref(), &[])).await
     }
 }

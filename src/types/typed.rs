@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// What a bucket holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BucketKind {
-    /// There is no such bucket.
+    /// There is no such bucket, as far as is known.
     Missing,
     /// Bytes.
     Plain,
@@ -113,8 +113,8 @@ impl<O: TypedObjects> Place<O> {
         &self.typed.desk
     }
 
-    /// Looks whether the bucket is of the type, once. False: there is none yet, so nothing is in it.
-    pub(super) async fn is_there(&self) -> Result<bool> {
+    /// Looks whether the bucket is of the type, once. False: whoever was asked knows no such bucket; others may.
+    pub(super) async fn check(&self) -> Result<bool> {
         let kind = match self.desk().known(&self.bucket) {
             Some(kind) => BucketKind::Typed(kind),
             None => self.typed.objects.bucket_kind(&self.bucket).await?,
@@ -136,9 +136,9 @@ impl<O: TypedObjects> Place<O> {
         ))
     }
 
-    /// As [`is_there`](Place::is_there), and makes it so.
+    /// As [`check`](Place::check), and makes it so.
     pub(super) async fn ensure(&self) -> Result<()> {
-        if !self.is_there().await? {
+        if !self.check().await? {
             self.typed.objects.create_typed(&self.bucket, self.kind).await?;
         }
         Ok(())
