@@ -171,24 +171,24 @@ impl Counter {
     /// Adds to the sums what nobody will send again, in whosever share it stands: no number changes by that. What
     /// stands in several shares is first left to the smallest actor's.
     fn fold(&mut self, now: u64) {
-        let mut holders: BTreeMap<OperationId, Vec<Actor>> = BTreeMap::new();
+        // In how many shares each stands, and in which its window is over.
+        let mut holders: BTreeMap<OperationId, (usize, Vec<Actor>)> = BTreeMap::new();
         for (actor, share) in &self.shares {
             for (operation, one) in &share.named {
+                let (count, over) = holders.entry(*operation).or_default();
+                *count += 1;
                 if now.saturating_sub(one.at) > NAMED_WINDOW_MS {
-                    holders.entry(*operation).or_default().push(*actor);
+                    over.push(*actor);
                 }
             }
         }
-        // The largest amount counts as long as it stands apart, so it is what is folded.
-        let amounts = self.named();
-        for (operation, holders) in holders {
-            let everywhere = self.shares.values().filter(|s| s.named.contains_key(&operation));
-            let alone = everywhere.count() == 1;
-            let leaves = if alone { &holders[..] } else { &holders[1..] };
-            for actor in leaves {
+        for (operation, (count, over)) in holders {
+            // One of them keeps it, and is alone with it next time.
+            let kept = usize::from(count > 1 && over.len() == count);
+            for actor in over.iter().skip(kept) {
                 let Some(share) = self.shares.get_mut(actor) else { continue };
-                let Some(amount) = amounts.get(&operation) else { continue };
-                if !alone || share.add(*amount).is_ok() {
+                let Some(one) = share.named.get(&operation).copied() else { continue };
+                if count > 1 || share.add(one.delta).is_ok() {
                     share.named.remove(&operation);
                 }
             }

@@ -3,9 +3,9 @@
 //! The causality is that of the nodes ([`Record`]), so that what is concurrent here would be there.
 
 use super::objects::{Change, KeyPage, Object, Objects, Page};
+use super::typed::{BucketKind, TypedObjects};
 use crate::error::{Error, Result};
-use crate::id::Item;
-use crate::id::{BucketId, ClusterId};
+use crate::id::{BucketId, ClusterId, DataType, Item};
 use crate::quorum::QuorumRequest;
 use crate::time::{HybridTime, WallClock};
 use crate::version::{
@@ -35,6 +35,8 @@ struct Inner {
     writes: AtomicU64,
     /// How many writes happen, and are answered as if nobody knew.
     lost: AtomicU64,
+    /// How many writes do not happen, and are answered as if nobody knew.
+    vanished: AtomicU64,
     /// How many requests are refused: nothing happens.
     refused: AtomicU64,
 }
@@ -52,6 +54,7 @@ impl Memory {
             reads: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            vanished: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         }))
     }
@@ -72,6 +75,10 @@ impl Memory {
 
     pub(crate) fn lose(&self, answers: u64) {
         self.0.lost.store(answers, Ordering::Relaxed);
+    }
+
+    pub(crate) fn vanish(&self, writes: u64) {
+        self.0.vanished.store(writes, Ordering::Relaxed);
     }
 
     pub(crate) fn refuse(&self, requests: u64) {
@@ -125,6 +132,9 @@ impl Objects for Memory {
         self.check()?;
         self.0.writes.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
+        if Memory::one_less(&self.0.vanished) {
+            return Err(Error::OutcomeUnknown { required: 2, received: 0 });
+        }
         let Change { item, value, context, operation, .. } = change;
         let scope = Memory::scope(&item);
         let seen = match context.is_empty() {
@@ -194,5 +204,16 @@ impl Objects for Memory {
         keys.truncate(limit as usize);
         let next = keys.last().cloned().filter(|_| is_more);
         Ok(KeyPage { keys, next })
+    }
+}
+
+/// A bucket that is called like a type is of that type.
+impl TypedObjects for Memory {
+    async fn bucket_kind(&self, bucket: &str) -> Result<BucketKind> {
+        Ok(DataType::named(bucket).map_or(BucketKind::Plain, BucketKind::Typed))
+    }
+
+    async fn create_typed(&self, _: &str, _: DataType) -> Result<()> {
+        unreachable!("every bucket is there")
     }
 }
