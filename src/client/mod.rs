@@ -77,7 +77,7 @@ pub use crate::message::client::{
     Said, Version,
 };
 pub use crate::quorum::Consistency;
-pub use crate::types::{Counters, FieldUpdate, FieldValue, Hlls, Maps, Registers, Sets};
+pub use crate::types::{FieldUpdate, FieldValue};
 pub use crate::version::OperationId;
 pub use admin::{ChangeRing, CreateBucket, Inspection};
 pub use answer::{Got, ScanItem, Written};

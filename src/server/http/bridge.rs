@@ -7,6 +7,7 @@ use crate::config::ServerConfig;
 use crate::logs::Announced;
 use crate::message::client::{Reply, Request};
 use crate::redis::Class;
+use crate::types::Desk;
 use crate::version::OperationId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,6 +39,8 @@ pub(in crate::server) struct Bridge {
     rejected: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     /// What the log store knows of its catalog.
     pub(super) announced: Announced,
+    /// What typed operations remember.
+    pub(super) desk: Arc<Desk>,
     /// Lines of logs that were taken here.
     ingested: AtomicU64,
     /// Commands of Redis's clients, by class.
@@ -72,6 +75,7 @@ impl Bridge {
             snapshot,
             rejected: Mutex::default(),
             announced: Announced::default(),
+            desk: Arc::default(),
             ingested: AtomicU64::new(0),
             chaos,
             session,

@@ -22,6 +22,7 @@ mod own;
 mod page;
 mod query;
 mod router;
+mod types;
 
 pub(super) use bridge::{Ask, Bridge};
 pub(super) use logs::{logs, now};

@@ -3,7 +3,7 @@
 use super::answer;
 use super::bridge::Bridge;
 use super::page::{self, Page};
-use super::{batch, keys, kv, layers, logs, look};
+use super::{batch, keys, kv, layers, logs, look, types};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
@@ -31,6 +31,9 @@ pub(super) fn router(bridge: Arc<Bridge>, page: Arc<Page>) -> Router {
     router = router.route("/v1/kv/{bucket}", get(keys::list).fallback(kv::item));
     for rest in ["{bucket}/", "{bucket}/{*key}"] {
         router = router.route(&format!("/v1/kv/{rest}"), any(kv::item));
+    }
+    for rest in ["{bucket}/", "{bucket}/{*key}"] {
+        router = router.route(&format!("/v1/types/{rest}"), any(types::item));
     }
     for rest in ["{bucket}", "{bucket}/", "{bucket}/{*key}"] {
         router = router.route(&format!("/v1/locate/{rest}"), get(look::locate));

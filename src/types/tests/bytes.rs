@@ -13,7 +13,8 @@ use std::fmt::Debug;
 /// Also of each cut of it, and with one byte more.
 fn comes_back<V: Joined + PartialEq + Debug>(value: &V) -> Result<(), TestCaseError> {
     let bytes = value.to_bytes();
-    prop_assert_eq!(V::of_bytes(bytes.clone()).as_ref(), Ok(value));
+    let read = V::of_bytes(bytes.clone());
+    prop_assert_eq!(read.as_ref(), Ok(value));
     for length in (0..bytes.len()).rev().take(200) {
         prop_assert!(V::of_bytes(bytes.slice(..length)).is_err(), "cut at {}", length);
     }
