@@ -289,6 +289,7 @@ const BUCKET_COLUMNS: [(&str, &str); 6] = [
     ("r", "r"),
     ("w", "w"),
     ("conflict", "conflict"),
+    ("type", "type"),
     ("id", "id"),
 ];
 

@@ -65,6 +65,25 @@ impl<O: TypedObjects> Sets<O> {
         Ok(removed.into_iter().filter(|was_there| *was_there).count())
     }
 
+    /// Removes members, then adds some. Answers how many of the first were there.
+    ///
+    /// # Errors
+    /// As [`add`](Sets::add).
+    pub async fn change(
+        &self,
+        key: impl AsRef<[u8]>,
+        add: Vec<Bytes>,
+        remove: Vec<Bytes>,
+    ) -> Result<usize> {
+        let removed = self.remove(key.as_ref(), remove).await?;
+        match self.add(key, add).await {
+            // Something may be removed already.
+            Err(error) if removed > 0 => of_all(vec![Ok(()), Err(error)])?,
+            added => vec![added?],
+        };
+        Ok(removed)
+    }
+
     /// Whether a member is there.
     ///
     /// # Errors

@@ -34,9 +34,7 @@ pub(super) async fn apply(
             let collect: Collect = words::read(body, r#"{"add": ["a"], "remove": ["b"]}"#)?;
             let (add, remove) = collect.members()?;
             let sets = typed.sets(bucket).quorums(r, w);
-            let removed = sets.remove(key, remove).await?;
-            sets.add(key, add).await?;
-            json!({ "removed": removed })
+            json!({ "removed": sets.change(key, add, remove).await? })
         }
         DataType::Register => {
             let Assign { assign } = words::read(body, r#"{"assign": "text"}"#)?;
