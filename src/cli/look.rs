@@ -283,7 +283,7 @@ pub(super) async fn info(args: LookArgs) -> Result<()> {
     show(&fields(&answer))
 }
 
-const BUCKET_COLUMNS: [(&str, &str); 6] = [
+const BUCKET_COLUMNS: [(&str, &str); 7] = [
     ("bucket", "name"),
     ("n", "n"),
     ("r", "r"),

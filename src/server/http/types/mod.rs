@@ -13,6 +13,7 @@ mod text;
 mod words;
 
 use super::answer::{self, OPERATION};
+use super::batch::is_json;
 use super::body;
 use super::bridge::Bridge;
 use super::kv::{OPERATION_LIMIT, header, operation};
@@ -80,6 +81,11 @@ pub(super) async fn item(
 ) -> Response<Body> {
     let answer = match method {
         Method::GET | Method::HEAD => get(&bridge, &uri).await,
+        // A page of a stranger's may make a browser send anything but this.
+        Method::POST if !is_json(&headers) => {
+            let text = "send an operation as Content-Type: application/json";
+            return answer::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid", text);
+        }
         Method::POST => match body::read(&bridge, body, "the operation", BODY_LIMIT).await {
             Ok(body) => post(&bridge, &uri, &headers, &body).await,
             Err(response) => return *response,
