@@ -79,6 +79,21 @@ impl<O: TypedObjects> Typed<O> {
         Hlls(self.place(bucket, DataType::Hll))
     }
 
+    /// What a bucket holds. A type is asked for once, for it never changes.
+    ///
+    /// # Errors
+    /// As a read.
+    pub async fn kind_of(&self, bucket: &str) -> Result<BucketKind> {
+        if let Some(kind) = self.desk.known(bucket) {
+            return Ok(BucketKind::Typed(kind));
+        }
+        let kind = self.objects.bucket_kind(bucket).await?;
+        if let BucketKind::Typed(kind) = kind {
+            self.desk.learn(bucket, kind);
+        }
+        Ok(kind)
+    }
+
     fn place(&self, bucket: impl Into<String>, kind: DataType) -> Place<O> {
         let (r, w) = (QuorumRequest::default(), QuorumRequest::default());
         Place { typed: self.clone(), bucket: bucket.into(), kind, r, w }
@@ -115,16 +130,10 @@ impl<O: TypedObjects> Place<O> {
 
     /// Looks whether the bucket is of the type, once. False: whoever was asked knows no such bucket; others may.
     pub(super) async fn check(&self) -> Result<bool> {
-        let kind = match self.desk().known(&self.bucket) {
-            Some(kind) => BucketKind::Typed(kind),
-            None => self.typed.objects.bucket_kind(&self.bucket).await?,
-        };
-        match kind {
+        match self.typed.kind_of(&self.bucket).await? {
             BucketKind::Missing => Ok(false),
-            BucketKind::Typed(kind) => {
-                self.desk().learn(&self.bucket, kind);
-                if kind == self.kind { Ok(true) } else { Err(self.other(kind.name())) }
-            }
+            BucketKind::Typed(kind) if kind == self.kind => Ok(true),
+            BucketKind::Typed(kind) => Err(self.other(kind.name())),
             BucketKind::Plain => Err(self.other("bytes")),
         }
     }

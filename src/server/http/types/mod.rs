@@ -21,7 +21,7 @@ use super::own::OwnNode;
 use super::query::{Query, bucket_and_key};
 use crate::id::DataType;
 use crate::quorum::QuorumRequest;
-use crate::types::{BucketKind, Typed, TypedObjects};
+use crate::types::{BucketKind, Typed};
 use crate::version::OperationId;
 use crate::{Error, Result};
 use axum::body::Body;
@@ -52,7 +52,8 @@ impl Asked {
     async fn new(bridge: &Arc<Bridge>, uri: &Uri, query: &Query) -> Result<Asked> {
         let (bucket, key) = bucket_and_key(uri.path(), "/v1/types/")?;
         let node = OwnNode::new(bridge.clone());
-        let kind = match node.bucket_kind(&bucket).await? {
+        let typed = Typed::new(node, bridge.desk.clone(), now_ms);
+        let kind = match typed.kind_of(&bucket).await? {
             BucketKind::Typed(kind) => kind,
             BucketKind::Plain => {
                 let why = format!("bucket `{bucket}` holds bytes: use /v1/kv/{bucket}/KEY");
@@ -65,7 +66,6 @@ impl Asked {
                 return Err(Error::NotFound(why));
             }
         };
-        let typed = Typed::new(node, bridge.desk.clone(), now_ms);
         let (r, w) = (query.quorum("r")?, query.quorum("w")?);
         Ok(Asked { typed, kind, bucket, key, r, w })
     }
