@@ -56,7 +56,6 @@ impl Desk {
                 | Error::TooManySiblings { .. }
                 | Error::Unavailable { .. }
                 | Error::Overloaded(_)
-                | Error::DiskFull(_)
         );
         if let (true, Some(own)) = (nothing_changed, before) {
             self.give(item, own);

@@ -12,6 +12,9 @@ use bytes::Bytes;
 use std::future::Future;
 use std::sync::Arc;
 
+/// Whatever a bucket is asked for when it is about the bucket.
+const ANY_KEY: Bytes = Bytes::from_static(b"?");
+
 /// What a bucket holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BucketKind {
@@ -87,7 +90,13 @@ impl<O: TypedObjects> Typed<O> {
         if let Some(kind) = self.desk.known(bucket) {
             return Ok(BucketKind::Typed(kind));
         }
-        let kind = self.objects.bucket_kind(bucket).await?;
+        let mut kind = self.objects.bucket_kind(bucket).await?;
+        if kind == BucketKind::Missing {
+            // It may be new. A read makes whoever has not heard of it ask the others.
+            let item = Item { bucket: bucket.into(), key: ANY_KEY, sort: Bytes::new() };
+            self.objects.read(item, QuorumRequest::default()).await?;
+            kind = self.objects.bucket_kind(bucket).await?;
+        }
         if let BucketKind::Typed(kind) = kind {
             self.desk.learn(bucket, kind);
         }
@@ -148,7 +157,11 @@ impl<O: TypedObjects> Place<O> {
     /// As [`check`](Place::check), and makes it so.
     pub(super) async fn ensure(&self) -> Result<()> {
         if !self.check().await? {
-            self.typed.objects.create_typed(&self.bucket, self.kind).await?;
+            let created = self.typed.objects.create_typed(&self.bucket, self.kind).await;
+            // Somebody may have been faster, with settings of their own.
+            if created.is_err() && !matches!(self.check().await, Ok(true)) {
+                return created;
+            }
         }
         Ok(())
     }

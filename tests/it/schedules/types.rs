@@ -172,11 +172,7 @@ fn both_sides_of_a_partition_count_and_the_sum_is_exact() {
                         counted[usize::from(sides[1].contains(&node))] = true;
                     }
                     Err(Error::OutcomeUnknown { .. }) => unsure += round,
-                    Err(
-                        Error::Unavailable { .. }
-                        | Error::QuorumNotMet { .. }
-                        | Error::Timeout { .. },
-                    ) => {}
+                    Err(error) if error.is_retryable() => {}
                     Err(error) => panic!("{error}"),
                 }
                 // Begun on one side, and done again until it is done, on the other, too.
