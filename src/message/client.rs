@@ -359,3 +359,30 @@ pub struct Info {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explained: Option<Box<Explained>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{decode, encode_into};
+
+    #[test]
+    fn a_bucket_of_bytes_is_asked_for_as_before_there_were_types() {
+        let encoded = |message: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = Vec::new();
+            message(&mut bytes);
+            bytes
+        };
+        let none = None::<u8>;
+        let before = ("b", Some(3_u8), none, none, false, None::<u64>);
+        let before = encoded(&|out| encode_into(out, &before));
+        let spec = BucketSpec { name: "b".into(), n: Some(3), ..BucketSpec::default() };
+        assert_eq!(encoded(&|out| encode_into(out, &spec)), before);
+        assert_eq!(decode(&before), Ok(spec.clone()));
+        let typed = BucketSpec { kind: Some("set".into()), ..spec };
+        let bytes = encoded(&|out| encode_into(out, &typed));
+        assert_eq!(decode(&bytes), Ok(typed));
+        // Whoever knows of no types creates nothing.
+        type Before = (String, Option<u8>, Option<u8>, Option<u8>, bool, Option<u64>);
+        assert!(decode::<Before>(&bytes).is_err());
+    }
+}
