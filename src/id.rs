@@ -4,6 +4,7 @@
 //! life of that node's data this is: a wiped disk, a restored backup or a damaged log begins a new one,
 //! and whoever still speaks for the old one is fenced.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -80,4 +81,58 @@ pub enum Conflict {
     Siblings,
     /// Keep the one with the latest stamp.
     Lww,
+}
+
+/// The name of one item.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Item {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The partition key: 1 to 1,024 bytes. Items of one partition key live together.
+    pub key: Bytes,
+    /// The sort key: up to 1,024 bytes, often none.
+    pub sort: Bytes,
+}
+
+/// What the values of a typed bucket are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DataType {
+    /// A number that many count up and down.
+    Counter,
+    /// Members, each an item of its own.
+    Set,
+    /// Fields, each an item of its own: counters, registers, small sets, flags.
+    Map,
+    /// One value, the latest.
+    Register,
+    /// How many different elements there were, about.
+    Hll,
+}
+
+impl DataType {
+    /// All of them.
+    pub const EVERY: [DataType; 5] =
+        [DataType::Counter, DataType::Set, DataType::Map, DataType::Register, DataType::Hll];
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            DataType::Counter => "counter",
+            DataType::Set => "set",
+            DataType::Map => "map",
+            DataType::Register => "register",
+            DataType::Hll => "hll",
+        }
+    }
+
+    /// The type of this name; `None`: this version knows none.
+    pub fn named(name: &str) -> Option<DataType> {
+        DataType::EVERY.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+impl fmt::Display for DataType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }

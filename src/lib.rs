@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 0 | [`error`], [`guard`], [`id`], [`quorum`], [`time`] | ground: the words that all others use |
 //! | 1 | `config`, [`version`], `ring`, `merkle`, `store` | settings; causality; who owns what; what differs; ordered bytes, atomic batches |
-//! | 2 | `swim`, `register`, `coordinator`, `staleness` | who is alive; what was agreed; has the quorum been met? how fresh is a read? |
+//! | 2 | `swim`, `register`, `coordinator`, `staleness`, [`types`] | who is alive; what was agreed; has the quorum been met? how fresh is a read? values that join |
 //! | 3 | [`message`] | frames and envelopes: bytes and messages |
 //! | 4 | `node` | the whole node as one pure machine: topology and shard over one outbox |
 //! | 5 | `client`, `sim` | the client library; the deterministic driver |
@@ -61,6 +61,8 @@ pub mod store;
 #[cfg(feature = "server")]
 pub mod swim;
 pub mod time;
+#[cfg(feature = "client")]
+pub mod types;
 pub mod version;
 
 pub use error::{Error, Result};

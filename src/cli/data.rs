@@ -234,7 +234,7 @@ async fn create(args: BucketCreateArgs) -> Result<()> {
     let client = connect(&args.target).await?;
     let create =
         client.create_bucket(args.bucket.clone()).n(args.n).r(args.r).w(args.w).ttl(args.ttl);
-    create.lww(args.conflict == Conflict::Lww).await?;
+    create.lww(args.conflict == Conflict::Lww).data_type(args.kind).await?;
     say(format!("{} is ready", args.bucket))
 }
 

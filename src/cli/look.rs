@@ -283,12 +283,13 @@ pub(super) async fn info(args: LookArgs) -> Result<()> {
     show(&fields(&answer))
 }
 
-const BUCKET_COLUMNS: [(&str, &str); 6] = [
+const BUCKET_COLUMNS: [(&str, &str); 7] = [
     ("bucket", "name"),
     ("n", "n"),
     ("r", "r"),
     ("w", "w"),
     ("conflict", "conflict"),
+    ("type", "type"),
     ("id", "id"),
 ];
 

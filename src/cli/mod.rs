@@ -40,6 +40,7 @@ mod serve;
 mod sim;
 mod staleness;
 mod survivors;
+mod types;
 mod units;
 mod watch;
 
@@ -85,6 +86,11 @@ fn run(command: Command) -> Result<()> {
         Command::Scan(args) => alone(data::scan(args)),
         Command::Keys(args) => alone(keys::keys(args)),
         Command::Bucket(args) => alone(data::bucket(args)),
+        Command::Counter(args) => alone(types::counter(args)),
+        Command::Set(args) => alone(types::set(args)),
+        Command::Map(args) => alone(types::map(args)),
+        Command::Register(args) => alone(types::register(args)),
+        Command::Hll(args) => alone(types::hll(args)),
         Command::Status(args) => alone(look::status(args)),
         Command::Members(args) => alone(look::members(args)),
         Command::Ring(args) => alone(ring::ring(args)),

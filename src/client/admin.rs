@@ -49,6 +49,13 @@ impl CreateBucket {
         self
     }
 
+    /// The type of its values; `None`: bytes. Such a bucket is written by [typed operations](Client::counter) alone.
+    /// Cannot be changed later.
+    pub fn data_type(mut self, kind: impl Into<Option<crate::id::DataType>>) -> Self {
+        self.spec.kind = kind.into().map(|kind| kind.name().to_owned());
+        self
+    }
+
     /// How long an item lives unless its write says otherwise.
     pub fn ttl(mut self, ttl: impl Into<Option<std::time::Duration>>) -> Self {
         self.spec.ttl_ms = ttl.into().map(super::put::millis);

@@ -160,6 +160,7 @@ impl Builder {
             retries: Budget::new(self.budget.percent, self.budget.per_second, now),
             speculations: Budget::new(SPECULATION_PERCENT, SPECULATIONS_PER_SECOND, now),
             watch: self.watch,
+            desk: Arc::default(),
         };
         Ok(Client { inner: Arc::new(inner), profile: Arc::new(self.profile) })
     }

@@ -16,6 +16,7 @@
 //! | read no older than you wrote or read before | [`Client::session`] |
 //! | store your own types | [`Client::put_as`], [`Got::value_as`], [`Json`], [`MessagePack`] |
 //! | wait for a change | [`Client::watch`] |
+//! | count, collect, without siblings | [`Client::counter`], [`Client::set`], [`Client::map`], [`Client::register`], [`Client::hll`] |
 //! | read many items | [`Client::scan`], [`Client::keys`], [`Client::batch`] |
 //! | say how requests are carried out | [`ExecutionProfile`], [`Client::with_profile`], [`Builder::retry_budget`] |
 //! | see what happens | [`Builder::observer`], [`Counters`], the feature `tracing` |
@@ -64,6 +65,7 @@ pub mod session;
 mod slab;
 #[cfg(feature = "tracing")]
 mod span;
+mod typed;
 mod update;
 mod watch;
 mod wire;
@@ -71,11 +73,13 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use crate::id::DataType;
 pub use crate::message::client::{
     BackupRequest, BucketSpec, Explained, HintsKept, Info, Inspect, Item, ReplicaAsked, RingChange,
     Said, Version,
 };
 pub use crate::quorum::Consistency;
+pub use crate::types::{FieldUpdate, FieldValue};
 pub use crate::version::OperationId;
 pub use admin::{ChangeRing, CreateBucket, Inspection};
 pub use answer::{Got, ScanItem, Written};
@@ -95,6 +99,8 @@ pub use put::Put;
 pub use resolve::{RESOLVE_ROUNDS, Resolve};
 pub use scan::Scan;
 pub use session::Session;
+#[cfg(feature = "server")]
+pub(crate) use typed::kind_in;
 pub use update::{UPDATE_ROUNDS, Update};
 pub use watch::ItemWatch;
 
@@ -121,6 +127,8 @@ struct Inner {
     retries: Budget,
     speculations: Budget,
     watch: Watch,
+    /// What typed operations remember.
+    desk: Arc<crate::types::Desk>,
 }
 
 impl Client {

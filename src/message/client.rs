@@ -5,6 +5,7 @@
 use super::Placement;
 pub use super::explained::{Explained, HintsKept, ReplicaAsked, Said};
 use crate::error::Error;
+pub use crate::id::Item;
 use crate::quorum::QuorumRequest;
 use crate::time::HybridTime;
 use crate::version::OperationId;
@@ -17,17 +18,6 @@ pub const BUCKET_NAME_LIMIT: usize = 64;
 pub const REHEARSAL_BUCKET: &str = "quorate.demo";
 /// The most items that one page of a scan or of a list of keys examines, tombstones too.
 pub const SCAN_PAGE_LIMIT: u32 = 1_000;
-
-/// The name of one item.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Item {
-    /// The bucket's name.
-    pub bucket: String,
-    /// The partition key: 1 to 1,024 bytes. Items of one partition key live together.
-    pub key: Bytes,
-    /// The sort key: up to 1,024 bytes, often none.
-    pub sort: Bytes,
-}
 
 /// What a client asks of any node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,6 +185,10 @@ pub struct BucketSpec {
     pub lww: bool,
     /// How many ms an item lives unless its write says otherwise; `None`: for ever.
     pub ttl_ms: Option<u64>,
+    /// The name of the type of its values, a [`DataType`](crate::id::DataType); `None`: bytes. A node that does not know
+    /// of this creates nothing rather than a bucket of bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
 }
 
 /// What an operator may look at, and have a node do for itself. The answers are JSON, in the shapes that the
@@ -364,4 +358,31 @@ pub struct Info {
     /// The whole story, where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explained: Option<Box<Explained>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{decode, encode_into};
+
+    #[test]
+    fn a_bucket_of_bytes_is_asked_for_as_before_there_were_types() {
+        let encoded = |message: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = Vec::new();
+            message(&mut bytes);
+            bytes
+        };
+        let none = None::<u8>;
+        let before = ("b", Some(3_u8), none, none, false, None::<u64>);
+        let before = encoded(&|out| encode_into(out, &before));
+        let spec = BucketSpec { name: "b".into(), n: Some(3), ..BucketSpec::default() };
+        assert_eq!(encoded(&|out| encode_into(out, &spec)), before);
+        assert_eq!(decode(&before), Ok(spec.clone()));
+        let typed = BucketSpec { kind: Some("set".into()), ..spec };
+        let bytes = encoded(&|out| encode_into(out, &typed));
+        assert_eq!(decode(&bytes), Ok(typed));
+        // Whoever knows of no types creates nothing.
+        type Before = (String, Option<u8>, Option<u8>, Option<u8>, bool, Option<u64>);
+        assert!(decode::<Before>(&bytes).is_err());
+    }
 }

@@ -389,6 +389,7 @@ impl<S: Store> Node<S> {
                     "r": settings.r,
                     "w": settings.w,
                     "conflict": settings.conflict,
+                    "type": settings.kind,
                     "ttl_ms": settings.ttl.map(|ttl| ttl.as_millis() as u64),
                 })
             })

@@ -8,9 +8,9 @@
 
 use super::actors::Actors;
 use super::lane::{self, Call};
-use super::objects::Objects;
 use super::pending::Pending;
 use super::{Reply, Settings};
+use crate::types::Objects;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

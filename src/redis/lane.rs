@@ -10,13 +10,13 @@
 use super::actors::{Actors, Name};
 use super::command;
 use super::load::Loader;
-use super::objects::Objects;
 use super::retry::told;
 use super::value::KEY_LIMIT;
 use super::view::{Need, Stop, View};
 use super::{Reply, value};
 use crate::error::Result;
 use crate::quorum::QuorumRequest;
+use crate::types::Objects;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex};
 

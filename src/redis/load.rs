@@ -1,7 +1,6 @@
 //! Reads a key into a view, and more of it when a command needs more.
 
 use super::BUCKET;
-use super::objects::{Object, Objects};
 use super::retry;
 use super::value::{Element, Gone, Malformed, Root, Shown, Text, partition_key};
 use super::view::{Need, Slot, View};
@@ -9,6 +8,7 @@ use crate::Error;
 use crate::client::Item;
 use crate::error::Result;
 use crate::quorum::QuorumRequest;
+use crate::types::{Object, Objects};
 use bytes::Bytes;
 use tokio::task::JoinSet;
 

@@ -17,10 +17,7 @@ mod engine;
 mod glob;
 mod lane;
 mod load;
-#[cfg(test)]
-mod memory;
 mod number;
-mod objects;
 mod pending;
 mod reply;
 #[allow(clippy::disallowed_methods)] // it waits between two tries, in a driver's runtime
@@ -34,9 +31,9 @@ mod value;
 mod view;
 pub mod wire;
 
+pub use crate::types::{Change, KeyPage, Object, Objects, Page};
 pub use command::table::Class;
 pub use engine::Engine;
-pub use objects::{Change, KeyPage, Object, Objects, Page};
 pub use pending::Pending;
 pub use reply::Reply;
 pub use session::Session;

@@ -1,9 +1,9 @@
 //! A request until it is answered: what may pass is tried again for a while, a write always under its own name.
 
-use super::objects::{Change, Objects};
 use crate::Error;
 use crate::error::Result;
 use crate::quorum::QuorumRequest;
+use crate::types::{Change, Objects};
 use std::borrow::Cow;
 use std::future::Future;
 use std::time::Duration;

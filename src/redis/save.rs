@@ -1,13 +1,13 @@
 //! Writes what commands have changed: the root and the elements, then what is left of elements that are no more.
 
 use super::load::{AT_ONCE, Loader};
-use super::objects::{Change, Objects};
 use super::retry;
 use super::value::{Kind, Root, Text};
 use super::view::View;
 use crate::Error;
 use crate::error::Result;
 use crate::quorum::QuorumRequest;
+use crate::types::{Change, Objects};
 use bytes::Bytes;
 use tokio::task::JoinSet;
 

@@ -1,8 +1,8 @@
 //! Commands on a store in memory; several nodes that meet now and then; answers that get lost.
 
-use super::memory::Memory;
 use super::wire::{Protocol, write};
 use super::{Engine, Reply, Session, Settings};
+use crate::types::memory::Memory;
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};

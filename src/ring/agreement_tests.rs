@@ -136,7 +136,11 @@ fn settings_are_checked() {
         check("b", BucketSettings { w: Some(count), ..settings.clone() }, good);
     }
     check("b", BucketSettings { conflict: Conflict::Lww, ..settings.clone() }, true);
-    check("b", BucketSettings { kind: Some("counter".into()), ..settings.clone() }, false);
+    check("b", BucketSettings { kind: Some("counter".into()), ..settings.clone() }, true);
+    check("b", BucketSettings { kind: Some("graph".into()), ..settings.clone() }, false);
+    let both =
+        BucketSettings { kind: Some("set".into()), conflict: Conflict::Lww, ..settings.clone() };
+    check("b", both, false);
     for (ttl, good) in [(0, false), (1, true), (86_400, true), (u64::MAX, false)] {
         let ttl = Some(std::time::Duration::from_secs(ttl));
         check("b", BucketSettings { ttl, ..settings.clone() }, good);

@@ -4,7 +4,7 @@
 //! creation, and the id is random: dropping a bucket and creating it again cannot resurrect its data.
 
 use super::Invalid;
-use crate::id::{BucketId, Conflict};
+use crate::id::{BucketId, Conflict, DataType};
 use crate::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +38,7 @@ pub struct BucketSettings {
     pub w: Option<u8>,
     /// What becomes of concurrent values. Never changes.
     pub conflict: Conflict,
-    /// The type of its values; `None`: bytes, the only one that this version knows. Never changes.
+    /// The name of the type of its values, a [`DataType`]; `None`: bytes. Never changes.
     pub kind: Option<String>,
     /// How long an item lives unless its write says otherwise; `None`: for ever.
     pub ttl: Option<Duration>,
@@ -48,6 +48,11 @@ impl BucketSettings {
     /// The default settings with `n` replicas.
     pub fn new(n: u8) -> BucketSettings {
         BucketSettings { n, r: None, w: None, conflict: Conflict::default(), kind: None, ttl: None }
+    }
+
+    /// The type of its values; `None`: bytes.
+    pub fn data_type(&self) -> Option<DataType> {
+        self.kind.as_deref().and_then(DataType::named)
     }
 
     /// Whether a bucket may be like this in a layout with room for `replicas` owners.
@@ -64,7 +69,12 @@ impl BucketSettings {
             }
         }
         if let Some(kind) = &self.kind {
-            return Err(Invalid::BucketKind(shown(kind)));
+            if DataType::named(kind).is_none() {
+                return Err(Invalid::BucketKind(shown(kind)));
+            }
+            if self.conflict != Conflict::Siblings {
+                return Err(Invalid::BucketKindConflict);
+            }
         }
         if self.ttl.is_some_and(|ttl| ttl < Duration::from_millis(1) || ttl > TTL_LIMIT) {
             return Err(Invalid::BucketTtl);

@@ -69,8 +69,13 @@ pub enum Invalid {
         n: u8,
     },
     /// A bucket of a type that this version does not know.
-    #[error("type `{0}` is not known to this version; leave it out")]
+    #[error(
+        "type `{0}` is not known to this version: use counter, set, map, register or hll, or leave it out"
+    )]
     BucketKind(String),
+    /// Values that join are kept as siblings until somebody joins them.
+    #[error("a bucket with a type keeps siblings: leave conflict out")]
+    BucketKindConflict,
     /// A time to live of nothing, or beyond what a date can hold.
     #[error("ttl: use 1 ms to 100 years")]
     BucketTtl,

@@ -15,6 +15,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("ring", 1),
     ("store", 1),
     ("swim", 2),
+    ("types", 2),
     ("register", 2),
     ("coordinator", 2),
     ("collection", 2),

@@ -16,6 +16,7 @@ mod requests;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod types;
 
 use super::output::Format;
 use crate::client::load::Workload;
@@ -38,6 +39,10 @@ pub(in crate::cli) use requests::{
 
 pub(in crate::cli) use tools::{
     CompletionsArgs, DebugArgs, DoctorArgs, ManArgs, MonitorArgs, ReplArgs,
+};
+pub(in crate::cli) use types::{
+    CounterArgs, CounterCommand, HllArgs, HllCommand, MapArgs, MapCommand, NamesArgs, RegisterArgs,
+    RegisterCommand, SetArgs, SetCommand, TypedArgs, UpdateArgs,
 };
 
 /// A leaderless key-value store: any node takes any request, any node can die.
@@ -70,6 +75,16 @@ pub(in crate::cli) enum Command {
     Keys(KeysArgs),
     /// Create buckets and look at them
     Bucket(BucketArgs),
+    /// Counters: buckets of type counter
+    Counter(CounterArgs),
+    /// Sets: buckets of type set
+    Set(SetArgs),
+    /// Maps of typed fields: buckets of type map
+    Map(MapArgs),
+    /// Registers, of which the latest value counts: buckets of type register
+    Register(RegisterArgs),
+    /// Counts of different elements: buckets of type hll
+    Hll(HllArgs),
     /// Is the cluster well? A verdict in words, and the counts behind it
     Status(StatusArgs),
     /// Who is there, and who is dead

@@ -4,6 +4,7 @@ use super::{ItemArgs, Print, RequestArgs, Spelling, Target};
 use super::{parse_consistency, parse_rate, parse_workload};
 use crate::client::load::Workload;
 use crate::config::{parse_duration, parse_size};
+use crate::id::DataType;
 use crate::quorum::Consistency;
 use crate::ring::MAX_WEIGHT;
 use clap::{Args, Subcommand, ValueEnum};
@@ -140,11 +141,18 @@ pub(in crate::cli) struct BucketCreateArgs {
     /// What concurrent writes become; fixed at creation
     #[arg(long, value_enum, default_value = "siblings")]
     pub conflict: Conflict,
+    /// What its values are: counter, set, map, register or hll; bytes unless said; fixed at creation
+    #[arg(long = "type", value_name = "T", value_parser = parse_type)]
+    pub kind: Option<DataType>,
     /// How long an item lives, unless its write says otherwise
     #[arg(long, value_name = "D", value_parser = parse_duration)]
     pub ttl: Option<Duration>,
     #[command(flatten)]
     pub target: Target,
+}
+
+fn parse_type(name: &str) -> Result<DataType, String> {
+    DataType::named(name).ok_or_else(|| "use counter, set, map, register or hll".to_string())
 }
 
 /// What concurrent writes to one item become.

@@ -15,6 +15,7 @@ use crate::quorum::QuorumRequest;
 use crate::ring::{Bucket, is_bucket_name, partition_of};
 use crate::store::key::{self, PARTITION_KEY_LIMIT, SORT_KEY_LIMIT};
 use crate::time::Duration;
+use crate::types::tagged;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -86,7 +87,13 @@ impl Shard {
         let partition = self.partition(bucket_name(&request), key_of(&request));
         let replicas = self.replicas(partition, bucket.settings.n);
         let begun = match request {
-            Request::Put { ref item, quorum, .. } => {
+            Request::Put { ref item, quorum, ref value, .. } => {
+                // Also where it is only sent on: whoever asks hears it from the first node that knows the bucket.
+                if let (Some(kind), Some(value)) = (bucket.settings.data_type(), value)
+                    && let Err(error) = tagged::check(kind, &item.bucket, &item.sort, value)
+                {
+                    return self.turn_away(origin, labels, error, turn);
+                }
                 let resolved = match quorum.resolve(bucket.settings.n, bucket.settings.w) {
                     Ok(resolved) => resolved,
                     Err(error) => return self.turn_away(origin, labels, error, turn),

@@ -98,3 +98,28 @@ fn nobody_is_asked_where_an_item_lives_that_cannot_be() {
         assert!(matches!(ask(bucket, key, 0), Reply::Failed(Error::Invalid(_))), "{bucket} {key}");
     }
 }
+
+/// Whichever node hears of it first says so, whether it would coordinate the put or send it on.
+#[test]
+fn a_plain_put_into_a_typed_bucket_is_refused_and_a_delete_is_not() {
+    let settings = BucketSettings { kind: Some("counter".into()), ..BucketSettings::new(1) };
+    let mut lone = Lone::open(view(agreement(&[1], 1, settings)));
+    lone.run_for(100);
+    let mut ask = |number: u64, value: Option<Bytes>| {
+        let mut request = put(number, 1);
+        if let Request::Put { value: written, .. } = &mut request {
+            *written = value;
+        }
+        lone.turn(|shard, turn| shard.serve_client(ConnectionId(1), number, 0, request, turn));
+        lone.settle();
+        lone.replies.pop().expect("an answer")
+    };
+    for plain in ["", "5", "NaN"] {
+        let reply = ask(1, Some(plain.into()));
+        assert!(matches!(reply, Reply::Failed(Error::Invalid(_))), "{plain}: {reply:?}");
+    }
+    // A counter that nobody has counted in yet, as a typed write carries it.
+    let typed = Bytes::from_static(&[0xd7, b'q', 1, 1, 0]);
+    assert!(matches!(ask(2, Some(typed)), Reply::Written { .. }));
+    assert!(matches!(ask(3, None), Reply::Written { .. }));
+}

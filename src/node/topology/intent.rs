@@ -105,6 +105,7 @@ fn settings(spec: &BucketSpec, agreement: &Agreement) -> BucketSettings {
         w: spec.w,
         conflict: if spec.lww { Conflict::Lww } else { Conflict::Siblings },
         ttl: spec.ttl_ms.map(Duration::from_millis),
+        kind: spec.kind.clone(),
         ..BucketSettings::new(n)
     }
 }

@@ -4,7 +4,6 @@
 
 use super::super::engine::Engine;
 use super::super::lane::Call;
-use super::super::objects::{Change, Objects};
 use super::super::retry::{self, told};
 use super::super::session::Levels;
 use super::super::value::key_of;
@@ -13,6 +12,7 @@ use super::scan::Options;
 use super::session::stopped;
 use crate::client::Item;
 use crate::error::Result;
+use crate::types::{Change, Objects};
 use bytes::Bytes;
 use std::sync::Mutex;
 

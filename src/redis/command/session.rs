@@ -2,7 +2,6 @@
 
 use super::super::engine::Engine;
 use super::super::number::integer;
-use super::super::objects::Objects;
 use super::super::session::{Session, wrong_number};
 use super::super::view::Stop;
 use super::super::wire::Protocol;
@@ -10,6 +9,7 @@ use super::super::{Reply, glob};
 use super::table::{self, Class, Spec};
 use super::{NOT_INTEGER, SYNTAX, is};
 use crate::quorum::{Consistency, QuorumRequest};
+use crate::types::Objects;
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
 

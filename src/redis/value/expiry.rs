@@ -1,6 +1,6 @@
 //! When a key expires: who said so last is right.
 
-use super::bytes::{Malformed, byte, number, put_number};
+use crate::types::bytes::{Malformed, byte, number, put_number};
 use bytes::Bytes;
 
 /// A date, and when it was set. The later stamp wins; of equal ones the later date, and a date over none.

@@ -6,8 +6,8 @@
 //!   SADD   Group { generation 2 }    elements 2/d
 //! ```
 
-use super::bytes::{Malformed, byte, number, put_number};
 use super::expiry::Expiry;
+use crate::types::bytes::{Malformed, byte, number, put_number};
 use bytes::Bytes;
 
 /// What a key with elements is.

@@ -8,7 +8,6 @@
 //!
 //! Every join commutes, associates and repeats harmlessly: replicas that have seen the same siblings show the same.
 
-mod bytes;
 mod expiry;
 mod group;
 mod place;
@@ -17,7 +16,7 @@ mod root;
 mod tests;
 mod text;
 
-pub(super) use self::bytes::Malformed;
+pub(super) use crate::types::bytes::Malformed;
 pub(super) use expiry::Expiry;
 pub(super) use group::{Gone, Group, Kind};
 pub(super) use place::{Element, KEY_LIMIT, MEMBER_LIMIT, key_of, partition_key};

@@ -8,9 +8,9 @@
 //!
 //! Each part joins by itself: a rule that weighed parts against each other at every step would depend on the order.
 
-use super::bytes::{Malformed, byte};
 use super::group::{Gone, Group, Kind};
 use super::text::Text;
+use crate::types::bytes::{Malformed, byte};
 use bytes::Bytes;
 
 /// With which byte a value of ours begins.

@@ -11,9 +11,9 @@
 //! al. 2011). Of different generations the later stamp wins whole, as Redis users know it. Generation 0 is that of a
 //! number that nobody has set: two who count from nothing add up.
 
-use super::bytes::{Malformed, bytes, number, put_bytes, put_number, wide};
 use super::expiry::Expiry;
 use crate::redis::number::integer;
+use crate::types::bytes::{Malformed, bytes, number, put_bytes, put_number, wide};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 

@@ -8,6 +8,7 @@ use crate::config::ServerConfig;
 use crate::logs::Announced;
 use crate::message::client::{Reply, Request};
 use crate::redis::Class;
+use crate::types::Desk;
 use crate::version::OperationId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,6 +42,8 @@ pub(in crate::server) struct Bridge {
     pub(super) announced: Announced,
     /// What is watched here.
     pub(super) looks: Looks,
+    /// What typed operations remember.
+    pub(super) desk: Arc<Desk>,
     /// Lines of logs that were taken here.
     ingested: AtomicU64,
     /// Commands of Redis's clients, by class.
@@ -76,6 +79,7 @@ impl Bridge {
             rejected: Mutex::default(),
             announced: Announced::default(),
             looks: Looks::default(),
+            desk: Arc::default(),
             ingested: AtomicU64::new(0),
             chaos,
             session,

@@ -36,7 +36,7 @@ const SCAN: [&str; 11] = [
 /// How many items a page of a scan examines when the client does not say.
 const SCAN_DEFAULT: u32 = 100;
 /// The longest name that a client may give a write, in bytes.
-const OPERATION_LIMIT: usize = 128;
+pub(super) const OPERATION_LIMIT: usize = 128;
 /// The longest context that is taken in, in bytes; the node checks the rest.
 pub(super) const CONTEXT_LIMIT: usize = 32 << 10;
 

@@ -80,6 +80,8 @@ struct Described {
     #[serde(default)]
     conflict: Conflict,
     ttl: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize, PartialEq)]
@@ -103,7 +105,7 @@ pub(super) async fn create_bucket(
         serde_json::from_slice::<Described>(&bytes)
             .map_err(|e| Error::Invalid(format!("the bucket's description: {e}")))
     });
-    let Described { name, n, r, w, conflict, ttl } = match described {
+    let Described { name, n, r, w, conflict, ttl, kind } = match described {
         Ok(described) => described,
         Err(error) => return answer::failed(&error),
     };
@@ -111,7 +113,7 @@ pub(super) async fn create_bucket(
         Ok(ttl) => ttl,
         Err(error) => return answer::failed(&error),
     };
-    let spec = BucketSpec { name, n, r, w, lww: conflict == Conflict::Lww, ttl_ms };
+    let spec = BucketSpec { name, n, r, w, lww: conflict == Conflict::Lww, ttl_ms, kind };
     match bridge.ask(Request::CreateBucket(spec), None).await {
         Reply::Agreed => {
             let mut response = Response::new(Body::empty());

@@ -25,6 +25,7 @@ mod query;
 mod router;
 mod routes;
 mod watch;
+mod types;
 
 pub(super) use bridge::{Ask, Bridge};
 pub(super) use logs::{logs, now};

@@ -1,11 +1,12 @@
-//! This node as a store of siblings, for the Redis protocol.
+//! This node as a store of siblings, for the Redis protocol and typed operations.
 
 use super::kv::unexpected;
 use super::own::OwnNode;
-use crate::client::{Bytes, Item};
-use crate::message::client::{Expiry, Reply, Request, SCAN_PAGE_LIMIT};
+use crate::client::{Bytes, Item, kind_in};
+use crate::id::DataType;
+use crate::message::client::{BucketSpec, Expiry, Inspect, Reply, Request, SCAN_PAGE_LIMIT};
 use crate::quorum::QuorumRequest;
-use crate::redis::{Change, KeyPage, Object, Objects, Page};
+use crate::types::{BucketKind, Change, KeyPage, Object, Objects, Page, TypedObjects};
 use crate::version::OperationId;
 use crate::{Error, Result};
 use std::time::Duration;
@@ -76,6 +77,27 @@ impl Objects for OwnNode {
         match self.0.ask(request, TIMEOUT).await {
             Reply::Keys { keys, next } => Ok(KeyPage { keys, next }),
             Reply::Failed(Error::NotFound(_)) => Ok(KeyPage::default()),
+            other => Err(unexpected(other)),
+        }
+    }
+}
+
+impl TypedObjects for OwnNode {
+    async fn bucket_kind(&self, bucket: &str) -> Result<BucketKind> {
+        match self.0.ask(Request::Inspect(Inspect::Buckets), TIMEOUT).await {
+            Reply::Json(list) => kind_in(&list, bucket),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    async fn create_typed(&self, bucket: &str, kind: DataType) -> Result<()> {
+        let spec = BucketSpec {
+            name: bucket.into(),
+            kind: Some(kind.name().into()),
+            ..BucketSpec::default()
+        };
+        match self.0.ask(Request::CreateBucket(spec), None).await {
+            Reply::Agreed => Ok(()),
             other => Err(unexpected(other)),
         }
     }

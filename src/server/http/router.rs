@@ -4,7 +4,7 @@ use super::answer;
 use super::bridge::Bridge;
 use super::page::{self, Page};
 use super::routes::Routes;
-use super::{batch, keys, kv, layers, logs, look, openapi, watch};
+use super::{batch, keys, kv, layers, logs, look, openapi, types, watch};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
@@ -30,6 +30,9 @@ pub(super) fn routes() -> Routes<Arc<Bridge>> {
         .put("/v1/kv/{bucket}/{*key}", kv::put)
         .delete("/v1/kv/{bucket}/{*key}", kv::delete)
         .get("/v1/watch/{bucket}/{*key}", watch::watch)
+        .get("/v1/types/{bucket}/{*key}", types::read)
+        .post("/v1/types/{bucket}/{*key}", types::change)
+        .delete("/v1/types/{bucket}/{*key}", types::delete)
         .post("/v1/batch", batch::batch)
         .get("/v1/logs", logs::query)
         .post("/v1/logs", logs::ingest)
@@ -41,6 +44,7 @@ pub(super) fn routes() -> Routes<Arc<Bridge>> {
         // The key is empty, and the answer says so.
         .incomplete("/v1/kv/{bucket}/", get(kv::read).put(kv::put).delete(kv::delete))
         .incomplete("/v1/watch/{bucket}/", get(watch::watch))
+        .incomplete("/v1/types/{bucket}/", get(types::read).post(types::change).delete(types::delete))
         .incomplete("/v1/local/{bucket}/", get(look::local))
         .incomplete("/v1/locate/{bucket}", get(look::locate))
         .incomplete("/v1/locate/{bucket}/", get(look::locate))

@@ -36,6 +36,7 @@ mod sessions;
 mod staleness;
 mod syslog;
 mod tools;
+mod types;
 mod versions;
 mod watch;
 mod wire;

@@ -21,4 +21,5 @@ mod ring;
 mod rot;
 mod survivors;
 mod ttl;
+mod types;
 mod write_backs;

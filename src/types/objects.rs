@@ -1,9 +1,10 @@
-//! What the Redis commands need of a store, and no more: items with siblings and contexts.
+//! What commands and types need of a store, and no more: items with siblings and contexts.
 
-use crate::client::{Bytes, Item};
 use crate::error::Result;
+use crate::id::Item;
 use crate::quorum::QuorumRequest;
 use crate::version::OperationId;
+use bytes::Bytes;
 use std::future::Future;
 
 /// All concurrent values of an item. None: it is not there, and the context still counts.

@@ -3,14 +3,15 @@
 //! The causality is that of the nodes ([`Record`]), so that what is concurrent here would be there.
 
 use super::objects::{Change, KeyPage, Object, Objects, Page};
-use crate::client::{Bytes, Item};
+use super::typed::{BucketKind, TypedObjects};
 use crate::error::{Error, Result};
-use crate::id::{BucketId, ClusterId};
+use crate::id::{BucketId, ClusterId, DataType, Item};
 use crate::quorum::QuorumRequest;
 use crate::time::{HybridTime, WallClock};
 use crate::version::{
     Content, Context, ContextScope, Incarnations, Kind, OperationId, Record, Seen, Write,
 };
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,24 +23,26 @@ const PAGE: usize = 3;
 
 /// One replica, which its clients alone read and write until it [meets](Memory::meet) another.
 #[derive(Clone)]
-pub(super) struct Memory(Arc<Inner>);
+pub(crate) struct Memory(Arc<Inner>);
 
 struct Inner {
     number: u64,
     items: Mutex<BTreeMap<Place, Record>>,
     incarnations: Mutex<Incarnations>,
     sequence: AtomicU64,
-    pub(super) now: AtomicU64,
+    pub(crate) now: AtomicU64,
     reads: AtomicU64,
     writes: AtomicU64,
     /// How many writes happen, and are answered as if nobody knew.
     lost: AtomicU64,
+    /// How many writes do not happen, and are answered as if nobody knew.
+    vanished: AtomicU64,
     /// How many requests are refused: nothing happens.
     refused: AtomicU64,
 }
 
 impl Memory {
-    pub(super) fn new(number: u64) -> Memory {
+    pub(crate) fn new(number: u64) -> Memory {
         let mut incarnations = Incarnations::new();
         incarnations.begin(number);
         Memory(Arc::new(Inner {
@@ -51,12 +54,13 @@ impl Memory {
             reads: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            vanished: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         }))
     }
 
     /// Both know what either knew.
-    pub(super) fn meet(&self, other: &Memory) {
+    pub(crate) fn meet(&self, other: &Memory) {
         let mut ours = self.0.items.lock().unwrap();
         let mut theirs = other.0.items.lock().unwrap();
         for (place, record) in theirs.iter() {
@@ -69,16 +73,20 @@ impl Memory {
         }
     }
 
-    pub(super) fn lose(&self, answers: u64) {
+    pub(crate) fn lose(&self, answers: u64) {
         self.0.lost.store(answers, Ordering::Relaxed);
     }
 
-    pub(super) fn refuse(&self, requests: u64) {
+    pub(crate) fn vanish(&self, writes: u64) {
+        self.0.vanished.store(writes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refuse(&self, requests: u64) {
         self.0.refused.store(requests, Ordering::Relaxed);
     }
 
     /// Reads and writes so far.
-    pub(super) fn count(&self) -> (u64, u64) {
+    pub(crate) fn count(&self) -> (u64, u64) {
         (self.0.reads.load(Ordering::Relaxed), self.0.writes.load(Ordering::Relaxed))
     }
 
@@ -124,6 +132,9 @@ impl Objects for Memory {
         self.check()?;
         self.0.writes.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
+        if Memory::one_less(&self.0.vanished) {
+            return Err(Error::OutcomeUnknown { required: 2, received: 0 });
+        }
         let Change { item, value, context, operation, .. } = change;
         let scope = Memory::scope(&item);
         let seen = match context.is_empty() {
@@ -193,5 +204,16 @@ impl Objects for Memory {
         keys.truncate(limit as usize);
         let next = keys.last().cloned().filter(|_| is_more);
         Ok(KeyPage { keys, next })
+    }
+}
+
+/// A bucket that is called like a type is of that type.
+impl TypedObjects for Memory {
+    async fn bucket_kind(&self, bucket: &str) -> Result<BucketKind> {
+        Ok(DataType::named(bucket).map_or(BucketKind::Plain, BucketKind::Typed))
+    }
+
+    async fn create_typed(&self, _: &str, _: DataType) -> Result<()> {
+        unreachable!("every bucket is there")
     }
 }

@@ -4,10 +4,10 @@ use bytes::{Buf, Bytes};
 
 /// The bytes are no value of ours: cut off, of another version, or not as we write them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::redis) struct Malformed;
+pub(crate) struct Malformed;
 
 /// Writes `number` in groups of seven bits, the lowest first (LEB128).
-pub(super) fn put_number(out: &mut Vec<u8>, mut number: u128) {
+pub(crate) fn put_number(out: &mut Vec<u8>, mut number: u128) {
     while number >= 0x80 {
         out.push((number as u8 & 0x7f) | 0x80);
         number >>= 7;
@@ -16,16 +16,16 @@ pub(super) fn put_number(out: &mut Vec<u8>, mut number: u128) {
 }
 
 /// Writes its length, then the bytes.
-pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_number(out, bytes.len() as u128);
     out.extend_from_slice(bytes);
 }
 
-pub(super) fn byte(from: &mut Bytes) -> Result<u8, Malformed> {
+pub(crate) fn byte(from: &mut Bytes) -> Result<u8, Malformed> {
     if from.is_empty() { Err(Malformed) } else { Ok(from.get_u8()) }
 }
 
-pub(super) fn wide(from: &mut Bytes) -> Result<u128, Malformed> {
+pub(crate) fn wide(from: &mut Bytes) -> Result<u128, Malformed> {
     let (mut number, mut shift) = (0_u128, 0);
     loop {
         let next = byte(from)?;
@@ -42,11 +42,11 @@ pub(super) fn wide(from: &mut Bytes) -> Result<u128, Malformed> {
     }
 }
 
-pub(super) fn number<T: TryFrom<u128>>(from: &mut Bytes) -> Result<T, Malformed> {
+pub(crate) fn number<T: TryFrom<u128>>(from: &mut Bytes) -> Result<T, Malformed> {
     T::try_from(wide(from)?).map_err(|_| Malformed)
 }
 
-pub(super) fn bytes(from: &mut Bytes) -> Result<Bytes, Malformed> {
+pub(crate) fn bytes(from: &mut Bytes) -> Result<Bytes, Malformed> {
     let length: usize = number(from)?;
     if length > from.len() { Err(Malformed) } else { Ok(from.split_to(length)) }
 }
