@@ -24,8 +24,8 @@ mod page;
 mod query;
 mod router;
 mod routes;
-mod watch;
 mod types;
+mod watch;
 
 pub(super) use bridge::{Ask, Bridge};
 pub(super) use logs::{logs, now};

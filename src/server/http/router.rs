@@ -44,7 +44,10 @@ pub(super) fn routes() -> Routes<Arc<Bridge>> {
         // The key is empty, and the answer says so.
         .incomplete("/v1/kv/{bucket}/", get(kv::read).put(kv::put).delete(kv::delete))
         .incomplete("/v1/watch/{bucket}/", get(watch::watch))
-        .incomplete("/v1/types/{bucket}/", get(types::read).post(types::change).delete(types::delete))
+        .incomplete(
+            "/v1/types/{bucket}/",
+            get(types::read).post(types::change).delete(types::delete),
+        )
         .incomplete("/v1/local/{bucket}/", get(look::local))
         .incomplete("/v1/locate/{bucket}", get(look::locate))
         .incomplete("/v1/locate/{bucket}/", get(look::locate))
