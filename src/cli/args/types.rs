@@ -98,7 +98,7 @@ pub(in crate::cli) struct NamesArgs {
     #[command(flatten)]
     pub at: TypedArgs,
     /// One or more
-    #[arg(allow_hyphen_values = true, required = true)]
+    #[arg(required = true)]
     pub names: Vec<String>,
 }
 

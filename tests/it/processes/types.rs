@@ -83,7 +83,8 @@ async fn sets(cluster: &Cluster) {
         let page = cluster.json(3, &format!("/v1/types/fans/alice?from={from}")).await;
         members.extend(page["members"].as_array().expect("a page").clone());
         match page["next"].as_str() {
-            Some(next) => from = next.into(),
+            // It ends with a zero byte.
+            Some(next) => from = next.bytes().map(|byte| format!("%{byte:02X}")).collect(),
             None => break,
         }
     }

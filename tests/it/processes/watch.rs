@@ -90,6 +90,19 @@ async fn a_range_tells_what_is_new_and_what_is_left() {
     let told = poll(&format!("b/k?scan=true&prefix=a&seen={seen}")).await.json();
     assert_eq!(told["items"], serde_json::json!([]));
     assert_eq!(told["present"], serde_json::json!(["YTI="]));
+
+    // Many in several pages are told whole, and too many are refused.
+    let client = cluster.client().await;
+    for number in 0..501 {
+        if number == 500 {
+            let all = poll("many/k?scan=true").await.json();
+            assert_eq!(all["items"].as_array().map(Vec::len), Some(500));
+        }
+        client.put("many", "k", "v").sort(format!("{number:03}")).await.expect("acknowledged");
+    }
+    let refused = poll("many/k?scan=true").await;
+    assert_eq!((refused.status, refused.code().as_str()), (400, "invalid"), "{}", refused.text());
+    assert_eq!(poll("many/k?scan=true&prefix=4").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -83,8 +83,7 @@ async fn again_and_again(bridge: Arc<Bridge>, target: Target, look: Weak<Look>) 
         if look.strong_count() == 0 {
             return;
         }
-        let reply = bridge.ask(target.question(), None).await;
-        let found = Target::fingerprint(&reply);
+        let found = target.fingerprint(&bridge).await;
         // After a time in which nothing could be found out, everybody asks for himself.
         let is_new = found.is_some() && (found != last || failed);
         failed = found.is_none();

@@ -37,8 +37,11 @@ use target::Target;
 use tokio::time::{Instant, timeout_at};
 
 /// What there may be in a query.
-const PARAMETERS: [&str; 10] =
-    ["sort", "scan", "prefix", "from", "to", "seen", "timeout", "consistency", "r", "strict"];
+const EVERY: [&str; 6] = ["scan", "seen", "timeout", "consistency", "r", "strict"];
+/// Of an item.
+const ITEM: [&str; 1] = ["sort"];
+/// Of a range.
+const RANGE: [&str; 3] = ["prefix", "from", "to"];
 /// How long is waited unless the client says.
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -65,7 +68,11 @@ pub(super) async fn watch(
 }
 
 fn begin(bridge: &Bridge, uri: &Uri, headers: &HeaderMap) -> Result<(Target, String, Duration)> {
-    let query = Query::parse(uri.query(), &PARAMETERS)?;
+    // Which of the two it is decides which other parameters there may be.
+    let all = Query::parse(uri.query(), &[&EVERY[..], &ITEM, &RANGE].concat());
+    let of_range = all.and_then(|query| query.flag("scan")) == Ok(true);
+    let more = if of_range { &RANGE[..] } else { &ITEM };
+    let query = Query::parse(uri.query(), &[&EVERY[..], more].concat())?;
     let target = Target::of(uri, &query)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let seen = query.text("seen")?.or(last).unwrap_or_default().to_owned();

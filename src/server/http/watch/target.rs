@@ -15,6 +15,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::Xxh3;
 
+/// How many bytes of values a range that is watched may have: they are read again and again.
+const RANGE_BYTES: usize = 16 << 20;
+
 /// See the module.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Target {
@@ -30,20 +33,9 @@ impl Target {
     pub fn of(uri: &Uri, query: &Query) -> Result<Target> {
         let (bucket, key) = bucket_and_key(uri.path(), "/v1/watch/")?;
         let quorum = query.quorum("r")?;
-        let of_range =
-            ["prefix", "from", "to"].into_iter().find(|name| query.bytes(name).is_some());
         if !query.flag("scan")? {
-            if let Some(name) = of_range {
-                let why = format!("parameter `{name}` is of a range: add scan=true");
-                return Err(Error::Invalid(why));
-            }
             let sort = query.bytes("sort").unwrap_or_default();
             return Ok(Target::Item { item: Item { bucket, key, sort }, quorum });
-        }
-        if query.bytes("sort").is_some() {
-            return Err(Error::Invalid(
-                "parameter `sort` is of one item: use prefix, from, to".into(),
-            ));
         }
         let prefix = query.bytes("prefix").unwrap_or_default();
         let from = query.bytes("from").unwrap_or_default().max(prefix.clone());
@@ -75,38 +67,72 @@ impl Target {
         }
     }
 
-    /// The question that a look asks again and again.
-    pub fn question(&self) -> Request {
+    /// The same for all who watch the same.
+    pub fn name(&self) -> Vec<u8> {
+        let mut name = Vec::new();
+        match self.clone() {
+            Target::Item { item, quorum } => encode_into(&mut name, &Request::Get { item, quorum }),
+            Target::Range { .. } => encode_into(&mut name, &self.page(Bytes::new())),
+        }
+        name
+    }
+
+    /// The question for the page of a range that begins there; empty: for the first one.
+    fn page(&self, next: Bytes) -> Request {
         match self.clone() {
             Target::Item { item, quorum } => Request::Get { item, quorum },
             Target::Range { bucket, key, from, to, quorum } => {
-                let limit = RANGE_LIMIT as u32 + 1;
+                let (from, limit) = (from.max(next), RANGE_LIMIT as u32);
                 Request::Scan { bucket, key, from, to, limit, quorum, reverse: false }
             }
         }
     }
 
-    /// The same for all who watch the same.
-    pub fn name(&self) -> Vec<u8> {
-        let mut name = Vec::new();
-        encode_into(&mut name, &self.question());
-        name
+    /// All that is in the range. A page may be short though more follows.
+    ///
+    /// # Errors
+    /// What a read may end with; [`Error::Invalid`]: it is too much to be watched.
+    async fn items(&self, bridge: &Bridge) -> Result<Vec<PageItem>> {
+        let (mut all, mut bytes, mut from) = (Vec::new(), 0, Bytes::new());
+        loop {
+            let (items, next) = match bridge.ask(self.page(from.clone()), None).await {
+                Reply::Page { items, next } => (items, next),
+                Reply::Failed(Error::NotFound(_)) => (Vec::new(), None),
+                other => return Err(unexpected(other)),
+            };
+            let values = items.iter().flat_map(|item| &item.values);
+            bytes += values.map(|version| version.value.len()).sum::<usize>();
+            all.extend(items);
+            if all.len() > RANGE_LIMIT || bytes > RANGE_BYTES {
+                let why = format!(
+                    "a range that is watched has at most {RANGE_LIMIT} items and {} MiB: narrow it with prefix, from and to",
+                    RANGE_BYTES >> 20
+                );
+                return Err(Error::Invalid(why));
+            }
+            match next {
+                Some(next) if next > from => from = next,
+                _ => return Ok(all),
+            }
+        }
     }
 
-    /// What was found there, short; `None`: nothing could be found out.
-    pub fn fingerprint(reply: &Reply) -> Option<u64> {
+    /// What is there, short; `None`: nothing could be found out.
+    pub async fn fingerprint(&self, bridge: &Bridge) -> Option<u64> {
         let mut hash = Xxh3::new();
-        match reply {
-            Reply::Got { context, .. } => hash.update(context.as_bytes()),
-            Reply::Page { items, .. } => {
-                for item in items {
+        match self {
+            Target::Item { .. } => match bridge.ask(self.page(Bytes::new()), None).await {
+                Reply::Got { context, .. } => hash.update(context.as_bytes()),
+                _ => return None,
+            },
+            Target::Range { .. } => {
+                for item in self.items(bridge).await.ok()? {
                     hash.update(&(item.sort.len() as u64).to_le_bytes());
                     hash.update(&item.sort);
                     hash.update(item.context.as_bytes());
                     hash.update(&[0]);
                 }
             }
-            _ => return None,
         }
         Some(hash.digest())
     }
@@ -114,15 +140,11 @@ impl Target {
     /// What is there that was not seen.
     ///
     /// # Errors
-    /// What a read may end with; [`Error::TooLarge`] for a range of more than [`RANGE_LIMIT`] items.
+    /// What a read may end with; [`Error::Invalid`]: a range is too much to be watched.
     pub async fn news(&self, bridge: &Bridge, seen: &str) -> Result<Option<News>> {
         match self {
             Target::Item { item, quorum } => item_news(bridge, item, *quorum, seen).await,
-            Target::Range { .. } => match bridge.ask(self.question(), None).await {
-                Reply::Page { items, next } => range_news(&items, next.is_some(), seen),
-                Reply::Failed(Error::NotFound(_)) => range_news(&[], false, seen),
-                other => Err(unexpected(other)),
-            },
+            Target::Range { .. } => range_news(&self.items(bridge).await?, seen),
         }
     }
 }
@@ -155,12 +177,7 @@ async fn item_news(
 }
 
 /// What of a range was not seen. Whoever has seen nothing yet is answered at once, be it with nothing.
-pub(super) fn range_news(items: &[PageItem], is_more: bool, seen: &str) -> Result<Option<News>> {
-    if is_more || items.len() > RANGE_LIMIT {
-        let (size, limit) = (items.len() as u64, RANGE_LIMIT as u64);
-        let what = "the range that is watched (items; narrow it with prefix, from, to)".into();
-        return Err(Error::TooLarge { what, size, limit });
-    }
+pub(super) fn range_news(items: &[PageItem], seen: &str) -> Result<Option<News>> {
     let (before, now) = (Marker::decode(seen)?, Marker::of(items));
     if before.as_ref() == Some(&now) {
         return Ok(None);
