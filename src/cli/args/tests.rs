@@ -40,7 +40,7 @@ fn every_name_of_the_interface_parses() {
         "quorate counter add b k -5 --w 2 -o json",
         "quorate counter add b k",
         "quorate counter get b k --r 1",
-        "quorate set add b k x y -z --consistency all",
+        "quorate set add b k x y --consistency all -- -z",
         "quorate set remove b k x --hex",
         "quorate set members b k -o json",
         "quorate set contains b k x",
