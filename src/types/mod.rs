@@ -9,7 +9,7 @@
 //!   (sort key = member), so that an add to a large set moves one member.
 //! - Every write has read first, and replaces what it has read; what it has not seen stays, and is joined.
 //! - The joins commute, associate and repeat harmlessly: whoever has seen the same siblings shows the same.
-//! - What is written is [tagged](tagged), and a coordinator refuses everything else.
+//! - What is written is [`tagged`], and a coordinator refuses everything else.
 
 mod actors;
 pub(crate) mod bytes;
