@@ -10,7 +10,7 @@ use super::actors::Actors;
 use super::lane::{self, Call};
 use super::pending::Pending;
 use super::{Reply, Settings};
-use crate::types::Objects;
+use crate::types::{Desk, Objects, Typed, TypedObjects};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -35,6 +35,7 @@ impl<O> Clone for Engine<O> {
 #[derive(Debug)]
 pub(super) struct Inner<O> {
     pub(super) objects: O,
+    pub(super) typed: Typed<O>,
     pub(super) settings: Settings,
     lanes: Mutex<BTreeMap<Bytes, VecDeque<Waiting>>>,
     actors: Arc<Mutex<Actors>>,
@@ -50,11 +51,14 @@ struct Waiting {
     answer: oneshot::Sender<Reply>,
 }
 
-impl<O: Objects> Engine<O> {
+impl<O: TypedObjects> Engine<O> {
     /// An engine on a store. `seed` must differ from process to process and start to start: actors are drawn from it.
-    pub fn new(objects: O, settings: Settings, seed: u64) -> Engine<O> {
+    /// `desk`: what the process remembers of values of buckets with a type.
+    pub fn new(objects: O, settings: Settings, desk: Arc<Desk>, seed: u64) -> Engine<O> {
+        let typed = Typed::new(objects.clone(), desk, settings.clock);
         Engine(Arc::new(Inner {
             objects,
+            typed,
             settings,
             lanes: Mutex::default(),
             actors: Arc::default(),
@@ -64,7 +68,9 @@ impl<O: Objects> Engine<O> {
             commands: AtomicU64::new(0),
         }))
     }
+}
 
+impl<O: Objects> Engine<O> {
     /// The time in ms since 1970.
     pub(super) fn now(&self) -> u64 {
         (self.0.settings.clock)()

@@ -23,23 +23,7 @@ pub(super) async fn write(
     change: Change,
     quorum: QuorumRequest,
 ) -> Result<String> {
-    let until = Instant::now() + PATIENCE;
-    let mut pause = PAUSE.0;
-    let mut unknown = None;
-    loop {
-        let error = match objects.write(change.clone(), quorum).await {
-            Ok(context) => return Ok(context),
-            Err(error) => error,
-        };
-        if matches!(error, Error::OutcomeUnknown { .. }) {
-            unknown = Some(error.clone());
-        }
-        if !error.is_retryable() || Instant::now() >= until {
-            return Err(unknown.unwrap_or(error));
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(PAUSE.1);
-    }
+    repeated(|| objects.write(change.clone(), quorum)).await
 }
 
 /// Tries to read.
@@ -47,13 +31,52 @@ pub(super) async fn read<T, F>(tried: impl Fn() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
+    again(tried, Error::is_retryable).await
+}
+
+/// Tries what may be done again, whatever came of it.
+///
+/// # Errors
+/// [`Error::OutcomeUnknown`] if any try may have happened.
+pub(super) async fn repeated<T, F>(tried: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    again(tried, Error::is_retryable).await
+}
+
+/// Tries what must not be done twice: again only if nothing has happened.
+///
+/// # Errors
+/// [`Error::OutcomeUnknown`] if the last try may have happened.
+pub(super) async fn once<T, F>(tried: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let passes =
+        |error: &Error| error.is_retryable() && !matches!(error, Error::OutcomeUnknown { .. });
+    again(tried, passes).await
+}
+
+async fn again<T, F>(tried: impl Fn() -> F, passes: impl Fn(&Error) -> bool) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
     let until = Instant::now() + PATIENCE;
     let mut pause = PAUSE.0;
+    let mut unknown = None;
     loop {
-        match tried().await {
-            Err(error) if error.is_retryable() && Instant::now() < until => sleep(pause).await,
-            other => return other,
+        let error = match tried().await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        if matches!(error, Error::OutcomeUnknown { .. }) {
+            unknown = Some(error.clone());
         }
+        if !passes(&error) || Instant::now() >= until {
+            return Err(unknown.unwrap_or(error));
+        }
+        sleep(pause).await;
         pause = (pause * 2).min(PAUSE.1);
     }
 }

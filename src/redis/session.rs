@@ -10,7 +10,7 @@ use super::lane::Call;
 use super::pending::Pending;
 use super::wire::Protocol;
 use crate::quorum::QuorumRequest;
-use crate::types::Objects;
+use crate::types::{Objects, TypedObjects};
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -62,7 +62,11 @@ impl Session {
 
     /// Takes a request; answers at once with what will be the reply. A [barrier](Pending::is_barrier) must have ended
     /// before the next one is submitted.
-    pub fn submit<O: Objects>(&mut self, engine: &Engine<O>, args: Vec<Bytes>) -> (Pending, Class) {
+    pub fn submit<O: TypedObjects>(
+        &mut self,
+        engine: &Engine<O>,
+        args: Vec<Bytes>,
+    ) -> (Pending, Class) {
         engine.0.commands.fetch_add(1, Ordering::Relaxed);
         let Some(first) = args.first() else {
             return (Pending::ready(Reply::error("ERR empty command")), Class::Refused);
@@ -81,7 +85,7 @@ impl Session {
         (self.dispatch(engine, spec, args), spec.class)
     }
 
-    fn dispatch<O: Objects>(
+    fn dispatch<O: TypedObjects>(
         &mut self,
         engine: &Engine<O>,
         spec: Spec,

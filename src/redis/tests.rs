@@ -5,6 +5,7 @@ use super::{Engine, Reply, Session, Settings};
 use crate::types::memory::Memory;
 use bytes::Bytes;
 use proptest::prelude::*;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The time of all tests: they move it forward only, and never by less than they say.
@@ -24,7 +25,7 @@ impl Node {
     fn new(number: u64) -> Node {
         let memory = Memory::new(number);
         let settings = Settings::new(None, 1 << 16, now);
-        let engine = Engine::new(memory.clone(), settings, number);
+        let engine = Engine::new(memory.clone(), settings, Arc::default(), number);
         let session = Session::new(&engine, None);
         Node { memory, engine, session }
     }
@@ -32,7 +33,7 @@ impl Node {
     /// The same store, with a process that has forgotten all else.
     fn restarted(&self, seed: u64) -> Node {
         let settings = Settings::new(None, 1 << 16, now);
-        let engine = Engine::new(self.memory.clone(), settings, seed);
+        let engine = Engine::new(self.memory.clone(), settings, Arc::default(), seed);
         let session = Session::new(&engine, None);
         Node { memory: self.memory.clone(), engine, session }
     }
@@ -143,6 +144,68 @@ async fn sets_and_hashes_are_as_in_redis() {
         ("DBSIZE", ":0"),
     ])
     .await;
+}
+
+/// The store of these tests knows a bucket by its name as one of a type.
+#[tokio::test]
+async fn values_of_buckets_with_a_type_are_worked_on() {
+    play(&[
+        ("QUORATE.TYPE counter", "+counter"),
+        ("QUORATE.TYPE other", "+bytes"),
+        ("QUORATE.INCRBY counter k 5", ":5"),
+        ("QUORATE.INCRBY counter k -7 order-1", ":-2"),
+        ("QUORATE.INCRBY counter k -7 order-1", ":-2"),
+        ("QUORATE.INCRBY counter k -8 order-1", "-ERR"),
+        ("QUORATE.INCRBY counter k 1.5", "-ERR value is not an integer"),
+        ("QUORATE.INCRBY counter k 9223372036854775808", "-ERR value is not an integer"),
+        ("QUORATE.INCRBY counter k 9223372036854775807", ":9223372036854775805"),
+        ("QUORATE.INCRBY counter k 3", "-ERR"),
+        ("QUORATE.READ counter k", ":9223372036854775805"),
+        ("QUORATE.READ counter none", ":0"),
+        ("QUORATE.INCRBY set k 1", "-ERR"),
+        ("QUORATE.READ other k", "-ERR"),
+        ("QUORATE.SADD set k b a", "+OK"),
+        ("QUORATE.SREM set k a none", ":1"),
+        ("QUORATE.SISMEMBER set k b", ":1"),
+        ("QUORATE.SISMEMBER set k a", ":0"),
+        ("QUORATE.READ set k", "*1 $1 b"),
+        ("QUORATE.ASSIGN register k text", "+OK"),
+        ("QUORATE.READ register k", "$4 text"),
+        ("QUORATE.READ register none", "$-1"),
+        ("QUORATE.PFADD hll k a b a", "+OK"),
+        ("QUORATE.READ hll k", ":2"),
+        ("QUORATE.HSET map k name Ann", "$3 Ann"),
+        ("QUORATE.HINCRBY map k visits 2", ":2"),
+        ("QUORATE.HINCRBY map k visits 2 again", ":4"),
+        ("QUORATE.HINCRBY map k visits 2 again", ":4"),
+        ("QUORATE.HINCRBY map k name 2", "-ERR"),
+        ("QUORATE.HFLAG map k paid 1", ":1"),
+        ("QUORATE.HFLAG map k paid yes", "-ERR a flag is 1 or 0"),
+        ("QUORATE.HSADD map k tags x y", "*2 $1 x $1 y"),
+        ("QUORATE.HSREM map k tags x", "*1 $1 y"),
+        ("QUORATE.HGET map k visits", ":4"),
+        ("QUORATE.HGET map k none", "$-1"),
+        ("QUORATE.READ map k", "*8 $4 name $3 Ann $4 paid :1 $4 tags *1 $1 y $6 visits :4"),
+        ("QUORATE.HDEL map k paid none", ":1"),
+        ("QUORATE.INCRBY counter k 1 ", "-ERR an operation's name"),
+        ("QUORATE.HSET map k", "-ERR wrong number of arguments"),
+    ])
+    .await;
+}
+
+/// A count without a name is not tried again when nobody knows; one with a name is, and a member, too.
+#[tokio::test(start_paused = true)]
+async fn only_what_may_be_done_twice_is_tried_again() {
+    let mut node = Node::new(1);
+    node.memory.lose(1);
+    let said = node.says("QUORATE.INCRBY counter k 1").await;
+    assert!(said.starts_with("-OUTCOMEUNKNOWN"), "{said}");
+    node.memory.lose(1);
+    assert_eq!(node.says("QUORATE.INCRBY counter k 1 mine").await, ":2");
+    node.memory.lose(1);
+    assert_eq!(node.says("QUORATE.SADD set k a").await, "+OK");
+    node.memory.refuse(1);
+    assert_eq!(node.says("QUORATE.INCRBY counter k 1").await, ":3");
 }
 
 #[tokio::test]
@@ -282,7 +345,7 @@ async fn a_deleted_set_shows_nothing_of_what_is_late() {
 #[tokio::test]
 async fn a_password_is_asked_for() {
     let settings = Settings::new(Some("secret".into()), 1 << 16, now);
-    let engine = Engine::new(Memory::new(1), settings, 1);
+    let engine = Engine::new(Memory::new(1), settings, Arc::default(), 1);
     let session = Session::new(&engine, None);
     let mut node = Node { memory: Memory::new(1), engine, session };
     assert_eq!(node.says("GET a").await, "-NOAUTH Authentication required.");

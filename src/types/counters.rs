@@ -1,9 +1,8 @@
 //! The counters of a bucket: one item each.
 
-use super::actors::Own;
-use super::counter::{Counter, Increment};
+use super::counter::Counter;
 use super::typed::{Place, TypedObjects, handle};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::version::OperationId;
 
 /// A bucket of counters; made by [`Typed::counters`](super::Typed::counters).
@@ -14,11 +13,12 @@ handle!(Counters);
 
 impl<O: TypedObjects> Counters<O> {
     /// Counts up, or with less than nothing down. Answers with the number as this process sees it: others may be
-    /// counting. Two in one process take turns.
+    /// counting. Those of one process take turns, and whoever waits for
+    /// the same turn shares one write.
     ///
     /// # Errors
-    /// [`Error::Invalid`]: out of range, too many actors, or no bucket of counters; nothing changed.
-    /// [`Error::OutcomeUnknown`]: it may be counted, now or later; whoever may not do so twice names it
+    /// [`Error::Invalid`](crate::Error::Invalid): out of range, too many actors, or no bucket of counters; nothing changed.
+    /// [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown): it may be counted, now or later; whoever may not do so twice names it
     /// ([`add_once`](Counters::add_once)). What else a read and a write may end with.
     pub async fn add(&self, key: impl AsRef<[u8]>, by: i64) -> Result<i64> {
         self.count(key.as_ref(), by, None).await
@@ -28,8 +28,8 @@ impl<O: TypedObjects> Counters<O> {
     /// counts it once. It takes room until then.
     ///
     /// # Errors
-    /// As [`add`](Counters::add); do it again under the same name after [`Error::OutcomeUnknown`]. [`Error::Overloaded`]:
-    /// too many names are remembered. [`Error::Invalid`]: the name was used for another amount.
+    /// As [`add`](Counters::add); do it again under the same name after [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown). [`Error::Overloaded`](crate::Error::Overloaded):
+    /// too many names are remembered. [`Error::Invalid`](crate::Error::Invalid): the name was used for another amount.
     pub async fn add_once(
         &self,
         key: impl AsRef<[u8]>,
@@ -40,37 +40,14 @@ impl<O: TypedObjects> Counters<O> {
     }
 
     async fn count(&self, key: &[u8], by: i64, operation: Option<OperationId>) -> Result<i64> {
-        let place = &self.0;
-        let item = place.item(key, &[]);
-        let _turn = place.desk().turn(&item).await;
-        place.ensure().await?;
-        let (counter, context) = place.read::<Counter>(&item).await?;
-        let mut counter = counter.unwrap_or_default();
-        // From here until it is stored, nobody else has it; and if nobody waits for that, nobody ever will.
-        let before = place.desk().take(&item);
-        let actor = Own::go_on(before, |actor| counter.version(actor), || place.fresh());
-        let added = counter.add(actor, Increment { by, operation, now: place.now() });
-        let version = match added {
-            Ok(version) => version,
-            Err(refused) => {
-                let error = Error::from(refused);
-                place.desk().give_back(item, before, &error);
-                return Err(error);
-            }
-        };
-        let bytes = super::tagged::Joined::to_bytes(&counter);
-        if let Err(error) = place.write(&item, Some(bytes), context).await {
-            place.desk().give_back(item, before, &error);
-            return Err(error);
-        }
-        place.desk().give(item, Own { actor, version });
-        Ok(counter.clamped())
+        let item = self.0.item(key, &[]);
+        self.0.act::<Counter>(item, (by, operation)).await
     }
 
     /// The number; 0 where nobody has counted.
     ///
     /// # Errors
-    /// What a read may end with. [`Error::Invalid`]: no bucket of counters, or what was counted at once does not fit
+    /// What a read may end with. [`Error::Invalid`](crate::Error::Invalid): no bucket of counters, or what was counted at once does not fit
     /// into 64 bits together: count down.
     pub async fn get(&self, key: impl AsRef<[u8]>) -> Result<i64> {
         self.0.check().await?;

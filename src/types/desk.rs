@@ -1,6 +1,9 @@
 //! What a process remembers between typed operations: its actors, who is at work, which bucket is of which type.
 
+use super::acted::Named;
 use super::actors::{Actors, Own};
+use super::crowd::Crowd;
+use super::field::{FieldUpdate, FieldValue};
 use crate::error::{Error, Result};
 use crate::id::{DataType, Item};
 use std::collections::BTreeMap;
@@ -19,12 +22,20 @@ pub struct Desk {
     lanes: Vec<Lane<()>>,
     actors: Mutex<Actors>,
     buckets: Mutex<BTreeMap<String, DataType>>,
+    pub(super) counters: Crowd<Named<i64>, i64>,
+    pub(super) fields: Crowd<Named<FieldUpdate>, Option<FieldValue>>,
 }
 
 impl Default for Desk {
     fn default() -> Desk {
         let lanes = (0..LANES).map(|_| Lane::default()).collect();
-        Desk { lanes, actors: Mutex::default(), buckets: Mutex::default() }
+        Desk {
+            lanes,
+            actors: Mutex::default(),
+            buckets: Mutex::default(),
+            counters: Crowd::default(),
+            fields: Crowd::default(),
+        }
     }
 }
 

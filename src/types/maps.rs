@@ -1,12 +1,11 @@
 //! The maps of a bucket: a field is an item, its sort key the field's name.
 
-use super::actors::Own;
 use super::desk::of_all;
-use super::field::{By, Field, FieldUpdate, FieldValue};
+use super::field::{Field, FieldUpdate, FieldValue};
 use super::sets::AT_ONCE;
 use super::tagged::Joined;
 use super::typed::{Place, TypedObjects, handle};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::version::OperationId;
 use bytes::Bytes;
 use futures_util::stream::{StreamExt, iter};
@@ -21,8 +20,8 @@ impl<O: TypedObjects> Maps<O> {
     /// Changes a field, which is there from then on. Answers with what it shows as this process sees it.
     ///
     /// # Errors
-    /// [`Error::Invalid`]: the field is of another type, or is full, or would leave the range; nothing changed.
-    /// [`Error::OutcomeUnknown`]: it may be changed, now or later. What else a read and a write may end with.
+    /// [`Error::Invalid`](crate::Error::Invalid): the field is of another type, or is full, or would leave the range; nothing changed.
+    /// [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown): it may be changed, now or later. What else a read and a write may end with.
     pub async fn update(
         &self,
         key: impl AsRef<[u8]>,
@@ -54,36 +53,15 @@ impl<O: TypedObjects> Maps<O> {
         update: FieldUpdate,
         operation: Option<OperationId>,
     ) -> Result<Option<FieldValue>> {
-        let place = &self.0;
-        let item = place.item(key, field);
-        let _turn = place.desk().turn(&item).await;
-        place.ensure().await?;
-        let (field, context) = place.read::<Field>(&item).await?;
-        let mut field = field.unwrap_or_default();
-        let before = place.desk().take(&item);
-        let actor = Own::go_on(before, |actor| field.version(actor), || place.fresh());
-        let version = match field.update(update, By { actor, operation, now: place.now() }) {
-            Ok(version) => version,
-            Err(refused) => {
-                let error = Error::from(refused);
-                place.desk().give_back(item, before, &error);
-                return Err(error);
-            }
-        };
-        if let Err(error) = place.write(&item, Some(field.to_bytes()), context).await {
-            place.desk().give_back(item, before, &error);
-            return Err(error);
-        }
-        place.desk().give(item, Own { actor, version });
-        // It is written; that what others counted at once does not fit is told to whoever reads it.
-        Ok(field.value().unwrap_or_default())
+        let item = self.0.item(key, field);
+        self.0.act::<Field>(item, (update, operation)).await
     }
 
     /// Removes fields, of whichever type; what is done to one at the same time survives, with all that it had read.
     /// Answers how many of them were there.
     ///
     /// # Errors
-    /// What a read and a write may end with. [`Error::OutcomeUnknown`]: some of them may be removed; doing it again does
+    /// What a read and a write may end with. [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown): some of them may be removed; doing it again does
     /// no harm.
     pub async fn remove<F: Into<Bytes>>(
         &self,
@@ -104,7 +82,7 @@ impl<O: TypedObjects> Maps<O> {
     /// What a field shows; `None`: there is none.
     ///
     /// # Errors
-    /// What a read may end with; [`Error::Invalid`]: no bucket of maps, or the field cannot be read.
+    /// What a read may end with; [`Error::Invalid`](crate::Error::Invalid): no bucket of maps, or the field cannot be read.
     pub async fn get(
         &self,
         key: impl AsRef<[u8]>,
@@ -149,7 +127,7 @@ impl<O: TypedObjects> Fields<O> {
     /// The next fields, at least one; `None` when there are no more.
     ///
     /// # Errors
-    /// What a read may end with: call again to go on. [`Error::Invalid`]: no bucket of maps, or a field cannot be read.
+    /// What a read may end with: call again to go on. [`Error::Invalid`](crate::Error::Invalid): no bucket of maps, or a field cannot be read.
     pub async fn next_page(&mut self) -> Result<Option<Vec<(Bytes, FieldValue)>>> {
         self.place.check().await?;
         while !self.ended {

@@ -11,10 +11,12 @@
 //! - The joins commute, associate and repeat harmlessly: whoever has seen the same siblings shows the same.
 //! - What is written is [`tagged`], and a coordinator refuses everything else.
 
+mod acted;
 mod actors;
 pub(crate) mod bytes;
 mod counter;
 mod counters;
+mod crowd;
 mod desk;
 mod field;
 mod hll;

@@ -20,7 +20,7 @@ pub enum Refused {
     Named,
     /// Too many have counted.
     #[error(
-        "{ACTORS_LIMIT} actors have counted here: count through programs that stay, or over HTTP, and begin a new key"
+        "{ACTORS_LIMIT} actors have counted here: count through programs that stay, over HTTP or RESP, and begin a new key"
     )]
     Actors,
     /// The small set has as many members as one may have.

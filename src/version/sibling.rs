@@ -47,6 +47,28 @@ pub struct OperationId {
     pub sequence: u64,
 }
 
+impl OperationId {
+    /// What somebody calls an operation of theirs: `<session>-<sequence>`, up to 16 hexadecimal digits and a decimal
+    /// number, names that operation of the client library's; any other text is a name of its own, by its hash.
+    pub fn of_name(name: &str) -> OperationId {
+        let exact = name.split_once('-').and_then(|(session, sequence)| {
+            let hexadecimal = (1..=16).contains(&session.len())
+                && session.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+            let decimal = sequence.bytes().all(|b| b.is_ascii_digit());
+            if !hexadecimal || !decimal {
+                return None;
+            }
+            let session = u64::from_str_radix(session, 16).ok()?;
+            Some(OperationId { session, sequence: sequence.parse().ok()? })
+        });
+        exact.unwrap_or_else(|| {
+            let hash = blake3::derive_key("quorate 2026 HTTP operation name", name.as_bytes());
+            let half = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| hash[at + i]));
+            OperationId { session: half(0), sequence: half(8) }
+        })
+    }
+}
+
 impl fmt::Display for OperationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:x}/{}", self.session, self.sequence)
@@ -205,4 +227,20 @@ pub(super) fn all_covered(mine: &[Covered], theirs: &[Covered]) -> Vec<Covered> 
 /// [`COVERED_WINDOW`] in milliseconds.
 pub(super) fn window_ms() -> u64 {
     u64::try_from(COVERED_WINDOW.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_is_named_exactly_or_by_its_hash() {
+        let named = OperationId::of_name;
+        assert_eq!(named("2a-7"), OperationId { session: 42, sequence: 7 });
+        assert_eq!(named("order-17"), named("order-17"));
+        assert_ne!(named("order-17"), named("order-18"));
+        for name in ["2A-7", "2a-", "-7", "2a7", "2a-+7", "00000000000000002a-7"] {
+            assert_ne!(named(name), OperationId { session: 42, sequence: 7 }, "{name}");
+        }
+    }
 }

@@ -10,9 +10,10 @@ use super::super::value::key_of;
 use super::super::{BUCKET, Reply, glob};
 use super::scan::Options;
 use super::session::stopped;
+use super::typed;
 use crate::client::Item;
 use crate::error::Result;
-use crate::types::{Change, Objects};
+use crate::types::{Change, Objects, TypedObjects};
 use bytes::Bytes;
 use std::sync::Mutex;
 
@@ -45,7 +46,7 @@ impl Cursors {
 }
 
 /// Runs one of them.
-pub(in crate::redis) async fn run<O: Objects>(
+pub(in crate::redis) async fn run<O: TypedObjects>(
     engine: Engine<O>,
     name: &'static str,
     args: Vec<Bytes>,
@@ -63,7 +64,8 @@ pub(in crate::redis) async fn run<O: Objects>(
         }),
         "flushall" | "flushdb" => flush(&engine, levels).await,
         "quorate.get" => get(&engine, &args, levels).await,
-        _ => put(&engine, name, &args, levels).await,
+        "quorate.put" | "quorate.del" => put(&engine, name, &args, levels).await,
+        _ => typed::run(&engine, name, &args, levels).await,
     };
     done.unwrap_or_else(|error| Reply::Error(told(&error)))
 }
@@ -195,7 +197,7 @@ fn item(args: &[Bytes], sort: Option<&Bytes>) -> Option<Item> {
     Some(Item { bucket, key: args[2].clone(), sort: sort.cloned().unwrap_or_default() })
 }
 
-const NO_NAME: &str = "ERR a bucket's name has 1 to 64 of a-z 0-9 . _ -";
+pub(super) const NO_NAME: &str = "ERR a bucket's name has 1 to 64 of a-z 0-9 . _ -";
 
 async fn get<O: Objects>(engine: &Engine<O>, args: &[Bytes], levels: Levels) -> Result<Reply> {
     let Some(item) = item(args, args.get(3)) else { return Ok(Reply::error(NO_NAME)) };

@@ -5,6 +5,7 @@
 //!              ├─ one key         strings, keys, sets, hashes     on a view of that key
 //!              ├─ several keys    several                         one of those for each, and a join of the answers
 //!              ├─ all keys        everything                      page by page
+//!              ├─ other buckets   everything, typed               as they are
 //!              ├─ the connection  session
 //!              └─ refused         with the reason
 //! ```
@@ -20,6 +21,7 @@ mod sets;
 pub(super) mod several;
 mod strings;
 pub(super) mod table;
+mod typed;
 
 use super::Reply;
 use super::value::Kind;

@@ -120,6 +120,11 @@ const fn c(name: &'static str, arity: i32) -> Spec {
     spec(name, arity, Class::Connection, How::Session)
 }
 
+/// On a value of a bucket with a type.
+const fn of_type(name: &'static str, arity: i32, class: Class) -> Spec {
+    spec(name, arity, class, How::Everything)
+}
+
 const fn k(name: &'static str, arity: i32) -> Spec {
     spec(name, arity, Class::Keyspace, How::Everything)
 }
@@ -197,6 +202,21 @@ const OFFERED: &[Spec] = &[
     k("quorate.get", -3),
     k("quorate.put", -5),
     k("quorate.del", -4),
+    of_type("quorate.type", 2, Class::Read),
+    of_type("quorate.read", 3, Class::Read),
+    of_type("quorate.incrby", -4, Class::Write),
+    of_type("quorate.sadd", -4, Class::Write),
+    of_type("quorate.srem", -4, Class::Write),
+    of_type("quorate.sismember", 4, Class::Read),
+    of_type("quorate.hget", 4, Class::Read),
+    of_type("quorate.hset", 5, Class::Write),
+    of_type("quorate.hincrby", -5, Class::Write),
+    of_type("quorate.hflag", 5, Class::Write),
+    of_type("quorate.hsadd", -5, Class::Write),
+    of_type("quorate.hsrem", -5, Class::Write),
+    of_type("quorate.hdel", -4, Class::Write),
+    of_type("quorate.assign", 4, Class::Write),
+    of_type("quorate.pfadd", -4, Class::Write),
     c("quorate.consistency", 3),
     c("ping", -1),
     c("echo", 2),

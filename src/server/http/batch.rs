@@ -10,11 +10,12 @@
 use super::answer;
 use super::body;
 use super::bridge::Bridge;
-use super::kv::{operation, unexpected};
+use super::kv::unexpected;
 use super::query::{Query, milliseconds};
 use crate::message::client::{Expiry, Item, Reply, Request};
 use crate::quorum::QuorumRequest;
 use crate::time::HybridTime;
+use crate::version::OperationId;
 use crate::{Error, Result};
 use axum::body::Body;
 use axum::extract::State;
@@ -164,7 +165,7 @@ fn read(bridge: &Bridge, body: &[u8], shared: &Shared) -> Result<Vec<Request>> {
         return Err(Error::TooLarge { what: "the number of operations".into(), size, limit });
     }
     let requests = batch.operations.into_iter().enumerate().map(|(nth, wanted)| {
-        let name = wanted.operation.as_deref().map(operation);
+        let name = wanted.operation.as_deref().map(OperationId::of_name);
         let id = name.unwrap_or_else(|| bridge.operation());
         request(wanted, shared, id, name.is_some()).map_err(|why| {
             Error::Invalid(format!("operation {nth}: {why}; nothing of the batch was done"))

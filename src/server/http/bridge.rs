@@ -43,7 +43,7 @@ pub(in crate::server) struct Bridge {
     /// What is watched here.
     pub(super) looks: Looks,
     /// What typed operations remember.
-    pub(super) desk: Arc<Desk>,
+    pub(in crate::server) desk: Arc<Desk>,
     /// Lines of logs that were taken here.
     ingested: AtomicU64,
     /// Commands of Redis's clients, by class.

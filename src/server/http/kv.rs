@@ -134,7 +134,7 @@ async fn write(
     let more = if value.is_some() { &PUT[..] } else { &[] };
     let query = Query::parse(uri.query(), &[&ITEM[..], more].concat())?;
     let explain = query.flag("explain")?;
-    let name = header(headers, &OPERATION, OPERATION_LIMIT)?.map(operation);
+    let name = header(headers, &OPERATION, OPERATION_LIMIT)?.map(OperationId::of_name);
     let item = item_of(uri, &query)?;
     let (quorum, expires_at) = (query.quorum("w")?, query.duration("ttl")?.map(Expiry::After));
     let timeout = query.timeout(bridge.longest_timeout)?;
@@ -168,26 +168,6 @@ pub(super) fn header<'a>(
     let text = value.to_str().ok().filter(|text| !text.is_empty() && text.len() <= limit);
     text.map(Some).ok_or_else(|| {
         Error::Invalid(format!("header `{name}`: use 1 to {limit} visible ASCII characters"))
-    })
-}
-
-/// `<session>-<sequence>`, up to 16 hexadecimal digits and a decimal number, names that operation of the
-/// client library's; any other text is a name of its own, by its hash.
-pub(super) fn operation(name: &str) -> OperationId {
-    let exact = name.split_once('-').and_then(|(session, sequence)| {
-        let hexadecimal = (1..=16).contains(&session.len())
-            && session.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        let decimal = sequence.bytes().all(|b| b.is_ascii_digit());
-        if !hexadecimal || !decimal {
-            return None;
-        }
-        let session = u64::from_str_radix(session, 16).ok()?;
-        Some(OperationId { session, sequence: sequence.parse().ok()? })
-    });
-    exact.unwrap_or_else(|| {
-        let hash = blake3::derive_key("quorate 2026 HTTP operation name", name.as_bytes());
-        let half = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| hash[at + i]));
-        OperationId { session: half(0), sequence: half(8) }
     })
 }
 
@@ -254,16 +234,6 @@ pub(super) fn unexpected(reply: Reply) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_operation_is_named_exactly_or_by_its_hash() {
-        assert_eq!(operation("2a-7"), OperationId { session: 42, sequence: 7 });
-        assert_eq!(operation("order-17"), operation("order-17"));
-        assert_ne!(operation("order-17"), operation("order-18"));
-        for name in ["2A-7", "2a-", "-7", "2a7", "2a-+7", "00000000000000002a-7"] {
-            assert_ne!(operation(name), OperationId { session: 42, sequence: 7 }, "{name}");
-        }
-    }
 
     #[test]
     fn everything_that_begins_with_a_prefix_lies_before_its_end() {

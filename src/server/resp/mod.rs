@@ -55,7 +55,8 @@ pub(super) fn spawn(
         tokio::net::TcpListener::from_std(listener)?
     };
     let settings = Settings::new(password, bridge.value_bytes(), now_ms);
-    let engine = Engine::new(OwnNode::new(bridge.clone()), settings, seed);
+    let desk = bridge.desk.clone();
+    let engine = Engine::new(OwnNode::new(bridge.clone()), settings, desk, seed);
     let (stop, mut stopped) = watch::channel(false);
     let thread = std::thread::Builder::new().name("resp".into()).spawn(move || {
         runtime.block_on(async {

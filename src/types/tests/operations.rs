@@ -8,10 +8,18 @@ use crate::types::tagged::Joined;
 use crate::types::{Change, Counter, FieldUpdate, FieldValue, Objects, Typed};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 fn typed(memory: &Memory) -> Typed<Memory> {
     Typed::new(memory.clone(), Arc::default(), || 1)
+}
+
+/// As far as it comes at once.
+fn polled<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
 #[tokio::test]
@@ -47,25 +55,92 @@ async fn a_named_increment_is_tried_again_elsewhere_and_counts_once() {
     assert_eq!(there.add("k", 1).await, Ok(6));
 }
 
-/// Sixteen tasks of one process: they take turns, so there is one actor, and its share is small.
+/// Tasks of one process take turns, so there is one actor, and its share is small; and who waits shares a write.
 #[tokio::test]
-async fn many_tasks_of_one_process_are_one_actor() {
+async fn many_tasks_of_one_process_are_one_actor_and_few_writes() {
     let memory = Memory::new(1);
     let counters = typed(&memory).counters("counter");
-    let tasks: Vec<_> = (0..16)
+    let tasks: Vec<_> = (0..200)
         .map(|_| {
             let counters = counters.clone();
             tokio::spawn(async move { counters.add("k", 1).await })
         })
         .collect();
+    let mut shown = BTreeSet::new();
     for task in tasks {
-        task.await.expect("no panic").expect("counted");
+        shown.insert(task.await.expect("no panic").expect("counted"));
     }
-    assert_eq!(counters.get("k").await, Ok(16));
+    assert_eq!(shown, (1..=200).collect(), "each sees those before it");
+    assert_eq!(counters.get("k").await, Ok(200));
+    assert_eq!(memory.count(), (3, 2), "the first alone, then all others; and our read");
     let item = Item { bucket: "counter".into(), key: "k".into(), sort: Bytes::new() };
     let read = memory.read(item, QuorumRequest::default()).await.expect("a read");
     assert_eq!(read.values.len(), 1);
     assert!(read.values[0].len() < 16, "one share: {:?}", read.values[0]);
+}
+
+/// Whoever serves the others may go away at any moment: before the write they are served by the next, and within it
+/// nobody knows; what is counted then is no more than once.
+#[tokio::test]
+async fn whoever_goes_away_does_not_take_the_others_along() {
+    for polls in 0..6 {
+        let memory = Memory::new(1);
+        let counters = typed(&memory).counters("counter");
+        assert_eq!(counters.add("k", 1).await, Ok(1));
+        let mut gone = Box::pin(counters.add("k", 10));
+        assert!(polled(&mut gone).is_pending());
+        let (one, other) = (counters.add("k", 100), counters.add("k", 1_000));
+        let mut served = Box::pin(async { tokio::join!(one, other) });
+        assert!(polled(&mut served).is_pending());
+        // So far: waits for its turn, reads, writes.
+        let ended = (0..polls).any(|_| polled(&mut gone).is_ready());
+        drop(gone);
+        let (one, other) = served.await;
+        assert!(one.is_ok() && other.is_ok(), "{polls}: {one:?} {other:?}");
+        let number = counters.get("k").await.expect("a read");
+        assert!(number == 1_111 || (!ended && number == 1_101), "{polls}: {number}");
+    }
+}
+
+/// A write that nobody waited for any more may have happened: who was in it is told so, and it is not counted again.
+#[tokio::test]
+async fn who_was_in_a_write_that_was_left_is_told_that_nobody_knows() {
+    let memory = Memory::new(1);
+    let counters = typed(&memory).counters("counter");
+    let mut first = Box::pin(counters.add("k", 1));
+    assert!(polled(&mut first).is_pending());
+    let (mut second, mut third) = (Box::pin(counters.add("k", 2)), Box::pin(counters.add("k", 4)));
+    assert!(polled(&mut second).is_pending());
+    assert!(polled(&mut third).is_pending());
+    assert_eq!(first.await, Ok(1));
+    // The second reads for both, and is gone within the write.
+    for _ in 0..2 {
+        assert!(polled(&mut second).is_pending());
+    }
+    drop(second);
+    assert!(matches!(third.await, Err(Error::OutcomeUnknown { .. })));
+    let number = counters.get("k").await.expect("a read");
+    assert!([1, 7].contains(&number), "{number}");
+    assert_eq!(counters.add("k", 8).await, Ok(number + 8));
+}
+
+/// Who is refused because of others whose write did not happen is told of the write.
+#[tokio::test]
+async fn one_write_of_many_fails_for_all_of_them() {
+    let memory = Memory::new(1);
+    let counters = typed(&memory).counters("counter");
+    let first = counters.add("k", 1);
+    let (most, more) = (counters.add("k", i64::MAX - 1), counters.add("k", 1));
+    let (first, most, more) = tokio::join!(first, most, more);
+    assert_eq!((first, most), (Ok(1), Ok(i64::MAX)));
+    assert!(matches!(more, Err(Error::Invalid(_))));
+    memory.vanish(2);
+    let (one, less, more) =
+        tokio::join!(counters.add("k", -1), counters.add("k", -1), counters.add("k", i64::MAX));
+    for failed in [one, less, more] {
+        assert!(matches!(failed, Err(Error::OutcomeUnknown { .. })), "{failed:?}");
+    }
+    assert_eq!(counters.get("k").await, Ok(i64::MAX));
 }
 
 /// Who is refused has written nothing, and goes on under the same name.

@@ -16,7 +16,7 @@ use super::answer::{self, OPERATION};
 use super::batch::is_json;
 use super::body;
 use super::bridge::Bridge;
-use super::kv::{OPERATION_LIMIT, header, operation};
+use super::kv::{OPERATION_LIMIT, header};
 use super::own::OwnNode;
 use super::query::{Query, bucket_and_key};
 use crate::id::DataType;
@@ -114,7 +114,7 @@ async fn post(
     body: &Bytes,
 ) -> Result<Response<Body>> {
     let query = Query::parse(uri.query(), &CHANGE)?;
-    let name: Option<OperationId> = header(headers, &OPERATION, OPERATION_LIMIT)?.map(operation);
+    let name = header(headers, &OPERATION, OPERATION_LIMIT)?.map(OperationId::of_name);
     let asked = Asked::new(bridge, uri, &query).await?;
     apply::apply(&asked, body, name).await
 }
