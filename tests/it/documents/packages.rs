@@ -67,3 +67,34 @@ fn the_containers_say_what_the_binary_understands() {
     );
     assert!(read(&root().join("docs/packaging.md")).contains(&format!("cargo +{oldest} check")));
 }
+
+/// What the oldest Rust that is promised cannot build must not come in; what our own code uses of the standard library
+/// is looked at by clippy (`incompatible_msrv`).
+#[test]
+fn no_dependency_wants_a_newer_rust_than_is_promised() {
+    let version = |text: &str| -> Vec<u32> {
+        text.split('.').map(|part| part.parse().expect("a number")).collect()
+    };
+    let cargo = |args: &[&str]| {
+        let mut cargo = Command::new(env!("CARGO"));
+        let output = cargo.args(args).current_dir(root()).output().expect("cargo");
+        assert!(output.status.success(), "{}", complained(&output));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    // Of other platforms' dependencies nothing need be on this machine.
+    let version_of_cargo = cargo(&["-vV"]);
+    let host = version_of_cargo.lines().find_map(|line| line.strip_prefix("host: "));
+    let here = ["--filter-platform", host.expect("a host")];
+    let asked = ["metadata", "--locked", "--offline", "--format-version", "1"];
+    let metadata: serde_json::Value =
+        serde_json::from_str(&cargo(&[&asked[..], &here].concat())).expect("JSON");
+    let manifest = manifest();
+    let promised = version(manifest["package"]["rust-version"].as_str().expect("a version"));
+    let mut told = 0;
+    for package in metadata["packages"].as_array().expect("a list") {
+        let Some(wanted) = package["rust_version"].as_str() else { continue };
+        told += 1;
+        assert!(version(wanted) <= promised, "{} wants Rust {wanted}", package["name"]);
+    }
+    assert!(told > 100, "{told} dependencies say what they want");
+}
