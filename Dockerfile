@@ -11,7 +11,7 @@ FROM rust:1.89-alpine AS build
 RUN apk add --no-cache build-base
 WORKDIR /src
 COPY . .
-RUN cargo build --locked --release --bin quorate && mkdir /empty
+RUN cargo build --locked --release --bin quorate && strip target/release/quorate && mkdir /empty
 
 FROM scratch
 COPY --from=build /src/target/release/quorate /quorate
