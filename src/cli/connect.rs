@@ -17,3 +17,13 @@ pub(super) async fn inspect(client: &Client, question: Inspect) -> Result<Value>
         Failure::new("internal", format!("the node's answer: {error}"), "is it of another version?")
     })
 }
+
+/// The name of the node that was asked. It must be one: what is asked for concerns it.
+pub(super) async fn name_of_one(client: &Client, target: &Target) -> Result<String> {
+    if let [_, _, ..] = target.nodes[..] {
+        let next = "name one with --node";
+        return Err(Failure::new("invalid", "this is about one node, several were given", next));
+    }
+    let about = inspect(client, Inspect::Info).await?;
+    Ok(about["name"].as_str().unwrap_or_default().to_owned())
+}

@@ -16,6 +16,7 @@ mod data;
 mod debug;
 mod demo;
 mod doctor;
+mod drain;
 mod dump;
 mod explain;
 mod failure;
@@ -100,6 +101,7 @@ fn run(command: Command) -> Result<()> {
         Command::Dump(args) => alone(dump::dump(args)),
         Command::Repair(args) => alone(repair::repair(args)),
         Command::Scrub(args) => alone(scrub::scrub(args)),
+        Command::Drain(args) => alone(drain::drain(args)),
         Command::Leave(args) => alone(ring::leave(args)),
         Command::Remove(args) => alone(ring::remove(args)),
         Command::Replace(args) => alone(ring::replace(args)),

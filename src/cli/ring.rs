@@ -3,9 +3,9 @@
 //! A change is agreed on in a moment and goes on by itself, whether anybody waits here or not.
 
 use super::args::{
-    CommitArgs, LeaveArgs, LookArgs, PlaceArgs, PlanArgs, RemoveArgs, RingArgs, RingCommand, Target,
+    CommitArgs, LeaveArgs, LookArgs, PlaceArgs, PlanArgs, RemoveArgs, RingArgs, RingCommand,
 };
-use super::connect::{connect, inspect};
+use super::connect::{connect, inspect, name_of_one};
 use super::failure::{Failure, Result};
 use super::look;
 use super::output::{Format, align_right, cell, json, say, show, table};
@@ -105,7 +105,7 @@ fn size(bytes: &Value) -> String {
 /// `quorate leave`.
 pub(super) async fn leave(args: LeaveArgs) -> Result<()> {
     let client = connect(&args.look.target).await?;
-    let name = name(&client, &args.look.target).await?;
+    let name = name_of_one(&client, &args.look.target).await?;
     change(&client, RingChange::Leave(name.clone()), Some(name), args).await
 }
 
@@ -119,7 +119,7 @@ pub(super) async fn remove(args: RemoveArgs) -> Result<()> {
 /// `quorate replace OLD`.
 pub(super) async fn replace(args: RemoveArgs) -> Result<()> {
     let client = connect(&args.go.look.target).await?;
-    let new = name(&client, &args.go.look.target).await?;
+    let new = name_of_one(&client, &args.go.look.target).await?;
     let old = args.member;
     change(&client, RingChange::Replace { old: old.clone(), new }, Some(old), args.go).await
 }
@@ -151,16 +151,6 @@ pub(super) async fn transfers(args: LookArgs) -> Result<()> {
     }
     say("")?;
     show(&table)
-}
-
-/// The name of the node that was asked. It must be one: what is asked for concerns it.
-async fn name(client: &Client, target: &Target) -> Result<String> {
-    if let [_, _, ..] = target.nodes[..] {
-        let next = "name one with --node";
-        return Err(Failure::new("invalid", "this is about one node, several were given", next));
-    }
-    let about = inspect(client, Inspect::Info).await?;
-    Ok(about["name"].as_str().unwrap_or_default().to_owned())
 }
 
 async fn agree(client: &Client, change: RingChange, args: &LookArgs) -> Result<()> {

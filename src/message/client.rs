@@ -244,6 +244,11 @@ pub enum Inspect {
     Rehearse(Rehearsal),
     /// How likely reads miss what was just written. A prediction, from this node's own links.
     Staleness,
+    /// Take no more requests of clients, or some again, until the node ends; or, how many are under way?
+    Drain {
+        /// Whether it is to be drained; open: as it is.
+        drained: Option<bool>,
+    },
 }
 
 /// Which part a node plays in [`REHEARSAL_BUCKET`]; see `node::shard::rehearsal`. Answered with how many records

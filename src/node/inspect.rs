@@ -65,6 +65,10 @@ impl<S: Store> Node<S> {
                 Err(Error::Overloaded("the node is stopping".into()))
             }
             Inspect::Backup(ask) => return outbox.back_up(connection, id, ask),
+            Inspect::Drain { drained } => {
+                self.drained = drained.unwrap_or(self.drained);
+                Ok(self.drain_json())
+            }
             Inspect::Locate(item) => match &mut self.shard {
                 Some(shard) => {
                     let turn = &mut Turn { now, store: &self.store, outbox };
@@ -78,6 +82,12 @@ impl<S: Store> Node<S> {
             Err(error) => Reply::Failed(error),
         };
         self.outbox.reply(connection, id, reply);
+    }
+
+    /// Of a drained node whose requests are all answered nothing is lost for anybody when it stops.
+    fn drain_json(&self) -> Value {
+        let under_way = self.shard.as_ref().map_or(0, Shard::under_way);
+        json!({ "name": self.config.name, "drained": self.drained, "requests": under_way })
     }
 
     fn with_shard(&self, f: impl FnOnce(&Shard) -> Result<Value, Error>) -> Result<Value, Error> {

@@ -39,6 +39,8 @@ pub struct Node<S: Store> {
     wants: BTreeMap<Want, Wanted>,
     creating: BTreeMap<Ticket, (ConnectionId, u64)>,
     pub(super) stopping: bool,
+    /// Clients are to ask others.
+    pub(super) drained: bool,
     busy: bool,
     /// When the next frames in the background leave.
     backlog: Option<Instant>,
@@ -88,6 +90,7 @@ impl<S: Store> Node<S> {
             wants: BTreeMap::new(),
             creating: BTreeMap::new(),
             stopping: false,
+            drained: false,
             busy: true,
             backlog: None,
             stall: Stall::default(),
@@ -206,6 +209,10 @@ impl<S: Store> Node<S> {
             Request::CreateBucket(spec) => {
                 let ticket = self.topology.create_bucket(now, &spec, &mut self.outbox);
                 self.creating.insert(ticket, (connection, id));
+            }
+            _ if self.drained => {
+                let error = Error::Overloaded("the node is drained; ask another".into());
+                self.outbox.reply(connection, id, Reply::Failed(error));
             }
             request => match &mut self.shard {
                 Some(shard) => {
@@ -443,6 +450,9 @@ impl<S: Store> Node<S> {
     pub fn readiness(&self) -> Result<(), String> {
         if self.stopping {
             return Err("stopping".into());
+        }
+        if self.drained {
+            return Err("drained: it takes no requests until `quorate drain --off`".into());
         }
         if self.stall.listens() {
             return Err("it stood still, and finds out what it has missed".into());

@@ -32,9 +32,9 @@ pub(in crate::cli) use logs::{
 pub(in crate::cli) use process::{ClusterArgs, ClusterCommand, DemoArgs, ServeArgs, SimArgs};
 pub(in crate::cli) use requests::{
     BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, CommitArgs, Conflict,
-    DeleteArgs, DumpArgs, GetArgs, KeysArgs, LatencyArgs, LeaveArgs, LocateArgs, LookArgs,
-    PlaceArgs, PlanArgs, PutArgs, RemoveArgs, RepairArgs, RestoreArgs, RingArgs, RingCommand,
-    ScanArgs, ScrubArgs, StatusArgs, SurvivorsArgs, WatchArgs,
+    DeleteArgs, DrainArgs, DumpArgs, GetArgs, KeysArgs, LatencyArgs, LeaveArgs, LocateArgs,
+    LookArgs, PlaceArgs, PlanArgs, PutArgs, RemoveArgs, RepairArgs, RestoreArgs, RingArgs,
+    RingCommand, ScanArgs, ScrubArgs, StatusArgs, SurvivorsArgs, WatchArgs,
 };
 
 pub(in crate::cli) use tools::{
@@ -103,6 +103,8 @@ pub(in crate::cli) enum Command {
     Repair(RepairArgs),
     /// Read everything once more on all nodes, and mend what has rotted
     Scrub(ScrubArgs),
+    /// The node takes no more requests of clients, and is a member as before: before it is stopped or examined
+    Drain(DrainArgs),
     /// The node gives its places to the others, and is no member after that
     Leave(LeaveArgs),
     /// A member is gone for good: the others take its places and copy what it held

@@ -204,6 +204,15 @@ pub(in crate::cli) struct ScrubArgs {
 }
 
 #[derive(Debug, Args)]
+pub(in crate::cli) struct DrainArgs {
+    /// Take requests again
+    #[arg(long)]
+    pub off: bool,
+    #[command(flatten)]
+    pub look: LookArgs,
+}
+
+#[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(in crate::cli) struct RingArgs {
     #[command(subcommand)]

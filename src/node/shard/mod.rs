@@ -439,6 +439,11 @@ impl Shard {
         self.life = Life::Ended;
     }
 
+    /// How many requests of clients are under way.
+    pub fn under_way(&self) -> usize {
+        self.requests.clients()
+    }
+
     /// Whether nothing of any client is under way.
     pub fn is_idle(&self) -> bool {
         self.requests.is_empty()

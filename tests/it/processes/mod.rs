@@ -16,6 +16,7 @@ mod commands;
 mod consistency;
 mod counters;
 mod disk;
+mod drain;
 mod fencing;
 mod gaps;
 mod http;
