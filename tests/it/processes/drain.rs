@@ -1,7 +1,8 @@
 //! `quorate drain`: clients go elsewhere, and nobody misses the node as a replica.
 
 use super::cluster::{Cluster, QUORATE, SOON, until};
-use quorate::client::{Consistency, Error};
+use quorate::Error;
+use quorate::client::Consistency;
 use serde_json::Value;
 use std::process::Command;
 use std::time::Duration;
