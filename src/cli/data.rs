@@ -1,8 +1,8 @@
-//! One item or a few: `put get delete scan`, `bucket create`.
+//! One item or a few: `put get delete scan`, `bucket create`, `bucket set`.
 
 use super::args::{
-    BucketArgs, BucketCommand, BucketCreateArgs, Conflict, DeleteArgs, GetArgs, ItemArgs, PutArgs,
-    QuorumArgs, ScanArgs, Spelling,
+    BucketArgs, BucketCommand, BucketCreateArgs, BucketSetArgs, Conflict, DeleteArgs, GetArgs,
+    ItemArgs, PutArgs, QuorumArgs, ScanArgs, Spelling,
 };
 use super::connect::connect;
 use super::explain;
@@ -225,6 +225,7 @@ fn scan_table(spelling: Spelling, items: &[ScanItem]) -> Table {
 pub(super) async fn bucket(args: BucketArgs) -> Result<()> {
     match args.command {
         BucketCommand::Create(args) => create(args).await,
+        BucketCommand::Set(args) => set(args).await,
         BucketCommand::List(args) => look::buckets(args).await,
         BucketCommand::Get { bucket, look } => look::bucket(&bucket, look).await,
     }
@@ -236,6 +237,21 @@ async fn create(args: BucketCreateArgs) -> Result<()> {
         client.create_bucket(args.bucket.clone()).n(args.n).r(args.r).w(args.w).ttl(args.ttl);
     create.lww(args.conflict == Conflict::Lww).data_type(args.kind).await?;
     say(format!("{} is ready", args.bucket))
+}
+
+async fn set(args: BucketSetArgs) -> Result<()> {
+    let mut change = connect(&args.target).await?.set_bucket(args.bucket.clone());
+    if let Some(r) = args.r {
+        change = change.r(r.after(None));
+    }
+    if let Some(w) = args.w {
+        change = change.w(w.after(None));
+    }
+    if let Some(ttl) = args.ttl {
+        change = change.ttl(ttl.after(None));
+    }
+    change.await?;
+    say(format!("{} is changed", args.bucket))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::Client;
 use super::attempts::Effect;
 use super::options::{Options, request};
 use crate::error::Result;
-use crate::message::client::{BucketSpec, Inspect, Reply, Request, RingChange};
+use crate::message::client::{BucketChange, BucketSpec, Inspect, Reply, Request, RingChange};
 
 /// A bucket to be created; made by [`Client::create_bucket`], sent when it is awaited.
 #[derive(Clone)]
@@ -71,6 +71,53 @@ impl CreateBucket {
                 self.client.inner.pool.routing().distrust();
                 Ok(())
             }
+            other => Err(super::execute::unexpected(&other)),
+        }
+    }
+}
+
+/// Other settings of a bucket; made by [`Client::set_bucket`], sent when it is awaited. What is not named stays.
+#[derive(Clone)]
+#[must_use = "a request does nothing until it is awaited"]
+pub struct SetBucket {
+    client: Client,
+    change: BucketChange,
+    options: Options,
+}
+
+request!(timeout for SetBucket);
+request!(await SetBucket -> ());
+
+impl SetBucket {
+    pub(super) fn new(client: &Client, name: String) -> SetBucket {
+        let change = BucketChange { name, ..BucketChange::default() };
+        SetBucket { client: client.clone(), change, options: Options::of(client) }
+    }
+
+    /// R: how many replicas a read waits for unless it says otherwise; `None`: a majority.
+    pub fn r(mut self, count: impl Into<Option<u8>>) -> Self {
+        self.change.r = count.into().into();
+        self
+    }
+
+    /// W: on how many replicas a write is durable unless it says otherwise; `None`: a majority. What was written before is
+    /// not made safer by a larger one, until the replicas have been compared.
+    pub fn w(mut self, count: impl Into<Option<u8>>) -> Self {
+        self.change.w = count.into().into();
+        self
+    }
+
+    /// How long an item lives that is written from now on, unless its write says otherwise; `None`: for ever.
+    pub fn ttl(mut self, ttl: impl Into<Option<std::time::Duration>>) -> Self {
+        self.change.ttl_ms = ttl.into().map(super::put::millis).into();
+        self
+    }
+
+    async fn send(self) -> Result<()> {
+        let request = Request::SetBucket(self.change);
+        let effect = Effect::Changes { required: 1 };
+        match self.client.execute(&request, effect, self.options.deadline()).await? {
+            Reply::Agreed => Ok(()),
             other => Err(super::execute::unexpected(&other)),
         }
     }

@@ -81,7 +81,7 @@ pub use crate::message::client::{
 pub use crate::quorum::Consistency;
 pub use crate::types::{FieldUpdate, FieldValue};
 pub use crate::version::OperationId;
-pub use admin::{ChangeRing, CreateBucket, Inspection};
+pub use admin::{ChangeRing, CreateBucket, Inspection, SetBucket};
 pub use answer::{Got, ScanItem, Written};
 pub use batch::{BATCH_IN_FLIGHT, Batch, Outcome};
 pub use builder::Builder;
@@ -209,6 +209,16 @@ impl Client {
     /// Creates a bucket. Doing so again with the same settings is fine.
     pub fn create_bucket(&self, name: impl Into<String>) -> CreateBucket {
         CreateBucket::new(self, name.into())
+    }
+
+    /// Changes the defaults of a bucket: R, W, how long items live. Asking for the same again is fine.
+    ///
+    /// # Errors
+    /// When it is awaited: [`Error::NotFound`](crate::Error::NotFound), there is no such bucket;
+    /// [`Error::Invalid`](crate::Error::Invalid), it cannot be like that; nothing changed.
+    /// [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown): ask again.
+    pub fn set_bucket(&self, name: impl Into<String>) -> SetBucket {
+        SetBucket::new(self, name.into())
     }
 
     /// Lets the owners of partitions change: a member leaves, is removed or replaced, everybody gets its share.

@@ -104,6 +104,8 @@ pub enum Request {
     Inspect(Inspect),
     /// Who owns what; answers [`Reply::Placement`].
     Placement,
+    /// Changes a bucket; answers [`Reply::Agreed`].
+    SetBucket(BucketChange),
 }
 
 impl Request {
@@ -189,6 +191,48 @@ pub struct BucketSpec {
     /// of this creates nothing rather than a bucket of bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+}
+
+/// What is to be changed of a bucket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketChange {
+    /// Which.
+    pub name: String,
+    /// The default R.
+    pub r: Setting<u8>,
+    /// The default W.
+    pub w: Setting<u8>,
+    /// How many ms an item lives that is written from now on.
+    pub ttl_ms: Setting<u64>,
+}
+
+/// What becomes of a setting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Setting<T> {
+    /// It stays.
+    #[default]
+    Kept,
+    /// It is as if nobody had ever set it.
+    Unset,
+    /// It is this.
+    Set(T),
+}
+
+impl<T> Setting<T> {
+    /// What it is afterwards.
+    pub fn after(self, before: Option<T>) -> Option<T> {
+        match self {
+            Setting::Kept => before,
+            Setting::Unset => None,
+            Setting::Set(value) => Some(value),
+        }
+    }
+}
+
+impl<T> From<Option<T>> for Setting<T> {
+    fn from(value: Option<T>) -> Setting<T> {
+        value.map_or(Setting::Unset, Setting::Set)
+    }
 }
 
 /// What an operator may look at, and have a node do for itself. The answers are JSON, in the shapes that the

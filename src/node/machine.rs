@@ -210,6 +210,10 @@ impl<S: Store> Node<S> {
                 let ticket = self.topology.create_bucket(now, &spec, &mut self.outbox);
                 self.creating.insert(ticket, (connection, id));
             }
+            Request::SetBucket(change) => {
+                let ticket = self.topology.set_bucket(now, &change, &mut self.outbox);
+                self.creating.insert(ticket, (connection, id));
+            }
             _ if self.drained => {
                 let error = Error::Overloaded("the node is drained; ask another".into());
                 self.outbox.reply(connection, id, Reply::Failed(error));

@@ -199,6 +199,7 @@ impl Agreement {
                 let (old, new) = (&bucket.settings, &other.settings);
                 other.id == bucket.id
                     && (new.n, new.conflict, &new.kind) == (old.n, old.conflict, &old.kind)
+                    && new.guaranteed_w() <= old.guaranteed_w()
             })
         });
         if !kept || (!self.buckets.buckets.is_empty() && !new.follows(old)) {

@@ -148,6 +148,50 @@ fn settings_are_checked() {
 }
 
 #[test]
+fn defaults_of_a_bucket_change_and_the_least_w_is_remembered() {
+    let with = next(&of(5), &create(5, "logs", 3));
+    let set = |r, w, ttl| Change::SetBucket { name: "logs".into(), r, w, ttl };
+    let settings =
+        |agreement: &Agreement| agreement.buckets.get("logs").expect("there").settings.clone();
+    let minute = Some(std::time::Duration::from_secs(60));
+    let low = next(&with, &set(Some(3), Some(1), minute));
+    let is = settings(&low);
+    assert_eq!((is.r, is.w, is.ttl, is.guaranteed_w()), (Some(3), Some(1), minute, 1));
+    assert_eq!((is.n, numbers(&low)), (3, (low.index, with.layout.epoch.0, 2)));
+    let high = next(&low, &set(None, Some(3), None));
+    let is = settings(&high);
+    assert_eq!((is.r, is.w, is.ttl), (None, Some(3), None));
+    assert_eq!(is.guaranteed_w(), 1, "what was written with one may lie on one");
+    assert_eq!(settings(&next(&high, &set(None, None, None))).guaranteed_w(), 1);
+    assert_eq!(high.apply(&set(None, Some(3), None)), Ok(Successor::AlreadySo));
+    // Who creates it as it is finds it, whatever it once was.
+    let settings = BucketSettings { w: Some(3), ..BucketSettings::new(3) };
+    let again = Change::CreateBucket { id: BucketId(9), name: "logs".into(), settings };
+    assert_eq!(high.apply(&again), Ok(Successor::AlreadySo));
+    for (r, w, ttl) in [
+        (Some(0), None, None),
+        (None, Some(4), None),
+        (None, None, Some(std::time::Duration::ZERO)),
+    ] {
+        refused(&high, &set(r, w, ttl));
+    }
+    let unknown = Change::SetBucket { name: "none".into(), r: None, w: None, ttl: None };
+    assert_eq!(refused(&high, &unknown), Refusal::NoSuchBucket("none".into()));
+}
+
+/// What older nodes have agreed on is read, and what they can read is written, as long as nobody needs the new.
+#[test]
+fn settings_are_written_as_before_there_was_a_memory_of_w() {
+    let settings = BucketSettings { w: Some(2), ..BucketSettings::new(3) };
+    let bytes = rmp_serde::to_vec(&settings).expect("written");
+    assert_eq!(bytes[0], 0x96, "six values");
+    assert_eq!(rmp_serde::from_slice::<BucketSettings>(&bytes).expect("read"), settings);
+    let settings = BucketSettings { least_w: Some(1), ..settings };
+    let bytes = rmp_serde::to_vec(&settings).expect("written");
+    assert_eq!(rmp_serde::from_slice::<BucketSettings>(&bytes).expect("read"), settings);
+}
+
+#[test]
 fn a_late_joiner_enters_no_full_list() {
     let with = next(&of(7), &create(5, "logs", 3));
     let after = next(&with, &Change::Join(member(8)));
@@ -269,6 +313,14 @@ fn an_acceptor_refuses_what_does_not_follow() {
     check(&|a| logs(a, &|b| b.id.0 += 7), Refusal::DataWouldMove);
     check(&|a| logs(a, &|b| b.settings.n = 3), Refusal::DataWouldMove);
     check(&|a| logs(a, &|b| b.settings.conflict = Conflict::Lww), Refusal::DataWouldMove);
+    // n is 2, and so is W: with one, some may lie on one owner alone.
+    let low =
+        next(&old, &Change::SetBucket { name: "logs".into(), r: None, w: Some(1), ttl: None });
+    let mut forgot = next(&low, &create(6, "more", 1));
+    logs(&mut forgot, &|b| b.settings.w = Some(2));
+    assert_eq!(low.check_successor(&forgot), Err(Refusal::DataWouldMove));
+    logs(&mut forgot, &|b| b.settings.least_w = Some(1));
+    assert_eq!(low.check_successor(&forgot), Ok(()));
     let swap = |a: &mut Agreement| {
         a.layout.table.cells.swap(0, 1);
         a.layout.epoch.0 += 1;

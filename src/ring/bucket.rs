@@ -1,6 +1,6 @@
 //! Buckets: namespaces with settings, and the registry of all of them.
 //!
-//! What decides how records join and where they live (`n`, `conflict`, `kind`) never changes after
+//! `r`, `w` and `ttl` can be changed. What decides how records join and where they live (`n`, `conflict`, `kind`) never changes after
 //! creation, and the id is random: dropping a bucket and creating it again cannot resurrect its data.
 
 use super::Invalid;
@@ -42,12 +42,33 @@ pub struct BucketSettings {
     pub kind: Option<String>,
     /// How long an item lives unless its write says otherwise; `None`: for ever.
     pub ttl: Option<Duration>,
+    /// The least that `w` ever was, where it was less than it is: so few owners may have what was written then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least_w: Option<u8>,
 }
 
 impl BucketSettings {
     /// The default settings with `n` replicas.
     pub fn new(n: u8) -> BucketSettings {
-        BucketSettings { n, r: None, w: None, conflict: Conflict::default(), kind: None, ttl: None }
+        let conflict = Conflict::default();
+        BucketSettings { n, r: None, w: None, conflict, kind: None, ttl: None, least_w: None }
+    }
+
+    /// On how many owners a write is durable unless it says otherwise.
+    pub fn effective_w(&self) -> u8 {
+        self.w.unwrap_or(self.n / 2 + 1)
+    }
+
+    /// On how many owners everything is that was ever written by default.
+    pub fn guaranteed_w(&self) -> u8 {
+        self.least_w.map_or(self.effective_w(), |least| least.min(self.effective_w()))
+    }
+
+    /// With these in place of its own, and with a memory of W.
+    pub fn with(&self, r: Option<u8>, w: Option<u8>, ttl: Option<Duration>) -> BucketSettings {
+        let next = BucketSettings { r, w, ttl, ..self.clone() };
+        let least = self.guaranteed_w();
+        BucketSettings { least_w: (least < next.effective_w()).then_some(least), ..next }
     }
 
     /// The type of its values; `None`: bytes.
@@ -63,7 +84,7 @@ impl BucketSettings {
         if !(1..=replicas).contains(&self.n) {
             return Err(Invalid::BucketN { n: self.n, replicas });
         }
-        for (which, count) in [("r", self.r), ("w", self.w)] {
+        for (which, count) in [("r", self.r), ("w", self.w), ("w", self.least_w)] {
             if let Some(count) = count.filter(|count| !(1..=self.n).contains(count)) {
                 return Err(Invalid::BucketQuorum { which, count, n: self.n });
             }

@@ -31,10 +31,10 @@ pub(in crate::cli) use logs::{
 };
 pub(in crate::cli) use process::{ClusterArgs, ClusterCommand, DemoArgs, ServeArgs, SimArgs};
 pub(in crate::cli) use requests::{
-    BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, CommitArgs, Conflict,
-    DeleteArgs, DrainArgs, DumpArgs, GetArgs, KeysArgs, LatencyArgs, LeaveArgs, LocateArgs,
-    LookArgs, PlaceArgs, PlanArgs, PutArgs, RemoveArgs, RepairArgs, RestoreArgs, RingArgs,
-    RingCommand, ScanArgs, ScrubArgs, StatusArgs, SurvivorsArgs, WatchArgs,
+    BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, BucketSetArgs, CommitArgs,
+    Conflict, DeleteArgs, DrainArgs, DumpArgs, GetArgs, KeysArgs, LatencyArgs, LeaveArgs,
+    LocateArgs, LookArgs, PlaceArgs, PlanArgs, PutArgs, RemoveArgs, RepairArgs, RestoreArgs,
+    RingArgs, RingCommand, ScanArgs, ScrubArgs, StatusArgs, SurvivorsArgs, WatchArgs,
 };
 
 pub(in crate::cli) use tools::{

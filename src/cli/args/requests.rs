@@ -5,6 +5,7 @@ use super::{parse_consistency, parse_rate, parse_workload};
 use crate::client::load::Workload;
 use crate::config::{parse_duration, parse_size};
 use crate::id::DataType;
+use crate::message::client::Setting;
 use crate::quorum::Consistency;
 use crate::ring::MAX_WEIGHT;
 use clap::{Args, Subcommand, ValueEnum};
@@ -114,6 +115,8 @@ pub(in crate::cli) struct BucketArgs {
 pub(in crate::cli) enum BucketCommand {
     /// Create a bucket; again with the same settings is fine
     Create(BucketCreateArgs),
+    /// Change a bucket: R, W, how long items live; the rest is fixed
+    Set(BucketSetArgs),
     /// List the buckets
     List(LookArgs),
     /// Show one bucket
@@ -149,6 +152,43 @@ pub(in crate::cli) struct BucketCreateArgs {
     pub ttl: Option<Duration>,
     #[command(flatten)]
     pub target: Target,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("settings").args(["r", "w", "ttl"]).multiple(true).required(true)))]
+pub(in crate::cli) struct BucketSetArgs {
+    /// Its name
+    pub bucket: String,
+    /// Replicas that must answer a read, unless the request says otherwise; `default`: a majority
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub r: Option<Setting<u8>>,
+    /// Replicas that must hold a write, unless the request says otherwise; `default`: a majority
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub w: Option<Setting<u8>>,
+    /// How long an item lives that is written from now on; `default`: for ever
+    #[arg(long, value_name = "D", value_parser = parse_life)]
+    pub ttl: Option<Setting<Duration>>,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// A word that leaves a setting to the cluster.
+const DEFAULT: &str = "default";
+
+fn parse_count(text: &str) -> Result<Setting<u8>, String> {
+    match text {
+        DEFAULT => Ok(Setting::Unset),
+        _ => text.parse().map(Setting::Set).map_err(|_| "use a number, or `default`".to_owned()),
+    }
+}
+
+fn parse_life(text: &str) -> Result<Setting<Duration>, String> {
+    match text {
+        DEFAULT => Ok(Setting::Unset),
+        _ => {
+            parse_duration(text).map(Setting::Set).map_err(|error| format!("{error}, or `default`"))
+        }
+    }
 }
 
 fn parse_type(name: &str) -> Result<DataType, String> {

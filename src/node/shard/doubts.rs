@@ -192,7 +192,7 @@ impl Shard {
         let mut others = self.owners(parsed.partition, settings.n);
         let me = self.view.me;
         others.iter().find(|owner| **owner == me)?;
-        let w = usize::from(settings.w.unwrap_or(settings.n / 2 + 1));
+        let w = usize::from(settings.guaranteed_w());
         let enough = sources_needed(others.len(), w);
         others.retain(|owner| *owner != me);
         Some(Sources { others, enough })

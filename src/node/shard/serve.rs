@@ -180,6 +180,7 @@ impl Shard {
                 return self.locate(connection, id, item, turn);
             }
             Request::CreateBucket(_)
+            | Request::SetBucket(_)
             | Request::ChangeRing(_)
             | Request::Inspect(_)
             | Request::Placement => Err(Error::Invalid("this request is not about one key".into())),
@@ -225,6 +226,7 @@ impl Shard {
                 return check_name(bucket);
             }
             Request::CreateBucket(_)
+            | Request::SetBucket(_)
             | Request::ChangeRing(_)
             | Request::Inspect(_)
             | Request::Placement => {
@@ -298,6 +300,7 @@ fn bucket_name(request: &Request) -> &str {
         Request::Inspect(Inspect::Locate(item)) => &item.bucket,
         Request::Scan { bucket, .. } | Request::Keys { bucket, .. } => bucket,
         Request::CreateBucket(spec) => &spec.name,
+        Request::SetBucket(change) => &change.name,
         Request::ChangeRing(_) | Request::Inspect(_) | Request::Placement => "",
     }
 }
@@ -312,6 +315,7 @@ pub(super) fn key_of(request: &Request) -> &[u8] {
         Request::Scan { key, .. } => key,
         Request::Keys { .. }
         | Request::CreateBucket(_)
+        | Request::SetBucket(_)
         | Request::ChangeRing(_)
         | Request::Inspect(_)
         | Request::Placement => &[],

@@ -18,7 +18,7 @@ use super::intent::{Intent, Standing};
 use super::{Pending, Ticket, Topology};
 use crate::error::Error;
 use crate::id::{BucketId, NodeId};
-use crate::message::client::{BucketSpec, RingChange};
+use crate::message::client::{BucketChange, BucketSpec, RingChange};
 use crate::message::peer::Control;
 use crate::node::{Outbox, Release};
 use crate::register::{AcceptorId, Ballot, Outcome, Proposer, Step, backoff};
@@ -99,6 +99,15 @@ impl Topology {
         let ticket = Ticket(self.tickets);
         let id = BucketId(self.rng.u64(1..));
         self.wish(now, Intent::Bucket { spec: spec.clone(), id }, Some(ticket), outbox);
+        ticket
+    }
+
+    /// Asks the members to agree on other settings of a bucket. The outcome comes with
+    /// [`poll_outcome`](Topology::poll_outcome).
+    pub fn set_bucket(&mut self, now: Now, change: &BucketChange, outbox: &mut Outbox) -> Ticket {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.wish(now, Intent::Settings(change.clone()), Some(ticket), outbox);
         ticket
     }
 
@@ -227,7 +236,7 @@ impl Topology {
                 let node = intent.without().filter(|node| self.is_live(*node))?;
                 Some(self.is_alive(node, &BTreeSet::from([self.identity.id])))
             }
-            Intent::Bucket { .. } | Intent::Finish(_) => None,
+            Intent::Bucket { .. } | Intent::Settings(_) | Intent::Finish(_) => None,
         }
     }
 
@@ -250,9 +259,10 @@ impl Topology {
     fn situation_for(&self, intent: &Intent) -> Situation {
         match intent {
             Intent::Ring(_) => self.situation(),
-            Intent::Admit { .. } | Intent::Bucket { .. } | Intent::Finish(_) => {
-                Situation::default()
-            }
+            Intent::Admit { .. }
+            | Intent::Bucket { .. }
+            | Intent::Settings(_)
+            | Intent::Finish(_) => Situation::default(),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use crate::error::Error;
 use crate::id::{BucketId, Conflict, Lineage, NodeId};
-use crate::message::client::BucketSpec;
+use crate::message::client::{BucketChange, BucketSpec};
 use crate::message::peer::Joiner;
 use crate::ring::{Agreement, BucketSettings, Change, Member, Situation, Successor};
 use crate::time::Duration;
@@ -28,6 +28,8 @@ pub(super) enum Intent {
         /// Drawn by the node that proposes it.
         id: BucketId,
     },
+    /// Let this bucket be like this.
+    Settings(BucketChange),
     /// Let owners change, or go on with that, in the situation of the moment.
     Ring(Change),
     /// Let this value be chosen, or whatever else comes at its index: it was accepted, and may have been.
@@ -66,6 +68,7 @@ impl Intent {
             }
         }
         let change = match self {
+            Intent::Settings(wanted) => set(wanted, agreement),
             Intent::Finish(value) if value.index != agreement.index + 1 => return Standing::Done,
             Intent::Finish(value) => return Standing::Open(value.clone()),
             Intent::Ring(change) => change.clone(),
@@ -93,6 +96,19 @@ pub(super) fn member(joiner: &Joiner) -> Member {
         name: joiner.name.clone(),
         zone: joiner.zone.clone(),
         weight: joiner.weight,
+    }
+}
+
+/// What a user left open stays as it is agreed by then.
+fn set(wanted: &BucketChange, agreement: &Agreement) -> Change {
+    let is = agreement.buckets.get(&wanted.name).map(|bucket| &bucket.settings);
+    let ttl_ms =
+        is.and_then(|is| is.ttl).map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+    Change::SetBucket {
+        name: wanted.name.clone(),
+        r: wanted.r.after(is.and_then(|is| is.r)),
+        w: wanted.w.after(is.and_then(|is| is.w)),
+        ttl: wanted.ttl_ms.after(ttl_ms).map(Duration::from_millis),
     }
 }
 

@@ -1,9 +1,10 @@
-//! New buckets. While owners change, a bucket lives by both tables from the start.
+//! New buckets, and other settings of old ones. While owners change, a bucket lives by both tables from the start.
 
 use super::{Refusal, Successor, proposed, step};
 use crate::id::BucketId;
 use crate::ring::bucket::shown;
 use crate::ring::{Agreement, Bucket, BucketSettings, Invalid, is_bucket_name};
+use crate::time::Duration;
 
 pub(super) fn create_bucket(
     old: &Agreement,
@@ -16,7 +17,9 @@ pub(super) fn create_bucket(
     }
     settings.validate(old.layout.replicas)?;
     if let Some(bucket) = old.buckets.get(name) {
-        return if bucket.settings == *settings {
+        // What it once was is no setting.
+        let is = BucketSettings { least_w: None, ..bucket.settings.clone() };
+        return if is == *settings {
             Ok(Successor::AlreadySo)
         } else {
             Err(Refusal::BucketExists(name.to_owned()))
@@ -32,6 +35,25 @@ pub(super) fn create_bucket(
     let mut next = step(old);
     next.buckets.version += 1;
     next.buckets.buckets.insert(bucket.name.clone(), bucket);
+    next.buckets.validate(old.largest_n())?;
+    proposed(next)
+}
+
+pub(super) fn set_bucket(
+    old: &Agreement,
+    name: &str,
+    (r, w, ttl): (Option<u8>, Option<u8>, Option<Duration>),
+) -> Result<Successor, Refusal> {
+    let Some(bucket) = old.buckets.get(name) else {
+        return Err(Refusal::NoSuchBucket(shown(name)));
+    };
+    let settings = bucket.settings.with(r, w, ttl);
+    if settings == bucket.settings {
+        return Ok(Successor::AlreadySo);
+    }
+    let mut next = step(old);
+    next.buckets.version += 1;
+    next.buckets.buckets.insert(name.to_owned(), Bucket { settings, ..bucket.clone() });
     next.buckets.validate(old.largest_n())?;
     proposed(next)
 }

@@ -26,6 +26,7 @@ pub use refusal::Refusal;
 use super::agreement::{RETIRED_LIMIT, decode_whole};
 use super::{Agreement, BucketSettings, Layout, Member, Situation, TransitionStep};
 use crate::id::{BucketId, Epoch, Lineage, NodeId};
+use crate::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// A wish.
@@ -97,6 +98,17 @@ pub enum Change {
         /// What it is to be like.
         settings: BucketSettings,
     },
+    /// What may be changed of a bucket is to be like this.
+    SetBucket {
+        /// Its name.
+        name: String,
+        /// How many owners a read asks for; `None`: a majority.
+        r: Option<u8>,
+        /// How many owners a write asks for; `None`: a majority.
+        w: Option<u8>,
+        /// How long an item lives; `None`: for ever.
+        ttl: Option<Duration>,
+    },
 }
 
 /// What a change makes of an agreement.
@@ -143,6 +155,7 @@ impl Change {
             Change::CreateBucket { id, name, settings } => {
                 bucket::create_bucket(old, *id, name, settings)
             }
+            Change::SetBucket { name, r, w, ttl } => bucket::set_bucket(old, name, (*r, *w, *ttl)),
         }
     }
 }

@@ -78,6 +78,9 @@ pub enum Refusal {
     /// A bucket of this name exists, with other settings.
     #[error("bucket `{0}` exists with other settings")]
     BucketExists(String),
+    /// There is no bucket of this name.
+    #[error("there is no bucket `{0}`: create it first")]
+    NoSuchBucket(String),
     /// The random id is in use. Draw another.
     #[error("the bucket id is in use")]
     BucketIdTaken,
@@ -94,7 +97,7 @@ impl From<Refusal> for Error {
         let text = refusal.to_string();
         match refusal {
             Refusal::ChangeInProgress => Error::ChangeInProgress(text),
-            Refusal::NoSuchMember(_) => Error::NotFound(text),
+            Refusal::NoSuchMember(_) | Refusal::NoSuchBucket(_) => Error::NotFound(text),
             Refusal::RetiredLineage | Refusal::OtherCluster => Error::Forbidden(text),
             _ => Error::Invalid(text),
         }

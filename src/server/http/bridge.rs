@@ -100,7 +100,10 @@ impl Bridge {
     pub(super) async fn ask(&self, request: Request, timeout: Option<Duration>) -> Reply {
         let is_write = matches!(
             request,
-            Request::Put { .. } | Request::CreateBucket(_) | Request::ChangeRing(_)
+            Request::Put { .. }
+                | Request::CreateBucket(_)
+                | Request::SetBucket(_)
+                | Request::ChangeRing(_)
         );
         let deadline_ms = timeout.map_or(0, |t| u32::try_from(t.as_millis()).unwrap_or(u32::MAX));
         let (reply, answer) = oneshot::channel();

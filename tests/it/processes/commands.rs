@@ -156,6 +156,26 @@ fn buckets(user: &User) {
     user.ok(&["put", "settings", "k", "first"]);
     user.ok(&["put", "settings", "k", "second"]);
     assert_eq!(user.ok(&["get", "settings", "k"]), "second");
+    for _ in ["first", "again"] {
+        user.ok(&["bucket", "set", "settings", "--w", "1", "--r", "default", "--ttl", "1h"]);
+    }
+    user.ok(&["bucket", "set", "settings", "--w", "2"]);
+    let began = Instant::now();
+    let changed = loop {
+        let bucket = user.json(&["bucket", "get", "settings"]);
+        if bucket["w"] == 2 || began.elapsed() > Duration::from_secs(20) {
+            break bucket;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(
+        (&changed["n"], &changed["w"], &changed["r"], &changed["ttl_ms"]),
+        (&3.into(), &2.into(), &Value::Null, &3_600_000.into())
+    );
+    assert_eq!(user.ok(&["get", "settings", "k"]), "second", "what was there stays");
+    user.fails(&["bucket", "set", "settings", "--w", "4"], "invalid");
+    user.fails(&["bucket", "set", "nothing", "--ttl", "default"], "not_found");
+    assert_eq!(user.run(&["bucket", "set", "settings"]).status.code(), Some(2), "nothing to set");
 }
 
 fn looks(user: &User, cluster: &Cluster) {
