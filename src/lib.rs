@@ -11,6 +11,7 @@
 //! | 3 | [`message`] | frames and envelopes: bytes and messages |
 //! | 4 | `node` | the whole node as one pure machine: topology and shard over one outbox |
 //! | 5 | `client`, `sim` | the client library; the deterministic driver |
+//! | 6 | [`files`] | files of any size, in pieces |
 //! | 6 | `logs` | lines of logs, found by source, time and level |
 //! | 6 | `redis` | the commands of Redis, on siblings and contexts |
 //! | 7 | `server` | the real driver: tokio, sockets, HTTP, a disk |
@@ -34,6 +35,8 @@ pub mod config;
 #[cfg(feature = "server")]
 pub mod coordinator;
 pub mod error;
+#[cfg(feature = "client")]
+pub mod files;
 pub mod guard;
 pub mod id;
 #[cfg(feature = "server")]

@@ -20,6 +20,7 @@ mod drain;
 mod dump;
 mod explain;
 mod failure;
+mod file;
 mod input;
 mod keys;
 mod latency;
@@ -108,6 +109,7 @@ fn run(command: Command) -> Result<()> {
         Command::Transfers(args) => alone(ring::transfers(args)),
         Command::Backup(args) => alone(backup::backup(args)),
         Command::Restore(args) => backup::restore(&args),
+        Command::File(args) => alone(file::file(args.command)),
         Command::Logs(args) => on(Builder::new_multi_thread(), logs::logs(args.command)),
         Command::Latency(args) => alone(latency::latency(args)),
         // One thread makes the load, and leaves the other cores to the nodes.

@@ -33,6 +33,8 @@ struct Inner {
     pub(crate) now: AtomicU64,
     reads: AtomicU64,
     writes: AtomicU64,
+    /// How many writes go well before any of those below.
+    spared: AtomicU64,
     /// How many writes happen, and are answered as if nobody knew.
     lost: AtomicU64,
     /// How many writes do not happen, and are answered as if nobody knew.
@@ -53,6 +55,7 @@ impl Memory {
             now: AtomicU64::new(1),
             reads: AtomicU64::new(0),
             writes: AtomicU64::new(0),
+            spared: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             vanished: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -73,6 +76,11 @@ impl Memory {
         }
     }
 
+    /// Before what is lost or vanishes, so many writes go well.
+    pub(crate) fn spare(&self, writes: u64) {
+        self.0.spared.store(writes, Ordering::Relaxed);
+    }
+
     pub(crate) fn lose(&self, answers: u64) {
         self.0.lost.store(answers, Ordering::Relaxed);
     }
@@ -83,6 +91,13 @@ impl Memory {
 
     pub(crate) fn refuse(&self, requests: u64) {
         self.0.refused.store(requests, Ordering::Relaxed);
+    }
+
+    /// How many items of these buckets have a value.
+    pub(crate) fn values(&self, bucket: &str) -> usize {
+        let items = self.0.items.lock().unwrap();
+        let of = items.iter().filter(|((found, ..), _)| found.starts_with(bucket));
+        of.filter(|(_, record)| record.siblings.values().next().is_some()).count()
     }
 
     /// Reads and writes so far.
@@ -132,7 +147,8 @@ impl Objects for Memory {
         self.check()?;
         self.0.writes.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
-        if Memory::one_less(&self.0.vanished) {
+        let spared = Memory::one_less(&self.0.spared);
+        if !spared && Memory::one_less(&self.0.vanished) {
             return Err(Error::OutcomeUnknown { required: 2, received: 0 });
         }
         let Change { item, value, context, operation, .. } = change;
@@ -150,7 +166,7 @@ impl Objects for Memory {
         let write = Write { operation, stamp, expires_at: None, content, tried_since: None };
         let mut incarnations = self.0.incarnations.lock().unwrap();
         record.write(&seen, write, &mut incarnations, true).expect("mints are left");
-        if Memory::one_less(&self.0.lost) {
+        if !spared && Memory::one_less(&self.0.lost) {
             return Err(Error::OutcomeUnknown { required: 2, received: 1 });
         }
         Ok(scope.seal(&record.context_after(&seen, operation)).as_str().to_owned())

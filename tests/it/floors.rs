@@ -24,6 +24,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("node", 4),
     ("client", 5),
     ("sim", 5),
+    ("files", 6),
     ("logs", 6),
     ("redis", 6),
     ("server", 7),

@@ -10,6 +10,7 @@
 //!
 //! Only names, defaults and shapes stand here; what a command does is in the file of its name.
 
+mod files;
 mod logs;
 mod process;
 mod requests;
@@ -25,6 +26,9 @@ use crate::quorum::Consistency;
 use clap::{Args, Parser, Subcommand};
 use std::time::Duration;
 
+pub(in crate::cli) use files::{
+    FileArgs, FileCommand, FileGetArgs, FileListArgs, FileNameArgs, FilePutArgs, FileVerifyArgs,
+};
 pub(in crate::cli) use logs::{
     ByArg, FilterArgs, IngestArgs, LogsArgs, LogsCommand, OrderArg, QueryArgs, SourcesArgs,
     TailArgs,
@@ -117,6 +121,8 @@ pub(in crate::cli) enum Command {
     Backup(BackupArgs),
     /// Make a data directory of a backup, for a node that is down
     Restore(RestoreArgs),
+    /// Files of any size, in pieces that lie on all nodes
+    File(FileArgs),
     /// Lines of logs: send them, find them, count them
     Logs(LogsArgs),
     /// How long each node takes to answer, one question at a time

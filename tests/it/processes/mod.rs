@@ -18,6 +18,7 @@ mod counters;
 mod disk;
 mod drain;
 mod fencing;
+mod files;
 mod gaps;
 mod http;
 mod kills;
