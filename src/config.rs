@@ -30,6 +30,8 @@ pub struct ServerConfig {
     pub cluster: ClusterSection,
     /// Its disk.
     pub store: StoreSection,
+    /// HTTP.
+    pub http: HttpSection,
     /// The Redis protocol.
     pub resp: RespSection,
     /// What it accepts.
@@ -95,7 +97,10 @@ pub struct ClusterSection {
     pub partitions: u32,
     /// The largest N of any bucket, when founding.
     pub replicas: u8,
-    /// Listen beyond loopback although nothing on the wire is authenticated or encrypted.
+    /// The file with the cluster's key: what nodes and clients say to each other is sealed, and who has not the key is not
+    /// listened to. `None`: everybody is.
+    pub key_file: Option<PathBuf>,
+    /// Listen beyond loopback although what is said there is neither authenticated nor encrypted.
     pub insecure: bool,
 }
 
@@ -121,6 +126,15 @@ pub struct StoreSection {
 pub struct RespSection {
     /// What clients say in `AUTH`; empty: nothing is asked.
     pub password: String,
+}
+
+/// HTTP.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpSection {
+    /// What clients send as `Authorization: Bearer TOKEN`, and people as the password that their browser asks for; empty: nothing
+    /// is asked.
+    pub token: String,
 }
 
 /// When an acknowledged write is on the disk.
@@ -259,6 +273,7 @@ impl Default for ClusterSection {
             spare: false,
             partitions: 1024,
             replicas: 3,
+            key_file: None,
             insecure: false,
         }
     }
@@ -345,6 +360,13 @@ impl ServerConfig {
         Ok(config)
     }
 
+    /// Whether only this machine reaches it.
+    pub fn is_on_loopback(&self) -> bool {
+        let listen = &self.listen;
+        let all = [Some(listen.native), Some(listen.http), listen.resp, listen.syslog];
+        all.iter().flatten().all(|address| address.ip().is_loopback())
+    }
+
     /// Checks what no single setting can be wrong about by itself.
     ///
     /// # Errors
@@ -387,13 +409,19 @@ impl ServerConfig {
         ];
         let listen = listen.iter().filter_map(|(name, address)| Some((*name, (*address)?)));
         for (name, address) in listen.clone() {
-            // A password keeps strangers out of this port, though not from listening on the way.
-            let is_closed = name == "resp" && !self.resp.password.is_empty();
+            // A password keeps strangers out of a port, though not from listening on the way.
+            let (is_closed, closing) = match name {
+                "native" => {
+                    (self.cluster.key_file.is_some(), "give it the cluster's key (`--key-file`)")
+                }
+                "http" => (!self.http.token.is_empty(), "set http.token"),
+                "resp" => (!self.resp.password.is_empty(), "set resp.password"),
+                _ => (false, "let a relay on this machine send to it"),
+            };
             if !address.ip().is_loopback() && !self.cluster.insecure && !is_closed {
                 return wrong(format!(
-                    "listen.{name} = {address} is reachable from elsewhere, and this version neither \
-                     authenticates nor encrypts: listen on loopback, or say `--insecure` where the \
-                     network itself is trusted"
+                    "listen.{name} = {address} is reachable from elsewhere, and open to everybody: {closing}, listen \
+                     on loopback, or say `--insecure` where the network itself is trusted"
                 ));
             }
         }

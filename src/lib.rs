@@ -5,7 +5,7 @@
 //!
 //! | floor | modules | what it is |
 //! |---|---|---|
-//! | 0 | [`error`], [`guard`], [`id`], [`quorum`], [`time`] | ground: the words that all others use |
+//! | 0 | [`error`], [`guard`], [`id`], [`quorum`], `seal`, [`time`] | ground: the words that all others use; who has the cluster's key |
 //! | 1 | `config`, [`version`], `ring`, `merkle`, `store` | settings; causality; who owns what; what differs; ordered bytes, atomic batches |
 //! | 2 | `swim`, `register`, `coordinator`, `staleness`, [`types`] | who is alive; what was agreed; has the quorum been met? how fresh is a read? values that join |
 //! | 3 | [`message`] | frames and envelopes: bytes and messages |
@@ -52,6 +52,8 @@ pub mod redis;
 #[cfg(feature = "server")]
 pub mod register;
 pub mod ring;
+#[cfg(feature = "client")]
+pub mod seal;
 #[cfg(feature = "server")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)] // a driver
 pub mod server;

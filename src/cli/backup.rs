@@ -2,11 +2,11 @@
 //! directory, for a node that begins there to take from, without any node.
 
 use super::args::{BackupArgs, RestoreArgs, Target};
-use super::connect::{connect, inspect};
+use super::connect::{builder, connect, inspect};
 use super::failure::{Failure, Result};
 use super::output::{Format, cell, json, say};
 use super::progress;
-use crate::client::{BackupRequest, Client, ExecutionProfile, Inspect, RetryPolicy};
+use crate::client::{BackupRequest, ExecutionProfile, Inspect, RetryPolicy};
 use crate::server::backup;
 use indicatif::HumanBytes;
 use serde_json::Value;
@@ -48,7 +48,7 @@ pub(super) async fn backup(args: BackupArgs) -> Result<()> {
 /// Asks once: to begin twice would be to find the folder taken, by ourselves. Looking may be tried again.
 async fn begin(target: &Target, dir: &str) -> Result<Value> {
     let profile = ExecutionProfile { retries: RetryPolicy::never(), ..ExecutionProfile::default() };
-    let client = Client::builder().nodes(&target.nodes).name("quorate cli").profile(profile);
+    let client = builder(target)?.profile(profile);
     let begin = BackupRequest::Begin { dir: dir.into() };
     inspect(&client.build().await?, Inspect::Backup(begin)).await
 }

@@ -1,6 +1,7 @@
 //! `quorate bench`: load, and what it looked like from the client's side.
 
 use super::args::BenchArgs;
+use super::connect::keys;
 use super::failure::Result;
 use super::output::{Format, align_right, json, say, show, table};
 use super::progress;
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub(super) async fn bench(args: BenchArgs) -> Result<()> {
     let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let load = Load {
+        keyring: keys(&args.target)?,
         nodes: args.target.nodes,
         bucket: args.bucket,
         workload: args.workload,

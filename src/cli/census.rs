@@ -5,8 +5,9 @@
 //! ```
 
 use super::args::Target;
+use super::connect::keys;
 use super::failure::{Failure, Result};
-use crate::client::{Client, ExecutionProfile, Inspect, RetryPolicy};
+use crate::client::{Client, ExecutionProfile, Inspect, Keyring, RetryPolicy};
 use crate::ring::MAX_MEMBERS;
 use serde_json::Value;
 use std::time::Duration;
@@ -21,21 +22,27 @@ pub(super) struct Respondent {
     pub address: String,
     /// What the node that named it believes: `alive`, `suspect`, `dead`, `left`, `unknown`.
     pub believed: String,
+    keys: Option<Keyring>,
     client: Option<Client>,
 }
 
 impl Respondent {
     /// Somebody at this address, of whom nothing else is known.
-    pub fn at(address: &str) -> Respondent {
+    pub fn at(address: &str, keys: Option<Keyring>) -> Respondent {
         let (name, believed) = (address.to_owned(), "unknown".to_owned());
-        Respondent { name, address: address.to_owned(), believed, client: None }
+        Respondent { name, address: address.to_owned(), believed, keys, client: None }
     }
 
     /// A member, as `Inspect::Members` tells of it; nothing where nobody knows its address.
-    fn of(member: &Value) -> Option<Respondent> {
+    fn of(member: &Value, keys: &Option<Keyring>) -> Option<Respondent> {
         let text = |field: &str| Some(member[field].as_str()?.to_owned());
         let (name, address, believed) = (text("name")?, text("address")?, text("state")?);
-        Some(Respondent { name, address, believed, client: None })
+        Some(Respondent { name, address, believed, keys: keys.clone(), client: None })
+    }
+
+    /// Every member that its list in `answer` names, and that can be asked.
+    pub fn members(&self, answer: &Value) -> Vec<Respondent> {
+        members(answer, &self.keys)
     }
 
     /// Asks it, and nobody else. Takes [`ANSWER_LIMIT`] at most, making the connection included.
@@ -62,17 +69,17 @@ impl Respondent {
         let retries = RetryPolicy::never();
         let profile =
             ExecutionProfile { timeout: ANSWER_LIMIT, retries, ..ExecutionProfile::default() };
-        let builder = Client::builder().nodes([&self.address]).profile(profile);
+        let builder =
+            Client::builder().nodes([&self.address]).keys(self.keys.clone()).profile(profile);
         let client = builder.name("quorate cli").build().await?;
         self.client = Some(client.clone());
         Ok(client)
     }
 }
 
-/// Every member that the list in `answer` names, and that can be asked.
-pub(super) fn members(answer: &Value) -> Vec<Respondent> {
+fn members(answer: &Value, keys: &Option<Keyring>) -> Vec<Respondent> {
     let members = answer["members"].as_array().map_or(&[][..], Vec::as_slice);
-    members.iter().filter_map(Respondent::of).take(MAX_MEMBERS).collect()
+    members.iter().filter_map(|m| Respondent::of(m, keys)).take(MAX_MEMBERS).collect()
 }
 
 /// Those at the addresses that were named, and who is a member by the word of the first that answers.
@@ -88,10 +95,11 @@ pub(super) struct Census {
 /// # Errors
 /// `unreachable` when none answers.
 pub(super) async fn census(target: &Target) -> Result<Census> {
+    let keys = keys(target)?;
     let mut census = Census { members: Vec::new(), silent: Vec::new() };
     for address in &target.nodes {
-        match Respondent::at(address).ask(Inspect::Members).await {
-            Ok(answer) if census.members.is_empty() => census.members = members(&answer),
+        match Respondent::at(address, keys.clone()).ask(Inspect::Members).await {
+            Ok(answer) if census.members.is_empty() => census.members = members(&answer, &keys),
             Ok(_) => {}
             Err(why) => census.silent.push((address.clone(), why)),
         }
@@ -116,8 +124,9 @@ mod tests {
             { "name": "n2", "address": null, "state": "unknown" },
             7,
         ] });
-        let names: Vec<_> = members(&answer).into_iter().map(|m| (m.name, m.believed)).collect();
+        let names: Vec<_> =
+            members(&answer, &None).into_iter().map(|m| (m.name, m.believed)).collect();
         assert_eq!(names, [("n1".to_owned(), "alive".to_owned())]);
-        assert!(members(&json!(null)).is_empty());
+        assert!(members(&json!(null), &None).is_empty());
     }
 }

@@ -2,12 +2,23 @@
 
 use super::args::Target;
 use super::failure::{Failure, Result};
-use crate::client::{Client, Inspect};
+use crate::client::{Builder, Client, Inspect, Keyring};
 use serde_json::Value;
 
 /// A client of the nodes that were named.
 pub(super) async fn connect(target: &Target) -> Result<Client> {
-    Ok(Client::builder().nodes(&target.nodes).name("quorate cli").build().await?)
+    Ok(builder(target)?.build().await?)
+}
+
+/// A client to be.
+pub(super) fn builder(target: &Target) -> Result<Builder> {
+    Ok(Client::builder().nodes(&target.nodes).keys(keys(target)?).name("quorate cli"))
+}
+
+/// The keys of the cluster, if it has some.
+pub(super) fn keys(target: &Target) -> Result<Option<Keyring>> {
+    let read = target.key_file.as_deref().map(Keyring::read).transpose();
+    read.map_err(|error| Failure::new("invalid", error, "see docs/security.md"))
 }
 
 /// Asks one question of whichever node answers first.

@@ -8,12 +8,12 @@
 //! `bench`. (After `redis-cli --latency`.)
 
 use super::args::LatencyArgs;
-use super::connect::{connect, inspect};
+use super::connect::{connect, inspect, keys};
 use super::failure::{Failure, Result};
 use super::output::{Format, align_right, cell, json, say, show, table};
 use super::progress;
 use super::units::{show_count, show_duration};
-use crate::client::{Client, ExecutionProfile, Inspect, RetryPolicy};
+use crate::client::{Client, ExecutionProfile, Inspect, Keyring, RetryPolicy};
 use comfy_table::Table;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
@@ -62,6 +62,7 @@ impl Asked {
 /// One node and its own client.
 struct Node {
     client: Option<Client>,
+    keys: Option<Keyring>,
     name: String,
     address: String,
 }
@@ -75,7 +76,8 @@ impl Node {
         let retries = RetryPolicy::never();
         let profile =
             ExecutionProfile { timeout: ANSWER_LIMIT, retries, ..ExecutionProfile::default() };
-        let builder = Client::builder().nodes([&self.address]).profile(profile);
+        let builder =
+            Client::builder().nodes([&self.address]).keys(self.keys.clone()).profile(profile);
         let client = builder.name("quorate latency").build().await?;
         self.client = Some(client.clone());
         Ok(client)
@@ -127,9 +129,10 @@ async fn members(args: &LatencyArgs) -> Result<Vec<Node>> {
     let answer = inspect(&connect(&args.target).await?, Inspect::Members).await?;
     let members = answer["members"].as_array().map_or(&[][..], Vec::as_slice);
     let there = members.iter().filter(|m| m["state"] == "alive" || m["state"] == "suspect");
+    let keys = keys(&args.target)?;
     let node = |member: &Value| {
         let (name, address) = (cell(&member["name"]), cell(&member["address"]));
-        Node { client: None, name, address }
+        Node { client: None, keys: keys.clone(), name, address }
     };
     Ok(there.map(node).collect())
 }

@@ -90,6 +90,8 @@ pub(super) struct LocalNode {
     pub join: Vec<SocketAddr>,
     /// More sections for its configuration.
     pub extra: &'static str,
+    /// The cluster's key, where it has one.
+    pub key_file: Option<PathBuf>,
 }
 
 impl LocalNode {
@@ -124,11 +126,13 @@ impl LocalNode {
         let join: &[SocketAddr] = if role == Start::Found { &[] } else { &self.join };
         let join: Vec<String> = join.iter().map(SocketAddr::to_string).collect();
         let quoted = |text: &str| toml::Value::String(text.to_string());
+        let key = self.key_file.as_ref().map(|path| quoted(&path.display().to_string()));
+        let key = key.map(|path| format!("key_file = {path}\n")).unwrap_or_default();
         format!(
             "# A node of a local cluster; written anew at each start.\n\
              [node]\nname = {}\ndata_dir = {}\n\n\
              [listen]\nnative = \"{}\"\nhttp = \"{}\"\nresp = \"{}\"\n\n\
-             [cluster]\njoin = {join:?}\n{}",
+             [cluster]\njoin = {join:?}\n{key}{}",
             quoted(&self.name),
             quoted(&self.data().display().to_string()),
             self.native,
@@ -182,7 +186,9 @@ impl LocalNode {
             let ours = |prefix| name.as_encoded_bytes().starts_with(prefix);
             let places = ours(b"QUORATE_LISTEN__") || ours(b"QUORATE_CLUSTER__");
             let common = name == "QUORATE_CLUSTER__SPARE" || name == "QUORATE_CLUSTER__PARTITIONS";
-            if (ours(b"QUORATE_NODE") || places) && !common {
+            // And who started it must know which key and token it has.
+            let locks = name == "QUORATE_KEY_FILE" || ours(b"QUORATE_HTTP__");
+            if (ours(b"QUORATE_NODE") || places || locks) && !common {
                 command.env_remove(name);
             }
         }
@@ -310,6 +316,7 @@ mod tests {
             resp: address(7612),
             join: vec![address(7620), address(7630)],
             extra: "",
+            key_file: None,
         }
     }
 

@@ -22,6 +22,7 @@ mod explain;
 mod failure;
 mod file;
 mod input;
+mod keygen;
 mod keys;
 mod latency;
 mod local;
@@ -119,6 +120,7 @@ fn run(command: Command) -> Result<()> {
         Command::Debug(args) => alone(debug::debug(args)),
         // It runs the others, each as it is run here.
         Command::Repl(args) => repl::repl(args),
+        Command::Keygen(args) => keygen::keygen(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),
         Command::Sim(args) => sim::sim(&args),

@@ -10,7 +10,7 @@
 //! What is about the cluster is told once, by whoever notices first; what is about a node itself, by that node.
 
 use super::args::{MonitorArgs, Target};
-use super::census::{Respondent, census, members};
+use super::census::{Respondent, census};
 use super::failure::Result;
 use super::output::{Format, json, say};
 use crate::client::Inspect;
@@ -120,7 +120,7 @@ async fn look(watched: &mut BTreeMap<String, Watched>, heard: &mut Heard) -> Vec
             lines.push(line);
         }
         let Some(answers) = answers else { continue };
-        others.extend(members(&answers.members));
+        others.extend(seen.node.members(&answers.members));
         seen.timeline.note(&answers, at);
         let entries = seen.timeline.entries();
         for entry in entries.iter().filter(|entry| entry.number > seen.told) {
@@ -206,13 +206,13 @@ mod tests {
 
     #[test]
     fn a_node_that_falls_silent_is_told_once_and_again_when_it_answers() {
-        let mut seen = Watched::new(Respondent::at("a:1"));
+        let mut seen = Watched::new(Respondent::at("a:1", None));
         let mut told = Vec::new();
         for answers in [true, true, false, false, true] {
             told.extend(answering(&mut seen, answers, 1).map(|line| line.what));
         }
         assert_eq!(told, ["silent", "answers"]);
-        let mut dead = Watched::new(Respondent::at("a:2"));
+        let mut dead = Watched::new(Respondent::at("a:2", None));
         assert!(answering(&mut dead, false, 1).is_some(), "silent from the beginning");
     }
 }

@@ -1,6 +1,6 @@
 //! `quorate repair`: every node compares what it holds with the other owners now, instead of soon.
 
-use super::args::RepairArgs;
+use super::args::{RepairArgs, Target};
 use super::connect::{connect, inspect};
 use super::failure::{Failure, Result};
 use super::output::{Format, align_right, json, say, show, table};
@@ -43,7 +43,7 @@ pub(super) async fn repair(args: RepairArgs) -> Result<()> {
     let (mut nodes, mut away) = (Vec::new(), Vec::new());
     for member in members["members"].as_array().into_iter().flatten() {
         let name = member["name"].as_str().unwrap_or("?").to_owned();
-        match begin(&name, member["address"].as_str()).await {
+        match begin(&name, &args.look.target, member).await {
             Ok(node) => nodes.push(node),
             Err(_) if member["agreed"] == true => away.push(name),
             Err(_) => {}
@@ -65,8 +65,8 @@ pub(super) async fn repair(args: RepairArgs) -> Result<()> {
     Ok(())
 }
 
-async fn begin(name: &str, address: Option<&str>) -> Result<Node> {
-    let client = Client::builder().nodes(address).name("quorate cli").build().await?;
+async fn begin(name: &str, target: &Target, member: &Value) -> Result<Node> {
+    let client = connect(&target.at(member["address"].as_str().unwrap_or_default())).await?;
     let begun = inspect(&client, Inspect::Repair { since: None }).await?;
     Ok(Node { name: name.to_owned(), client, now: begun.clone(), begun })
 }

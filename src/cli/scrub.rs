@@ -1,6 +1,6 @@
 //! `quorate scrub`: every node reads all that it holds once more, from its disk, and has mended what has rotted.
 
-use super::args::ScrubArgs;
+use super::args::{ScrubArgs, Target};
 use super::connect::{connect, inspect};
 use super::failure::{Failure, Result};
 use super::output::{Format, align_right, json, say, show, table};
@@ -51,7 +51,7 @@ pub(super) async fn scrub(args: ScrubArgs) -> Result<()> {
     let (mut nodes, mut away) = (Vec::new(), Vec::new());
     for member in members["members"].as_array().into_iter().flatten() {
         let name = member["name"].as_str().unwrap_or("?").to_owned();
-        match begin(&name, member["address"].as_str(), args.rate).await {
+        match begin(&name, &args.look.target, member, args.rate).await {
             Ok(node) => nodes.push(node),
             Err(_) if member["agreed"] == true => away.push(name),
             Err(_) => {}
@@ -81,8 +81,8 @@ pub(super) async fn scrub(args: ScrubArgs) -> Result<()> {
     Ok(())
 }
 
-async fn begin(name: &str, address: Option<&str>, rate: Option<u64>) -> Result<Node> {
-    let client = Client::builder().nodes(address).name("quorate cli").build().await?;
+async fn begin(name: &str, target: &Target, member: &Value, rate: Option<u64>) -> Result<Node> {
+    let client = connect(&target.at(member["address"].as_str().unwrap_or_default())).await?;
     let now = inspect(&client, Inspect::Scrub { begin: true, bytes_per_second: rate }).await?;
     Ok(Node { name: name.to_owned(), client, now })
 }

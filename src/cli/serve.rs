@@ -54,6 +54,7 @@ fn settings(args: &ServeArgs) -> Vec<Setting> {
         ("--bootstrap", "cluster.bootstrap", args.bootstrap.then(|| "true".to_string())),
         ("--spare", "cluster.spare", args.spare.then(|| "true".to_string())),
         ("--enable-chaos", "node.enable_chaos", args.enable_chaos.then(|| "true".to_string())),
+        ("--key-file", "cluster.key_file", args.key_file.as_ref().map(path)),
         ("--insecure", "cluster.insecure", args.insecure.then(|| "true".to_string())),
     ];
     let given = values.into_iter().filter_map(|(flag, name, value)| Some((flag, name, value?)));

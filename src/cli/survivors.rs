@@ -36,7 +36,7 @@ pub(super) async fn force(args: SurvivorsArgs) -> Result<()> {
     let ring = inspect(&asked, Inspect::Ring).await?;
     let mut survivors = Vec::new();
     for name in &named {
-        survivors.push(survivor(&members, name).await?);
+        survivors.push(survivor(&args.look.target, &members, name).await?);
     }
     // Some may have gone on by an earlier try: the others say what the decision is about, and those agree again.
     let former: BTreeSet<String> =
@@ -90,14 +90,14 @@ pub(super) async fn force(args: SurvivorsArgs) -> Result<()> {
     }
 }
 
-async fn survivor(members: &Value, name: &str) -> Result<Survivor> {
+async fn survivor(target: &Target, members: &Value, name: &str) -> Result<Survivor> {
     let all = members["members"].as_array().into_iter().flatten();
     let Some(address) = all.filter(|m| m["name"] == name).find_map(|m| m["address"].as_str())
     else {
         let what = format!("no member named {name} with a known address");
         return Err(Failure::new("not_found", what, "see `quorate members`"));
     };
-    let client = connect(&Target { nodes: vec![address.to_owned()] }).await?;
+    let client = connect(&target.at(address)).await?;
     let status = inspect(&client, Inspect::Status).await?;
     let cluster = status["cluster"].as_str().unwrap_or_default().to_owned();
     let ring = inspect(&client, Inspect::Ring).await?;

@@ -1,11 +1,13 @@
 //! From addresses to a client that has spoken to at least one node.
 
 use super::budget::Budget;
+use super::link::Settings;
 use super::observer::{Observer, Watch};
 use super::options::FAR_AWAY;
 use super::pool::Pool;
 use super::{Client, ExecutionProfile, Inner, RetryBudget};
 use crate::error::{Error, Result};
+use crate::seal::Keyring;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -30,6 +32,7 @@ pub struct Builder {
     named: BTreeMap<String, ExecutionProfile>,
     budget: RetryBudget,
     watch: Watch,
+    keys: Option<Keyring>,
 }
 
 impl Default for Builder {
@@ -44,6 +47,7 @@ impl Default for Builder {
             named: BTreeMap::new(),
             budget: RetryBudget::default(),
             watch: Watch::default(),
+            keys: None,
         }
     }
 }
@@ -113,6 +117,13 @@ impl Builder {
         self
     }
 
+    /// The cluster's key: what is said to the nodes and what they say is sealed, and no node without it is believed. A cluster with
+    /// a key serves nobody else.
+    pub fn keys(mut self, keys: impl Into<Option<Keyring>>) -> Self {
+        self.keys = keys.into();
+        self
+    }
+
     /// Connects; returns when the first node has greeted. Must be called inside a tokio runtime with I/O
     /// and time; the client's connections live and die with that runtime.
     ///
@@ -145,9 +156,13 @@ impl Builder {
             &self.nodes,
             self.connections,
             self.in_flight,
-            self.profile.attempt_timeout.min(FAR_AWAY),
-            &self.name,
-            &self.watch,
+            &Settings {
+                address: String::new(),
+                name: self.name,
+                patience: self.profile.attempt_timeout.min(FAR_AWAY),
+                watch: self.watch.clone(),
+                keys: self.keys,
+            },
         );
         pool.first_greeting(self.profile.timeout).await?;
         let session = self.session.unwrap_or_else(random_session);

@@ -13,6 +13,7 @@ use super::attempts::Outcome;
 use super::observer::Watch;
 use super::routing::Routing;
 use super::wire::{self, End};
+use crate::seal::Keyring;
 use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -100,6 +101,8 @@ pub(super) struct Settings {
     pub(super) patience: Duration,
     /// Who is told that it is up or down.
     pub(super) watch: Watch,
+    /// The cluster's, where it has one.
+    pub(super) keys: Option<Keyring>,
 }
 
 impl Link {

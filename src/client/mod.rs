@@ -79,6 +79,7 @@ pub use crate::message::client::{
     Said, Version,
 };
 pub use crate::quorum::Consistency;
+pub use crate::seal::{ClusterKey, KeyError, Keyring};
 pub use crate::types::{FieldUpdate, FieldValue};
 pub use crate::version::OperationId;
 pub use admin::{ChangeRing, CreateBucket, Inspection, SetBucket};

@@ -1,7 +1,6 @@
 //! All links of a client, and which one is next.
 
 use super::link::{Link, Settings};
-use super::observer::Watch;
 use super::options::after;
 use super::routing::{Owners, Routing};
 use crate::error::{Error, Result};
@@ -39,19 +38,18 @@ impl Pool {
         addresses: &[String],
         connections: usize,
         in_flight: usize,
-        patience: Duration,
-        name: &str,
-        watch: &Watch,
+        settings: &Settings,
     ) -> Pool {
         let changed = Arc::new(Notify::new());
         let routing = Arc::new(Routing::new(addresses.len()));
+        let name = &settings.name;
         let cut = (0..=name.len().min(NAME_LIMIT)).rev().find(|&at| name.is_char_boundary(at));
         let name = &name[..cut.unwrap_or(0)];
         let links = (0..connections)
             .flat_map(|_| addresses.iter().enumerate())
             .map(|(node, address)| {
-                let (address, watch) = (address.clone(), watch.clone());
-                let settings = Settings { address, name: name.into(), patience, watch };
+                let (address, name) = (address.clone(), name.to_owned());
+                let settings = Settings { address, name, ..settings.clone() };
                 Link::open(node, settings, in_flight, &changed, &routing)
             })
             .collect();

@@ -12,8 +12,10 @@ use super::link::{Attempt, Settings, State};
 use super::routing::Routing;
 use super::slab::{Slab, Waiting};
 use crate::message::client::{Inspect, Reply, Request};
-use crate::message::{self, Header, Hello, Kind, MAX_BODY_BYTES, Role, Split, decode, split};
-use bytes::BytesMut;
+use crate::message::{
+    self, Header, Hello, KEY_WANTED, Kind, MAX_BODY_BYTES, Role, Split, decode, split,
+};
+use crate::seal::{ANSWER_BYTES, Incoming, Keyring, Knock, Outgoing};
 use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -27,15 +29,14 @@ use tokio::time::{Instant, Sleep};
 const OUTBOX_BYTES: usize = 1 << 20;
 /// Room for what arrives; grows only with what has arrived.
 const INBOX_BYTES: usize = 64 << 10;
-/// An idle outbox keeps at most this much memory.
-const OUTBOX_KEPT: usize = 256 << 10;
 /// A node hears of less time than there is, so that its own last word comes in time.
 const ANSWER_MARGIN: Duration = Duration::from_millis(50);
 
 /// A connection on which the node has greeted.
 pub(super) struct Connection {
     stream: TcpStream,
-    inbox: BytesMut,
+    inbox: Incoming,
+    outbox: Outgoing,
     /// Who greeted.
     pub(super) name: String,
 }
@@ -59,26 +60,51 @@ async fn greet(settings: &Settings) -> Result<Connection, String> {
     let text = |error: std::io::Error| error.to_string();
     let mut stream = TcpStream::connect(&settings.address).await.map_err(text)?;
     stream.set_nodelay(true).map_err(text)?;
+    let (mut inbox, mut outbox) = match &settings.keys {
+        Some(keys) => knock(&mut stream, keys).await?,
+        None => (Incoming::with_capacity(INBOX_BYTES), Outgoing::default()),
+    };
     let hello = Header::new(Kind::Hello).frame(&Hello::new(Role::Client, &settings.name));
-    stream.write_all(&hello).await.map_err(text)?;
-    let mut inbox = BytesMut::with_capacity(INBOX_BYTES);
+    outbox.frames().extend_from_slice(&hello);
+    while !outbox.is_empty() {
+        let written = stream.write(outbox.unsent()).await.map_err(text)?;
+        outbox.advance(written);
+    }
     loop {
-        match split(&mut inbox, MAX_BODY_BYTES).map_err(|error| error.to_string())? {
+        match split(inbox.frames(), MAX_BODY_BYTES).map_err(|error| error.to_string())? {
+            Split::Frame(frame) if frame.header.flags & KEY_WANTED != 0 => {
+                return Err("it serves only who has the cluster's key, and none was given".into());
+            }
             Split::Frame(frame) if frame.header.kind == Kind::Hello => {
                 let hello: Hello = decode(&frame.body).map_err(|error| error.to_string())?;
                 return match hello.common() {
-                    Some(_) => Ok(Connection { stream, inbox, name: hello.name }),
+                    Some(_) => Ok(Connection { stream, inbox, outbox, name: hello.name }),
                     None => Err(format!("speaks protocols {} to {}", hello.min, hello.max)),
                 };
             }
             Split::Frame(_) => return Err("the first frame is no greeting".into()),
             Split::Need(_) => {
-                if stream.read_buf(&mut inbox).await.map_err(text)? == 0 {
+                if stream.read_buf(inbox.wire()).await.map_err(text)? == 0 {
                     return Err("closed before it greeted".into());
                 }
+                inbox.arrived().map_err(|refused| refused.to_string())?;
             }
         }
     }
+}
+
+/// Shows that we have the key, and sees that the node has it.
+async fn knock(stream: &mut TcpStream, keys: &Keyring) -> Result<(Incoming, Outgoing), String> {
+    let (knock, bytes) = Knock::new(keys).map_err(|_| "the system has no randomness")?;
+    stream.write_all(&bytes).await.map_err(|error| error.to_string())?;
+    let mut answer = [0; ANSWER_BYTES];
+    // Who has no key does not know what this is, and who has another one does not answer.
+    let heard = stream.read_exact(&mut answer).await.ok().and_then(|_| knock.heard(&answer).ok());
+    let (sealer, opener) = heard.ok_or("it has another cluster key, or none")?;
+    let (mut inbox, mut outbox) = (Incoming::with_capacity(INBOX_BYTES), Outgoing::default());
+    outbox.seal(sealer);
+    inbox.unseal(opener).map_err(|refused| refused.to_string())?;
+    Ok((inbox, outbox))
 }
 
 /// Works until the connection breaks or the client is gone. Everyone who waits is told.
@@ -92,8 +118,7 @@ pub(super) async fn serve(
     let mut loop_ = Loop {
         stream: connection.stream,
         inbox: connection.inbox,
-        outbox: Vec::new(),
-        written: 0,
+        outbox: connection.outbox,
         slab: Slab::default(),
         state,
         routing,
@@ -109,10 +134,8 @@ pub(super) async fn serve(
 
 struct Loop<'a> {
     stream: TcpStream,
-    inbox: BytesMut,
-    outbox: Vec<u8>,
-    /// How much of the outbox is written.
-    written: usize,
+    inbox: Incoming,
+    outbox: Outgoing,
     slab: Slab,
     state: &'a State,
     routing: &'a Routing,
@@ -167,7 +190,7 @@ impl Loop<'_> {
     }
 
     fn has_room(&self) -> bool {
-        self.outbox.len() - self.written < OUTBOX_BYTES
+        self.outbox.waiting() < OUTBOX_BYTES
     }
 
     fn arm(&mut self, alarm: Pin<&mut Sleep>, at: Instant) {
@@ -192,7 +215,7 @@ impl Loop<'_> {
         // Zero would mean that there is no deadline.
         header.deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1);
         header.request = self.slab.insert(Waiting::Caller(attempt.answer, attempt.ticket));
-        header.encode_into(&mut self.outbox, |out| out.extend_from_slice(&attempt.body));
+        header.encode_into(self.outbox.frames(), |out| out.extend_from_slice(&attempt.body));
         self.state.sent.fetch_add(1, Ordering::Relaxed);
         if self.routing.is_due(now) {
             self.ask(Waiting::Placement, &Request::Placement);
@@ -203,37 +226,36 @@ impl Loop<'_> {
     fn ask(&mut self, waiting: Waiting, question: &Request) {
         let mut header = Header::new(Kind::Request);
         header.request = self.slab.insert(waiting);
-        header.encode_into(&mut self.outbox, |out| message::encode_into(out, question));
+        header.encode_into(self.outbox.frames(), |out| message::encode_into(out, question));
     }
 
     fn write(&mut self) -> Result<(), String> {
-        while self.written < self.outbox.len() {
-            match self.stream.try_write(&self.outbox[self.written..]) {
+        while !self.outbox.is_empty() {
+            match self.stream.try_write(self.outbox.unsent()) {
                 Ok(0) => return Err("closed".into()),
                 Ok(count) => {
-                    self.written += count;
+                    self.outbox.advance(count);
                     self.state.writes.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error.to_string()),
             }
         }
-        self.outbox.clear();
-        self.outbox.shrink_to(OUTBOX_KEPT);
-        self.written = 0;
         Ok(())
     }
 
     fn read(&mut self) -> Result<(), String> {
         loop {
             // Doubling, so that a long frame is not copied once for each piece of it.
-            let room = self.inbox.len().max(INBOX_BYTES / 2);
-            self.inbox.reserve(room);
-            match self.stream.try_read_buf(&mut self.inbox) {
+            let wire = self.inbox.wire();
+            let room = wire.len().max(INBOX_BYTES / 2);
+            wire.reserve(room);
+            match self.stream.try_read_buf(wire) {
                 Ok(0) => return Err("closed".into()),
                 Ok(count) => {
                     self.quiet_since = Instant::now();
                     self.asked = false;
+                    self.inbox.arrived().map_err(|refused| refused.to_string())?;
                     self.hand_out()?;
                     // A short read has emptied the socket; asking again would only say so.
                     if count < room {
@@ -248,8 +270,8 @@ impl Loop<'_> {
 
     /// Gives every whole frame to whom it belongs.
     fn hand_out(&mut self) -> Result<(), String> {
-        while !self.inbox.is_empty() {
-            let frame = match split(&mut self.inbox, MAX_BODY_BYTES) {
+        while !self.inbox.frames().is_empty() {
+            let frame = match split(self.inbox.frames(), MAX_BODY_BYTES) {
                 Ok(Split::Frame(frame)) => frame,
                 Ok(Split::Need(_)) => return Ok(()),
                 Err(error) => return Err(error.to_string()),

@@ -88,10 +88,10 @@ fn what_cannot_work_together_is_refused() {
     let cases = [
         ("", "no name"),
         ("[node]\nname = \"a b\"\n", "visible ASCII"),
-        ("[node]\nname = \"n1\"\n[listen]\nnative = \"0.0.0.0:7610\"\n", "--insecure"),
-        ("[node]\nname = \"n1\"\n[listen]\nhttp = \"0.0.0.0:7611\"\n", "--insecure"),
+        ("[node]\nname = \"n1\"\n[listen]\nnative = \"0.0.0.0:7610\"\n", "--key-file"),
+        ("[node]\nname = \"n1\"\n[listen]\nhttp = \"0.0.0.0:7611\"\n", "http.token"),
         ("[node]\nname = \"n1\"\n[listen]\nsyslog = \"0.0.0.0:5514\"\n", "--insecure"),
-        ("[node]\nname = \"n1\"\n[listen]\nresp = \"0.0.0.0:7612\"\n", "--insecure"),
+        ("[node]\nname = \"n1\"\n[listen]\nresp = \"0.0.0.0:7612\"\n", "resp.password"),
         ("[node]\nname = \"n1\"\n[listen]\nresp = \"here\"\n", "or none"),
         (
             "[node]\nname = \"n1\"\n[listen]\nsyslog = \"127.0.0.1:7611\"\n",
@@ -114,6 +114,22 @@ fn what_cannot_work_together_is_refused() {
     for (text, says) in cases {
         let error = load(text).expect_err(text).to_string();
         assert!(error.contains(says), "{text}: {error}");
+    }
+}
+
+#[test]
+fn what_keeps_strangers_out_opens_a_port_to_others_and_no_other_port() {
+    let listen = |port: &str, number: u16| format!("[listen]\n{port} = \"192.0.2.1:{number}\"\n");
+    let locks = [
+        ("native", 7610, "[cluster]\nkey_file = \"k\"\n"),
+        ("http", 7611, "[http]\ntoken = \"t\"\n"),
+        ("resp", 7612, "[resp]\npassword = \"p\"\n"),
+    ];
+    for (port, number, _) in locks {
+        for (other, _, lock) in locks {
+            let text = format!("[node]\nname = \"n1\"\n{}{lock}", listen(port, number));
+            assert_eq!(load(&text).is_ok(), port == other, "{text}");
+        }
     }
 }
 
@@ -154,6 +170,8 @@ fn the_commented_example_states_the_defaults() {
         "partitions",
         "replicas",
         "insecure",
+        "key_file",
+        "token",
         "durability",
         "segment_bytes",
         "cache_bytes",

@@ -33,6 +33,8 @@ use xxhash_rust::xxh3::Xxh3;
 pub const PROTOCOL: u8 = 1;
 /// The oldest protocol this build speaks.
 pub const PROTOCOL_MIN: u8 = 1;
+/// The flag of a Hello that says: only who has the cluster's key is served here.
+pub const KEY_WANTED: u8 = 1;
 /// The length of a header.
 pub const HEADER_BYTES: usize = 80;
 /// The longest body that a node accepts: 16 values of the default limit and room beside them.
@@ -77,7 +79,7 @@ pub struct Header {
     pub version: u8,
     /// What the body is.
     pub kind: Kind,
-    /// None are defined yet; sent as zero, ignored on receipt.
+    /// Of a Hello: [`KEY_WANTED`]. Otherwise sent as zero and ignored on receipt.
     pub flags: u8,
     /// See [`Class`].
     pub class: Class,

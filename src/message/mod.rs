@@ -19,7 +19,7 @@ mod placement;
 
 pub use codec::{DecodeError, decode, encode_into};
 pub use frame::{
-    Class, Frame, FrameError, HEADER_BYTES, Header, Hello, Kind, MAX_BODY_BYTES, PROTOCOL,
-    PROTOCOL_MIN, Role, Split, split,
+    Class, Frame, FrameError, HEADER_BYTES, Header, Hello, KEY_WANTED, Kind, MAX_BODY_BYTES,
+    PROTOCOL, PROTOCOL_MIN, Role, Split, split,
 };
 pub use placement::{Placement, SMALLER_BUCKETS};

@@ -7,6 +7,7 @@ use crate::config::{LimitsSection, TimingSection};
 use crate::id::Epoch;
 use crate::message::client::Reply;
 use crate::node::{ConnectionId, Event};
+use crate::seal::Keyring;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     pub(super) timing: TimingSection,
     /// This node's name, for the Hello.
     pub(super) name: String,
+    /// Without one of these nobody is listened to; `None`: everybody is.
+    pub(super) keys: Option<Keyring>,
     /// The newest layout that the node knows: every reply says so, for clients that know an older one.
     pub(super) epoch: Cell<Epoch>,
     next_connection: Cell<u64>,
@@ -44,6 +47,7 @@ impl Shared {
         name: &str,
         limits: LimitsSection,
         timing: TimingSection,
+        keys: Option<Keyring>,
         wake: Arc<Notify>,
     ) -> Rc<Shared> {
         Rc::new(Shared {
@@ -55,6 +59,7 @@ impl Shared {
             limits,
             timing,
             name: name.to_owned(),
+            keys,
             epoch: Cell::default(),
             next_connection: Cell::new(1),
         })

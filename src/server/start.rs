@@ -20,6 +20,7 @@ use super::syslog::{self, Gate, Syslog};
 use super::turn::Turns;
 use crate::config::{ConfigError, ServerConfig};
 use crate::node;
+use crate::seal::Keyring;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
@@ -86,14 +87,18 @@ impl Server {
     /// [`StartError`]; nothing runs then.
     pub fn start_with<O: Opener>(config: ServerConfig, opener: O) -> Result<Running, StartError> {
         config.check()?;
+        let keys = match &config.cluster.key_file {
+            Some(file) => Some(Keyring::read(file).map_err(|error| {
+                StartError::Config(ConfigError::Wrong(format!("cluster.key_file: {error}")))
+            })?),
+            None => None,
+        };
         let sockets = bind::bind(&config.listen)?;
         let native = sockets.native.local_addr()?;
         let http = sockets.http.local_addr()?;
         let node = node_config(&config, native, http)?;
-        let syslog = config.listen.syslog;
-        let all = [Some(native), Some(http), config.listen.resp, syslog];
-        if !all.iter().flatten().all(|address| address.ip().is_loopback()) {
-            tracing::warn!("reachable from elsewhere, and nothing is authenticated or encrypted");
+        if config.cluster.insecure && !config.is_on_loopback() {
+            tracing::warn!("reachable from elsewhere, and open to everybody there");
         }
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).map_err(|e| StartError::System(e.to_string()))?;
@@ -122,8 +127,19 @@ impl Server {
         // The node needs some of the time, too.
         let patience = config.timing.stop / 2;
         let password = Some(config.resp.password.clone()).filter(|password| !password.is_empty());
-        let inside =
-            Inside { config, node, opener, listener, gossip, asked, publish, stop, wake, chaos };
+        let inside = Inside {
+            config,
+            keys,
+            node,
+            opener,
+            listener,
+            gossip,
+            asked,
+            publish,
+            stop,
+            wake,
+            chaos,
+        };
         let node_thread = std::thread::Builder::new()
             .name("node".into())
             .spawn(move || inside.run(seed_of(seed, 2), &opened))?;
@@ -228,6 +244,7 @@ fn node_config(
 /// What the node thread takes with it.
 struct Inside<O> {
     config: ServerConfig,
+    keys: Option<Keyring>,
     node: node::Config,
     opener: O,
     listener: std::net::TcpListener,
@@ -265,8 +282,13 @@ impl<O: Opener> Inside<O> {
 
     fn build(self, seed: u64) -> Result<Turns<O>, StartError> {
         let config = self.config;
-        let shared =
-            Shared::new(&config.node.name, config.limits, config.timing, self.wake.clone());
+        let shared = Shared::new(
+            &config.node.name,
+            config.limits,
+            config.timing,
+            self.keys,
+            self.wake.clone(),
+        );
         let mut seed = fastrand::Rng::with_seed(seed);
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         let socket = tokio::net::UdpSocket::from_std(self.gossip)?;

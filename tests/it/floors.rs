@@ -8,6 +8,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("guard", 0),
     ("id", 0),
     ("quorum", 0),
+    ("seal", 0),
     ("time", 0),
     ("config", 1),
     ("version", 1),

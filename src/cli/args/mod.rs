@@ -24,6 +24,7 @@ use crate::client::load::Workload;
 use crate::config::parse_duration;
 use crate::quorum::Consistency;
 use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub(in crate::cli) use files::{
@@ -33,7 +34,9 @@ pub(in crate::cli) use logs::{
     ByArg, FilterArgs, IngestArgs, LogsArgs, LogsCommand, OrderArg, QueryArgs, SourcesArgs,
     TailArgs,
 };
-pub(in crate::cli) use process::{ClusterArgs, ClusterCommand, DemoArgs, ServeArgs, SimArgs};
+pub(in crate::cli) use process::{
+    ClusterArgs, ClusterCommand, DemoArgs, KeygenArgs, ServeArgs, SimArgs,
+};
 pub(in crate::cli) use requests::{
     BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, BucketSetArgs, CommitArgs,
     Conflict, DeleteArgs, DrainArgs, DumpArgs, GetArgs, KeysArgs, LatencyArgs, LeaveArgs,
@@ -137,6 +140,8 @@ pub(in crate::cli) enum Command {
     Debug(DebugArgs),
     /// Type commands at a prompt, with history and completion
     Repl(ReplArgs),
+    /// Make a key for a cluster: who has it not is not listened to
+    Keygen(KeygenArgs),
     /// Completions for a shell
     Completions(CompletionsArgs),
     /// Manual pages
@@ -157,6 +162,16 @@ pub(in crate::cli) struct Target {
         default_value = "127.0.0.1:7610"
     )]
     pub nodes: Vec<String>,
+    /// The cluster's key, where it has one
+    #[arg(long, value_name = "F", env = "QUORATE_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+}
+
+impl Target {
+    /// Another node of the same cluster.
+    pub fn at(&self, address: &str) -> Target {
+        Target { nodes: vec![address.to_owned()], ..self.clone() }
+    }
 }
 
 /// How to print what was read.

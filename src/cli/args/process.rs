@@ -46,7 +46,10 @@ pub(in crate::cli) struct ServeArgs {
     /// Failure domain: replicas are spread over zones
     #[arg(long, value_name = "Z")]
     pub zone: Option<String>,
-    /// Listen beyond loopback without a cluster key
+    /// The cluster's key, a file of `quorate keygen`: who has it not is not listened to
+    #[arg(long, value_name = "F", env = "QUORATE_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Listen beyond loopback without key, token or password
     #[arg(long)]
     pub insecure: bool,
     /// Offer on the dashboard to kill, pause and cut off this node
@@ -58,6 +61,13 @@ pub(in crate::cli) struct ServeArgs {
     /// Die as soon as the process of this id, which started the node, is gone
     #[arg(long, value_name = "PID", hide = true)]
     pub die_with: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct KeygenArgs {
+    /// Where to write it, readable by its owner alone; standard output where open
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -95,6 +105,9 @@ pub(in crate::cli) enum ClusterCommand {
         /// Node i listens on P+10·i (native), +1 (HTTP), +2 (RESP); default 7600
         #[arg(long, value_name = "P", value_parser = clap::value_parser!(u16).range(1..))]
         base_port: Option<u16>,
+        /// Make a key, D/cluster.key: nodes and clients seal what they say, and nobody else is listened to. For a new folder
+        #[arg(long)]
+        sealed: bool,
         /// Give up after this long
         #[arg(long, value_name = "D", default_value = "60s", value_parser = parse_duration)]
         timeout: Duration,

@@ -100,6 +100,7 @@ mod tests {
             resp: nobody,
             join: Vec::new(),
             extra: "",
+            key_file: None,
         };
         let deadline = Instant::now() + Duration::from_millis(1);
         let nodes = [node("n1"), node("n2")];

@@ -1,6 +1,7 @@
 //! What a cluster's folder holds: how many nodes, on which ports, and whether it was founded.
 
 use crate::cli::failure::{About, Failure, Result};
+use crate::cli::keygen;
 use crate::cli::local::LocalNode;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -94,6 +95,28 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Its key, where it has one.
+    fn key_file(&self) -> PathBuf {
+        self.dir.join("cluster.key")
+    }
+
+    /// Gives a cluster that is not founded yet a key. One that has a key keeps it.
+    ///
+    /// # Errors
+    /// It is founded and has none: its nodes would not understand each other while some have it.
+    pub fn seal(&self) -> Result<()> {
+        let file = self.key_file();
+        match (file.exists(), self.founded()) {
+            (true, _) => Ok(()),
+            (false, false) => keygen::write(&file),
+            (false, true) => {
+                let what = format!("the cluster in {} has no key", self.dir.display());
+                let next = "to give it one, stop it, `quorate keygen D/cluster.key`, and start it";
+                Err(Failure::new("invalid", what, next))
+            }
+        }
+    }
+
     /// Whether n1 has founded it.
     pub fn founded(&self) -> bool {
         self.facts.founded
@@ -133,6 +156,7 @@ impl Cluster {
             resp: self.address(number, 2),
             join: others.map(|other| self.address(other, 0)).collect(),
             extra: "",
+            key_file: Some(self.key_file()).filter(|file| file.exists()),
         }
     }
 

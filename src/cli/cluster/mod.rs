@@ -30,8 +30,12 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 pub(super) async fn run(args: ClusterArgs) -> Result<()> {
     let dir = args.dir;
     match args.command {
-        ClusterCommand::Start { nodes, base_port, timeout } => {
-            start::start(Cluster::open_or_new(&dir, nodes, base_port)?, timeout).await
+        ClusterCommand::Start { nodes, base_port, sealed, timeout } => {
+            let cluster = Cluster::open_or_new(&dir, nodes, base_port)?;
+            if sealed {
+                cluster.seal()?;
+            }
+            start::start(cluster, timeout).await
         }
         ClusterCommand::Stop => stop(&Cluster::open(&dir)?),
         ClusterCommand::Status { print } => {

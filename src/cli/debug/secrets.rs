@@ -12,7 +12,7 @@ pub(super) const REMOVED: &str = "(removed)";
 const SHOWN: &[(&str, &[&str])] = &[
     ("node", &["name", "data_dir", "zone", "weight", "enable_chaos"]),
     ("listen", &["native", "http", "resp", "syslog", "http_names", "http_origins", "advertise"]),
-    ("cluster", &["join", "bootstrap", "spare", "partitions", "replicas", "insecure"]),
+    ("cluster", &["join", "bootstrap", "spare", "partitions", "replicas", "insecure", "key_file"]),
     (
         "store",
         &["durability", "segment_bytes", "cache_bytes", "record_cache_bytes", "reserve_bytes"],
@@ -48,13 +48,14 @@ const SHOWN: &[(&str, &[&str])] = &[
     ("hints", &["max_entries", "max_items"]),
     ("scrub", &["every", "bytes_per_second"]),
     ("log", &["level"]),
-    // Its password is none of them.
+    // Their password and token are none of them.
     ("resp", &[]),
+    ("http", &[]),
 ];
 
 /// Settings of the commented example that are never shown.
 #[cfg(test)]
-const SECRET: &[(&str, &str)] = &[("resp", "password")];
+const SECRET: &[(&str, &str)] = &[("resp", "password"), ("http", "token")];
 
 /// The file with nothing but harmless settings.
 ///

@@ -177,6 +177,7 @@ fn places(dir: &Path, base: u16, count: u16) -> Vec<LocalNode> {
         resp: address(number, 2),
         join: (0..count).filter(|other| *other != number).map(|other| address(other, 0)).collect(),
         extra: SETTINGS,
+        key_file: None,
     };
     (0..count).map(place).collect()
 }

@@ -202,8 +202,11 @@ fn names_no_node(matches: &ArgMatches) -> bool {
 /// The same words with the nodes that the repl was told, before whatever is no flag any more.
 fn with_nodes(words: &[String], target: &Target) -> Vec<String> {
     let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
-    let node = ["--node".to_owned(), target.nodes.join(",")];
-    [&words[..end], &node, &words[end..]].concat()
+    let mut told = vec!["--node".to_owned(), target.nodes.join(",")];
+    if let Some(key) = target.key_file.as_ref().and_then(|path| path.to_str()) {
+        told.extend(["--key-file".to_owned(), key.to_owned()]);
+    }
+    [&words[..end], &told, &words[end..]].concat()
 }
 
 /// Where what was typed is kept, as the XDG base directories have it.
@@ -219,7 +222,7 @@ mod tests {
     use super::*;
 
     fn target() -> Target {
-        Target { nodes: vec!["a:1".into(), "b:2".into()] }
+        Target { nodes: vec!["a:1".into(), "b:2".into()], key_file: Some("k".into()) }
     }
 
     fn command(line: &str) -> Result<Option<Command>> {

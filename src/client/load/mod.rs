@@ -23,6 +23,7 @@ pub use workload::Workload;
 
 use super::{Client, Consistency, ExecutionProfile, RetryPolicy};
 use crate::error::{Error, Result};
+use crate::seal::Keyring;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tally::Tally;
@@ -35,6 +36,8 @@ use worker::{Run, Worker};
 pub struct Load {
     /// Native addresses.
     pub nodes: Vec<String>,
+    /// The cluster's keys, where it has some.
+    pub keyring: Option<Keyring>,
     /// The bucket; created by its first write if it is not there.
     pub bucket: String,
     /// What the clients do.
@@ -62,6 +65,7 @@ impl Default for Load {
     fn default() -> Self {
         Load {
             nodes: Vec::new(),
+            keyring: None,
             bucket: "bench".into(),
             workload: Workload::Put,
             clients: 64,
@@ -162,6 +166,7 @@ async fn hire(load: &Load) -> Result<Vec<Worker>> {
         let node = load.nodes[number % load.nodes.len()].as_str();
         let client = Client::builder()
             .nodes([node])
+            .keys(load.keyring.clone())
             .profile(profile.clone())
             .in_flight(load.in_flight)
             .name("bench")

@@ -2,6 +2,7 @@
 
 use super::super::chaos::Chaos;
 use super::super::counters::Snapshot;
+use super::lock::Lock;
 use super::watch::Looks;
 use crate::Error;
 use crate::config::ServerConfig;
@@ -55,6 +56,8 @@ pub(in crate::server) struct Bridge {
     default_timeout: Duration,
     pub(super) longest_timeout: Duration,
     pub(super) value_bytes: usize,
+    /// Who may ask.
+    pub(super) lock: Lock,
     /// Of which origins pages may read and write here.
     pub(super) origins: Vec<String>,
     pub(super) connections: usize,
@@ -87,6 +90,7 @@ impl Bridge {
             default_timeout: config.timing.request,
             longest_timeout: config.timing.request_max,
             value_bytes: config.limits.value_bytes.bytes(),
+            lock: Lock::new(&config.http.token),
             origins: config.listen.http_origins.0.clone(),
             connections: config.limits.http_connections,
             syslog_connections: config.limits.syslog_connections,

@@ -44,6 +44,7 @@ pub(super) fn origins(listed: &[String]) -> Option<CorsLayer> {
             .allow_methods([Method::GET, Method::HEAD, Method::PUT, Method::POST, Method::DELETE])
             .allow_headers([
                 header::ACCEPT,
+                header::AUTHORIZATION,
                 header::CONTENT_TYPE,
                 header::IF_MATCH,
                 CONTEXT,

@@ -1,7 +1,7 @@
 //! HTTP, on a thread of its own, so that nobody's slow request stands in a node's way.
 //!
 //! ```text
-//!   request ─► bounds (head, body, time) ─► Bridge ─► node thread ─► Reply ─► status and JSON
+//!   request ─► bounds (head, body, time) ─► lock ─► Bridge ─► node thread ─► Reply ─► status and JSON
 //!   /healthz /readyz /metrics ─► the last snapshot: answered also when the node does not turn
 //!   / /page/… /v1/events ─► the dashboard: see page/
 //! ```
@@ -14,6 +14,7 @@ mod condition;
 mod keys;
 mod kv;
 mod layers;
+mod lock;
 mod logs;
 mod look;
 mod metrics;

@@ -4,10 +4,11 @@ use super::answer;
 use super::bridge::Bridge;
 use super::page::{self, Page};
 use super::routes::Routes;
-use super::{batch, keys, kv, layers, logs, look, openapi, types, watch};
+use super::{batch, keys, kv, layers, lock, logs, look, openapi, types, watch};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use std::sync::Arc;
 
@@ -57,11 +58,14 @@ pub(super) fn routes() -> Routes<Arc<Bridge>> {
 pub(super) fn router(bridge: Arc<Bridge>, page: Arc<Page>) -> Router {
     let mut router = routes().router();
     router = router.fallback(not_found).method_not_allowed_fallback(method_not_allowed);
+    // Inside of what answers other origins: a browser's first question, whether it may ask, carries no token.
+    let locked = from_fn_with_state(bridge.clone(), lock::check);
+    router = router.layer(locked.clone());
     // Not the dashboard: what stands in its page lets whoever reads it act.
     if let Some(origins) = layers::origins(&bridge.origins) {
         router = router.layer(origins);
     }
-    let router = router.merge(page::routes().router().with_state(page));
+    let router = router.merge(page::routes().router().layer(locked).with_state(page));
     router
         .method_not_allowed_fallback(method_not_allowed)
         .layer(layers::packing())

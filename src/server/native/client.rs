@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::message::client::Reply;
 use crate::message::{HEADER_BYTES, Header, Kind, MAX_BODY_BYTES, encode_into};
+use crate::seal::{Outgoing, Sealer};
 use crate::server::shared::Shared;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -14,8 +15,6 @@ use tokio::task::AbortHandle;
 
 /// How long a client may leave everything unread before it is given up.
 const UNREAD_FOR: Duration = Duration::from_secs(30);
-/// An empty buffer above this size is given back.
-const KEPT_BUFFER: usize = 1 << 20;
 
 /// The sending side of a connection.
 ///
@@ -25,37 +24,11 @@ const KEPT_BUFFER: usize = 1 << 20;
 pub(in crate::server) struct Client {
     shared: Rc<Shared>,
     write: OwnedWriteHalf,
-    buffer: RefCell<Buffer>,
+    buffer: RefCell<Outgoing>,
     flushing: Cell<bool>,
     in_flight: Cell<usize>,
     room: Notify,
     reader: RefCell<Option<AbortHandle>>,
-}
-
-#[derive(Default)]
-struct Buffer {
-    bytes: Vec<u8>,
-    sent: usize,
-}
-
-impl Buffer {
-    fn unsent(&self) -> &[u8] {
-        &self.bytes[self.sent..]
-    }
-
-    fn advance(&mut self, count: usize) {
-        self.sent += count;
-        if self.sent == self.bytes.len() {
-            self.sent = 0;
-            self.bytes.clear();
-            if self.bytes.capacity() > KEPT_BUFFER {
-                self.bytes = Vec::new();
-            }
-        } else if self.sent > KEPT_BUFFER {
-            self.bytes.drain(..self.sent);
-            self.sent = 0;
-        }
-    }
 }
 
 impl Client {
@@ -75,6 +48,11 @@ impl Client {
         *self.reader.borrow_mut() = Some(reader);
     }
 
+    /// From here on everything is sealed.
+    pub(super) fn seal(&self, sealer: Sealer) {
+        self.buffer.borrow_mut().seal(sealer);
+    }
+
     /// Ends the connection.
     pub(in crate::server) fn close(&self) {
         if let Some(reader) = self.reader.borrow_mut().take() {
@@ -92,7 +70,7 @@ impl Client {
     fn is_full(&self) -> bool {
         let limits = &self.shared.limits;
         self.in_flight.get() >= limits.connection_in_flight
-            || self.buffer.borrow().unsent().len() >= limits.connection_unread_bytes.bytes()
+            || self.buffer.borrow().waiting() >= limits.connection_unread_bytes.bytes()
     }
 
     pub(super) fn begin_request(&self) {
@@ -103,28 +81,29 @@ impl Client {
     /// sent, so that the turn knows whom to flush.
     pub(in crate::server) fn queue_reply(&self, id: u64, reply: &Reply) -> bool {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
-        let buffer = &mut *self.buffer.borrow_mut();
-        let was_empty = buffer.bytes.is_empty();
-        let start = buffer.bytes.len();
+        let mut buffer = self.buffer.borrow_mut();
+        let was_empty = buffer.is_empty();
+        let frames = buffer.frames();
+        let start = frames.len();
         let epoch = self.shared.epoch.get();
         let header = Header { request: id, epoch, ..Header::new(Kind::Reply) };
-        header.encode_into(&mut buffer.bytes, |out| encode_into(out, reply));
-        let size = buffer.bytes.len() - start - HEADER_BYTES;
+        header.encode_into(frames, |out| encode_into(out, reply));
+        let size = frames.len() - start - HEADER_BYTES;
         if size > MAX_BODY_BYTES {
-            buffer.bytes.truncate(start);
+            frames.truncate(start);
             let error = Error::TooLarge {
                 what: "the answer".into(),
                 size: size as u64,
                 limit: MAX_BODY_BYTES as u64,
             };
-            header.encode_into(&mut buffer.bytes, |out| encode_into(out, &Reply::Failed(error)));
+            header.encode_into(frames, |out| encode_into(out, &Reply::Failed(error)));
         }
         was_empty
     }
 
     /// Sends bytes that stand outside of any turn.
     pub(super) fn send_raw(self: &Rc<Self>, bytes: &[u8]) {
-        self.buffer.borrow_mut().bytes.extend_from_slice(bytes);
+        self.buffer.borrow_mut().frames().extend_from_slice(bytes);
         self.flush();
     }
 
@@ -143,14 +122,14 @@ impl Client {
     /// True when something is left and the connection stands.
     fn write_once(&self) -> bool {
         let mut buffer = self.buffer.borrow_mut();
-        if buffer.bytes.is_empty() {
+        if buffer.is_empty() {
             return false;
         }
         match self.write.try_write(buffer.unsent()) {
             Ok(count) => {
                 self.shared.count_write(count);
                 buffer.advance(count);
-                !buffer.bytes.is_empty()
+                !buffer.is_empty()
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => true,
             Err(_) => {

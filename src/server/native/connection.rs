@@ -3,6 +3,7 @@
 //! ```text
 //!   dialler: Hello ─ Request ─ Request ─ …     (a client: replies come back here)
 //!   dialler: Hello ─ Data ─ Control ─ …        (a node: answers go out on our own connection to it)
+//!   dialler: knock, then the same, sealed      (where there is a key)
 //! ```
 //!
 //! One task reads; nothing is spawned for a request. Whoever has too much under way is not read.
@@ -11,10 +12,15 @@ use super::client::Client;
 use super::listener::Place;
 use super::stream::{FrameStream, reason};
 use crate::message::client::{Inspect, Reply, Request};
-use crate::message::{Frame, FrameError, HEADER_BYTES, Header, Hello, Kind, Role, decode};
+use crate::message::{
+    Frame, FrameError, HEADER_BYTES, Header, Hello, KEY_WANTED, Kind, Role, decode,
+};
 use crate::node::Event;
+use crate::seal::{self, KNOCK_BYTES};
 use crate::server::shared::Sink;
 use crate::{Error, server::shared::Shared};
+use bytes::Buf;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::rc::Rc;
 use tokio::net::TcpStream;
@@ -36,6 +42,8 @@ enum End {
     Rejected(&'static str, &'static str),
     /// As above, but the other side is told what is spoken here.
     Foreign(&'static str),
+    /// It has no key, and hears that one is wanted.
+    Keyless,
 }
 
 /// Begins to serve a connection.
@@ -65,7 +73,11 @@ fn are_one_machine(peer: IpAddr, local: IpAddr) -> bool {
 
 async fn serve(place: Place, client: Rc<Client>, mut stream: FrameStream, is_near: bool) {
     let shared = &place.shared;
-    let end = match greet(shared, &mut stream).await {
+    let greeted = match admit(shared, &client, &mut stream).await {
+        Ok(()) => greet(shared, &mut stream).await,
+        Err(end) => Err(end),
+    };
+    let end = match greeted {
         Ok(hello) => {
             client.send_raw(&hello_frame(shared));
             tracing::debug!(name = %hello.name, role = ?hello.role, "connected");
@@ -86,11 +98,43 @@ async fn serve(place: Place, client: Rc<Client>, mut stream: FrameStream, is_nea
             client.send_raw(&hello_frame(shared));
             shared.reject("native", reason);
         }
+        End::Keyless => {
+            let header = Header { flags: KEY_WANTED, ..Header::new(Kind::Hello) };
+            client.send_raw(&header.frame(&Hello::new(Role::Node, "")));
+            shared.reject("native", "no_key");
+        }
     }
 }
 
 fn hello_frame(shared: &Shared) -> Vec<u8> {
     Header::new(Kind::Hello).frame(&Hello::new(Role::Node, &shared.name))
+}
+
+/// Where there is a key, nothing is said before the other side has used it; from here on everything is sealed.
+async fn admit(shared: &Shared, client: &Rc<Client>, stream: &mut FrameStream) -> Result<(), End> {
+    let Some(keys) = &shared.keys else { return Ok(()) };
+    let knock = async {
+        loop {
+            let arrived = stream.incoming().frames();
+            if arrived.len() >= 2 && !seal::is_knock(arrived) {
+                return Err(End::Keyless);
+            }
+            if let Some(knock) = arrived.first_chunk::<KNOCK_BYTES>().copied() {
+                arrived.advance(KNOCK_BYTES);
+                return Ok(knock);
+            }
+            read(shared, stream).await?;
+        }
+    };
+    let knock = match timeout(shared.timing.stall, knock).await {
+        Ok(knock) => knock?,
+        Err(_) => return Err(End::Rejected("native", "no_hello")),
+    };
+    let (answer, sealer, opener) =
+        seal::answer(keys, &knock).map_err(|_| End::Rejected("native", "another_key"))?;
+    client.send_raw(&answer);
+    client.seal(sealer);
+    stream.incoming().unseal(opener).map_err(|_| End::Rejected("native", "another_key"))
 }
 
 /// The first frame, in good time.
@@ -101,6 +145,9 @@ async fn greet(shared: &Shared, stream: &mut FrameStream) -> Result<Hello, End> 
                 Ok(Some(frame)) => return Ok(frame),
                 Ok(None) => {}
                 Err(error @ FrameError::Version(_)) => return Err(End::Foreign(reason(error))),
+                Err(FrameError::Magic) if seal::is_knock(stream.incoming().frames()) => {
+                    return Err(End::Rejected("native", "sealed"));
+                }
                 Err(error) => return Err(End::Rejected("native", reason(error))),
             }
             if stream.buffered() > HEADER_BYTES + HELLO_BODY_LIMIT {
@@ -131,6 +178,9 @@ async fn read(shared: &Shared, stream: &mut FrameStream) -> Result<(), End> {
     shared.counters.borrow_mut().reads += 1;
     match stream.fill().await {
         Ok(0) if stream.is_amid_a_frame() => Err(End::Rejected("native", "half_a_frame")),
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            Err(End::Rejected("native", "another_key"))
+        }
         Ok(0) | Err(_) => Err(End::Closed),
         Ok(_) => Ok(()),
     }

@@ -1,6 +1,7 @@
 //! Gossip datagrams: many a wake, and never a wait for room.
 
 use crate::node::Event;
+use crate::seal::{Datagrams, NONCE};
 use crate::server::shared::Shared;
 use bytes::Bytes;
 use std::io;
@@ -18,11 +19,14 @@ const DATAGRAM_LIMIT: usize = 2048;
 pub(in crate::server) struct Gossip {
     shared: Rc<Shared>,
     socket: Rc<UdpSocket>,
+    /// Where there is a key.
+    sealed: Option<Rc<Datagrams>>,
 }
 
 impl Gossip {
     pub(in crate::server) fn new(shared: Rc<Shared>, socket: UdpSocket) -> Gossip {
-        Gossip { shared, socket: Rc::new(socket) }
+        let sealed = shared.keys.as_ref().map(|keys| Rc::new(Datagrams::new(keys)));
+        Gossip { shared, socket: Rc::new(socket), sealed }
     }
 
     /// Receives for ever.
@@ -52,13 +56,26 @@ impl Gossip {
         counters.datagrams_received += 1;
         counters.datagram_bytes_received += bytes.len() as u64;
         drop(counters);
-        let event = Event::Datagram { from, bytes: Bytes::copy_from_slice(bytes) };
-        self.shared.push(event, bytes.len());
+        let bytes = match self.sealed.as_ref().map(|sealed| sealed.open(bytes)) {
+            None => Bytes::copy_from_slice(bytes),
+            Some(Ok(opened)) => Bytes::from(opened),
+            Some(Err(_)) => return self.shared.reject("gossip", "another_key"),
+        };
+        let size = bytes.len();
+        self.shared.push(Event::Datagram { from, bytes }, size);
     }
 
     /// Sends one datagram, or counts that there was no room: gossip repeats itself.
     pub(in crate::server) fn send(&self, to: SocketAddr, bytes: &[u8]) {
-        let sent = self.socket.try_send_to(bytes, to);
+        let sent = match &self.sealed {
+            None => self.socket.try_send_to(bytes, to),
+            Some(sealed) => {
+                let mut nonce = [0; NONCE];
+                let filled = getrandom::fill(&mut nonce)
+                    .map_err(|error| io::Error::other(error.to_string()));
+                filled.and_then(|()| self.socket.try_send_to(&sealed.seal(nonce, bytes), to))
+            }
+        };
         let mut counters = self.shared.counters.borrow_mut();
         match sent {
             Ok(_) => {

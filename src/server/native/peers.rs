@@ -10,6 +10,7 @@
 //! timeout. So a failed dial and a peer that takes nothing for a while drop what waits, and count it.
 
 use crate::message::{Header, Hello, Kind, Role};
+use crate::seal::{ANSWER_BYTES, Keyring, Knock, Outgoing};
 use crate::server::bind;
 use crate::server::shared::Shared;
 use std::cell::{Cell, RefCell};
@@ -18,7 +19,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::AbortHandle;
@@ -35,6 +36,8 @@ const SHORTEST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 /// How many buffers one system call takes.
 const SLICES: usize = 32;
+/// How many bytes are sealed before the socket has taken them.
+const SEALED_AHEAD: usize = 256 << 10;
 
 /// All peers.
 pub(in crate::server) struct Peers {
@@ -66,6 +69,7 @@ impl Peers {
                 failures: Cell::new(0),
                 used: Cell::new(Instant::now()),
                 jitter: self.random.borrow_mut().f64(),
+                warned: Cell::new(false),
             })
         });
         link.send(bytes);
@@ -81,7 +85,7 @@ impl Peers {
 
     /// Whether everything has left for those who take it.
     pub(in crate::server) fn is_flushed(&self) -> bool {
-        self.links.borrow().values().all(|link| link.queue.borrow().buffers.is_empty())
+        self.links.borrow().values().all(|link| link.is_flushed())
     }
 }
 
@@ -99,12 +103,22 @@ struct Link {
     used: Cell<Instant>,
     /// 0..1, so that peers which failed together are not dialled together.
     jitter: f64,
+    /// That it has not our key was said.
+    warned: Cell<bool>,
 }
 
 /// A connection; closed when dropped.
 struct Wire {
     write: OwnedWriteHalf,
+    /// Where there is a key: what is sealed for this connection and no other.
+    sealed: Option<RefCell<Outgoing>>,
     reader: RefCell<Option<AbortHandle>>,
+}
+
+impl Wire {
+    fn is_flushed(&self) -> bool {
+        self.sealed.as_ref().is_none_or(|sealed| sealed.borrow().is_empty())
+    }
 }
 
 impl Drop for Wire {
@@ -135,6 +149,16 @@ impl Queue {
             self.bytes -= first.len();
             self.sent = 0;
             self.buffers.pop_front();
+        }
+    }
+
+    /// What waits, up to about so many bytes, moved there.
+    fn pour(&mut self, out: &mut Outgoing, limit: usize) {
+        while out.waiting() < limit
+            && let Some(first) = self.buffers.pop_front()
+        {
+            self.bytes -= first.len();
+            out.frames().extend_from_slice(&first);
         }
     }
 
@@ -175,12 +199,18 @@ impl Link {
         let wire = self.wire.borrow().clone();
         if let Some(wire) = wire
             && self.write_once(&wire).is_ok()
-            && self.queue.borrow().buffers.is_empty()
+            && self.is_flushed()
         {
             return;
         }
         self.busy.set(true);
         tokio::task::spawn_local(self.clone().drive());
+    }
+
+    /// Whether nothing waits.
+    fn is_flushed(&self) -> bool {
+        self.queue.borrow().buffers.is_empty()
+            && self.wire.borrow().as_ref().is_none_or(|wire| wire.is_flushed())
     }
 
     fn count_dropped(&self, buffers: u64) {
@@ -190,6 +220,19 @@ impl Link {
     /// One system call. An error means that the connection is gone.
     fn write_once(&self, wire: &Wire) -> io::Result<()> {
         let mut queue = self.queue.borrow_mut();
+        if let Some(sealed) = &wire.sealed {
+            let mut sealed = sealed.borrow_mut();
+            queue.pour(&mut sealed, SEALED_AHEAD);
+            if sealed.is_empty() {
+                return Ok(());
+            }
+            let written = wire.write.try_write(sealed.unsent());
+            if let Ok(count) = written {
+                sealed.advance(count);
+            }
+            drop((queue, sealed));
+            return self.wrote(written);
+        }
         let mut slices = [IoSlice::new(&[]); SLICES];
         let mut used = 0;
         for (slice, buffer) in slices.iter_mut().zip(&queue.buffers) {
@@ -200,15 +243,22 @@ impl Link {
         if used == 0 {
             return Ok(());
         }
-        match wire.write.try_write_vectored(&slices[..used]) {
+        let written = wire.write.try_write_vectored(&slices[..used]);
+        if let Ok(count) = written {
+            queue.advance(count);
+        }
+        drop(queue);
+        self.wrote(written)
+    }
+
+    fn wrote(&self, written: io::Result<usize>) -> io::Result<()> {
+        match written {
             Ok(count) => {
                 self.shared.count_write(count);
-                queue.advance(count);
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => {
-                drop(queue);
                 self.hang_up();
                 Err(error)
             }
@@ -216,20 +266,26 @@ impl Link {
     }
 
     fn hang_up(&self) {
-        self.wire.borrow_mut().take();
+        let wire = self.wire.borrow_mut().take();
+        // What was sealed for this connection is of no use on another one.
+        let sealed = u64::from(wire.is_some_and(|wire| !wire.is_flushed()));
         let dropped = self.queue.borrow_mut().drop_partial();
-        self.count_dropped(dropped);
+        self.count_dropped(dropped + sealed);
     }
 
     /// Dials if need be and writes until nothing waits, or all hope is gone.
     async fn drive(self: Rc<Self>) {
-        while !self.queue.borrow().buffers.is_empty() {
+        while !self.is_flushed() {
             let wire = self.wire.borrow().clone();
             let wire = match wire {
                 Some(wire) => wire,
                 None => match self.dial().await {
                     Ok(wire) => wire,
                     Err(error) => {
+                        if error.kind() == io::ErrorKind::InvalidData && !self.warned.replace(true)
+                        {
+                            tracing::warn!(peer = %self.to, "has another cluster key than this node, or none");
+                        }
                         tracing::debug!(peer = %self.to, %error, "cannot be reached");
                         self.give_up();
                         break;
@@ -270,16 +326,11 @@ impl Link {
             let pause = SHORTEST_BACKOFF.saturating_mul(1 << before.min(8)).min(LONGEST_BACKOFF);
             tokio::time::sleep(pause.mul_f64(0.5 + 0.5 * self.jitter)).await;
         }
-        let stream = timeout(self.shared.timing.connect, TcpStream::connect(self.to))
-            .await
-            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        // With nobody listening on a local port of the ephemeral range, TCP may connect to itself.
-        if stream.local_addr()? == stream.peer_addr()? {
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        }
-        bind::tune(&stream, PEER_UNANSWERED);
+        let connected = timeout(self.shared.timing.connect, connect(self.to, &self.shared.keys));
+        let (stream, sealed) =
+            connected.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         let (read, write) = stream.into_split();
-        let wire = Rc::new(Wire { write, reader: RefCell::default() });
+        let wire = Rc::new(Wire { write, sealed, reader: RefCell::default() });
         let hello = Header::new(Kind::Hello).frame(&Hello::new(Role::Node, &self.shared.name));
         {
             let mut queue = self.queue.borrow_mut();
@@ -291,6 +342,39 @@ impl Link {
         *self.wire.borrow_mut() = Some(wire.clone());
         Ok(wire)
     }
+}
+
+/// A connection; and what seals it, where there are keys.
+///
+/// # Errors
+/// It cannot be made; [`InvalidData`](io::ErrorKind::InvalidData): the other side has not the key.
+async fn connect(
+    to: SocketAddr,
+    keys: &Option<Keyring>,
+) -> io::Result<(TcpStream, Option<RefCell<Outgoing>>)> {
+    let mut stream = TcpStream::connect(to).await?;
+    // With nobody listening on a local port of the ephemeral range, TCP may connect to itself.
+    if stream.local_addr()? == stream.peer_addr()? {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    bind::tune(&stream, PEER_UNANSWERED);
+    let Some(keys) = keys else { return Ok((stream, None)) };
+    let refused = |refused| io::Error::new(io::ErrorKind::InvalidData, refused);
+    let (knock, bytes) = Knock::new(keys).map_err(refused)?;
+    stream.write_all(&bytes).await?;
+    let mut answer = [0; ANSWER_BYTES];
+    stream.read_exact(&mut answer).await.map_err(|error| match error.kind() {
+        // Who has no key does not know what this is, and closes.
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+            io::Error::new(io::ErrorKind::InvalidData, error)
+        }
+        _ => error,
+    })?;
+    // The peer's one word, its Hello, is of no interest but for coming.
+    let (sealer, _) = knock.heard(&answer).map_err(refused)?;
+    let mut sealed = Outgoing::default();
+    sealed.seal(sealer);
+    Ok((stream, Some(RefCell::new(sealed))))
 }
 
 /// Reads what a peer says on a connection of ours, its Hello, for the one thing that matters: that it is

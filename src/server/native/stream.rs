@@ -4,7 +4,7 @@
 //! gets at most twice the room of what came of it.
 
 use crate::message::{Frame, FrameError, MAX_BODY_BYTES, Split, split};
-use bytes::BytesMut;
+use crate::seal::Incoming;
 use std::io;
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedReadHalf;
@@ -15,22 +15,27 @@ const LARGEST_READ: usize = 256 << 10;
 /// The receiving side of a connection.
 pub(super) struct FrameStream {
     read: OwnedReadHalf,
-    buffer: BytesMut,
+    incoming: Incoming,
     /// How much the next read asks for: doubled when one was filled, halved when it was nearly empty.
     ask: usize,
 }
 
 impl FrameStream {
     pub(super) fn new(read: OwnedReadHalf) -> FrameStream {
-        FrameStream { read, buffer: BytesMut::new(), ask: SMALLEST_READ }
+        FrameStream { read, incoming: Incoming::default(), ask: SMALLEST_READ }
+    }
+
+    /// What has been read and is no frame yet.
+    pub(super) fn incoming(&mut self) -> &mut Incoming {
+        &mut self.incoming
     }
 
     /// The next frame of what has been read.
     pub(super) fn next(&mut self) -> Result<Option<Frame>, FrameError> {
-        if self.buffer.is_empty() {
+        if self.incoming.frames().is_empty() {
             return Ok(None);
         }
-        match split(&mut self.buffer, MAX_BODY_BYTES)? {
+        match split(self.incoming.frames(), MAX_BODY_BYTES)? {
             Split::Frame(frame) => Ok(Some(frame)),
             Split::Need(_) => Ok(None),
         }
@@ -38,22 +43,28 @@ impl FrameStream {
 
     /// Whether part of a frame has arrived, and not the rest.
     pub(super) fn is_amid_a_frame(&self) -> bool {
-        !self.buffer.is_empty()
+        !self.incoming.is_empty()
     }
 
     /// How many bytes wait to become frames.
-    pub(super) fn buffered(&self) -> usize {
-        self.buffer.len()
+    pub(super) fn buffered(&mut self) -> usize {
+        self.incoming.frames().len()
     }
 
     /// One read of as much as is there. 0: the other side has closed.
+    ///
+    /// # Errors
+    /// The connection broke; [`InvalidData`](io::ErrorKind::InvalidData): what came was not sealed by who has the key.
     pub(super) async fn fill(&mut self) -> io::Result<usize> {
-        let ask = self.ask.max(self.buffer.len().min(LARGEST_READ));
-        if self.buffer.capacity() - self.buffer.len() < ask / 2 {
-            self.buffer.reserve(ask);
+        let wire = self.incoming.wire();
+        let ask = self.ask.max(wire.len().min(LARGEST_READ));
+        if wire.capacity() - wire.len() < ask / 2 {
+            wire.reserve(ask);
         }
-        let room = self.buffer.capacity() - self.buffer.len();
-        let got = self.read.read_buf(&mut self.buffer).await?;
+        let room = wire.capacity() - wire.len();
+        let got = self.read.read_buf(wire).await?;
+        let opened = self.incoming.arrived();
+        opened.map_err(|refused| io::Error::new(io::ErrorKind::InvalidData, refused))?;
         if got == room {
             self.ask = (self.ask * 2).min(LARGEST_READ);
         } else if got < self.ask / 4 {
@@ -63,8 +74,8 @@ impl FrameStream {
     }
 
     #[cfg(test)]
-    pub(super) fn capacity(&self) -> usize {
-        self.buffer.capacity()
+    pub(super) fn capacity(&mut self) -> usize {
+        self.incoming.frames().capacity()
     }
 }
 

@@ -9,6 +9,8 @@ mod openapi;
 mod page;
 mod peers;
 mod real;
+mod sealed;
+mod token;
 
 use super::{Running, Server};
 use crate::config::ServerConfig;

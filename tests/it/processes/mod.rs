@@ -34,6 +34,7 @@ mod resp;
 mod restarts;
 mod rot;
 mod routing;
+mod sealed;
 mod sessions;
 mod staleness;
 mod syslog;

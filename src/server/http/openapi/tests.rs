@@ -156,5 +156,7 @@ fn every_error_stands_under_its_status_and_among_all_codes() {
         assert!(here.iter().any(|code| code == error.code()), "{error} under {name}");
         codes.remove(error.code());
     }
+    // The lock's own, before anybody is asked.
+    assert!(codes.remove("unauthorized"));
     assert!(codes.is_empty(), "no error has {codes:?}");
 }
