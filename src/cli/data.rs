@@ -1,8 +1,8 @@
 //! One item or a few: `put get delete scan`, `bucket create`, `bucket set`.
 
 use super::args::{
-    BucketArgs, BucketCommand, BucketCreateArgs, BucketSetArgs, Conflict, DeleteArgs, GetArgs,
-    ItemArgs, PutArgs, QuorumArgs, ScanArgs, Spelling,
+    BucketArgs, BucketCommand, BucketCreateArgs, BucketDropArgs, BucketSetArgs, Conflict,
+    DeleteArgs, GetArgs, ItemArgs, PutArgs, QuorumArgs, ScanArgs, Spelling,
 };
 use super::connect::connect;
 use super::explain;
@@ -10,6 +10,7 @@ use super::failure::{Failure, Result};
 use super::look;
 use super::output::{Format, base64, json, raw, say, show, table};
 use crate::client::{Bytes, Context, Info, ScanItem, Version, Written};
+use crate::logs;
 use comfy_table::Table;
 use serde_json::{Value, json};
 use std::io::IsTerminal;
@@ -226,6 +227,7 @@ pub(super) async fn bucket(args: BucketArgs) -> Result<()> {
     match args.command {
         BucketCommand::Create(args) => create(args).await,
         BucketCommand::Set(args) => set(args).await,
+        BucketCommand::Drop(args) => drop_bucket(args).await,
         BucketCommand::List(args) => look::buckets(args).await,
         BucketCommand::Get { bucket, look } => look::bucket(&bucket, look).await,
     }
@@ -252,6 +254,19 @@ async fn set(args: BucketSetArgs) -> Result<()> {
     }
     change.await?;
     say(format!("{} is changed", args.bucket))
+}
+
+async fn drop_bucket(args: BucketDropArgs) -> Result<()> {
+    if logs::is_own_bucket(&args.bucket) {
+        let what = format!("{} belongs to the log store", args.bucket);
+        return Err(Failure::new("invalid", what, "let lines expire: `quorate logs ingest --ttl`"));
+    }
+    if !args.yes {
+        let what = format!("this erases everything in {}, for good", args.bucket);
+        return Err(Failure::new("invalid", what, "say --yes if that is what you want"));
+    }
+    connect(&args.target).await?.drop_bucket(args.bucket.clone()).await?;
+    say(format!("{} is gone; the nodes erase what lay in it", args.bucket))
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ mod latency;
 mod local;
 mod logs;
 mod look;
+mod loss;
 mod manual;
 mod monitor;
 mod output;
@@ -108,6 +109,7 @@ fn run(command: Command) -> Result<()> {
         Command::Remove(args) => alone(ring::remove(args)),
         Command::Replace(args) => alone(ring::replace(args)),
         Command::Transfers(args) => alone(ring::transfers(args)),
+        Command::AcceptLoss(args) => alone(loss::accept_loss(args)),
         Command::Backup(args) => alone(backup::backup(args)),
         Command::Restore(args) => backup::restore(&args),
         Command::File(args) => alone(file::file(args.command)),

@@ -3,7 +3,7 @@
 use super::Client;
 use super::attempts::Effect;
 use super::options::{Options, request};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::message::client::{BucketChange, BucketSpec, Inspect, Reply, Request, RingChange};
 
 /// A bucket to be created; made by [`Client::create_bucket`], sent when it is awaited.
@@ -121,6 +121,50 @@ impl SetBucket {
             other => Err(super::execute::unexpected(&other)),
         }
     }
+}
+
+/// The end of a bucket; made by [`Client::drop_bucket`], sent when it is awaited.
+#[derive(Clone)]
+#[must_use = "a request does nothing until it is awaited"]
+pub struct DropBucket {
+    client: Client,
+    name: String,
+    options: Options,
+}
+
+request!(timeout for DropBucket);
+request!(await DropBucket -> ());
+
+impl DropBucket {
+    pub(super) fn new(client: &Client, name: String) -> DropBucket {
+        DropBucket { client: client.clone(), name, options: Options::of(client) }
+    }
+
+    async fn send(self) -> Result<()> {
+        let deadline = self.options.deadline();
+        let look = Request::Inspect(Inspect::Buckets);
+        let id = match self.client.execute(&look, Effect::Reads { required: 1 }, deadline).await? {
+            Reply::Json(list) => id_in(&list, &self.name)?,
+            other => return Err(super::execute::unexpected(&other)),
+        };
+        let request = Request::DropBucket { name: self.name, id };
+        match self.client.execute(&request, Effect::Changes { required: 1 }, deadline).await? {
+            Reply::Agreed => Ok(()),
+            other => Err(super::execute::unexpected(&other)),
+        }
+    }
+}
+
+/// Which bucket has this name now.
+fn id_in(list: &str, name: &str) -> Result<u64> {
+    let junk = || Error::Internal("a list of buckets that makes no sense".into());
+    let list: serde_json::Value = serde_json::from_str(list).map_err(|_| junk())?;
+    let mut buckets = list["buckets"].as_array().ok_or_else(junk)?.iter();
+    let Some(bucket) = buckets.find(|bucket| bucket["name"] == name) else {
+        return Err(Error::NotFound(format!("there is no bucket `{name}`")));
+    };
+    let id = bucket["id"].as_str().and_then(|id| u64::from_str_radix(id, 16).ok());
+    id.ok_or_else(junk)
 }
 
 /// A change of owners; made by [`Client::change_ring`], sent when it is awaited. It has begun when the answer

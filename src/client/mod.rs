@@ -82,7 +82,7 @@ pub use crate::quorum::Consistency;
 pub use crate::seal::{ClusterKey, KeyError, Keyring};
 pub use crate::types::{FieldUpdate, FieldValue};
 pub use crate::version::OperationId;
-pub use admin::{ChangeRing, CreateBucket, Inspection, SetBucket};
+pub use admin::{ChangeRing, CreateBucket, DropBucket, Inspection, SetBucket};
 pub use answer::{Got, ScanItem, Written};
 pub use batch::{BATCH_IN_FLIGHT, Batch, Outcome};
 pub use builder::Builder;
@@ -220,6 +220,19 @@ impl Client {
     /// [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown): ask again.
     pub fn set_bucket(&self, name: impl Into<String>) -> SetBucket {
         SetBucket::new(self, name.into())
+    }
+
+    /// Drops a bucket and everything in it, for good: nobody can read it any more when the answer comes, and the nodes erase what
+    /// they have of it. The next write to its name creates another bucket, with default settings.
+    ///
+    /// A write that is under way meanwhile may end in an error or be acknowledged, and is gone in either case. Not for the buckets
+    /// of the log store: who is sending lines does not notice.
+    ///
+    /// # Errors
+    /// When it is awaited: [`Error::NotFound`](crate::Error::NotFound), there is no such bucket.
+    /// [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown): ask again; it is dropped, or will be, or not.
+    pub fn drop_bucket(&self, name: impl Into<String>) -> DropBucket {
+        DropBucket::new(self, name.into())
     }
 
     /// Lets the owners of partitions change: a member leaves, is removed or replaced, everybody gets its share.

@@ -55,6 +55,11 @@ impl Source {
     }
 }
 
+/// Whether a bucket of this name is the log store's.
+pub fn is_own_bucket(name: &str) -> bool {
+    [CATALOG, BLOCKS].contains(&name)
+}
+
 /// Both buckets.
 pub(crate) async fn create_buckets(kv: &impl Kv) -> Result<()> {
     kv.create_lww_bucket(CATALOG).await?;

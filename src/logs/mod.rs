@@ -41,7 +41,7 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
-pub use catalog::Source;
+pub use catalog::{Source, is_own_bucket};
 pub use count::{By, Counts, Group};
 pub use cursor::Cursor;
 pub use events::{Dated, EVENT_LIMIT, Event, Events, LINE_LIMIT, Outcome, Rejected};

@@ -106,6 +106,13 @@ pub enum Request {
     Placement,
     /// Changes a bucket; answers [`Reply::Agreed`].
     SetBucket(BucketChange),
+    /// Drops a bucket and all that is in it; answers [`Reply::Agreed`].
+    DropBucket {
+        /// Its name.
+        name: String,
+        /// Which of that name: another one may have it by now.
+        id: u64,
+    },
 }
 
 impl Request {
@@ -292,6 +299,11 @@ pub enum Inspect {
     Drain {
         /// Whether it is to be drained; open: as it is.
         drained: Option<bool>,
+    },
+    /// Go on with what is here, for what is missing will not come; or, what is missing?
+    AcceptLoss {
+        /// Do so; else only tell.
+        accept: bool,
     },
 }
 

@@ -69,6 +69,13 @@ impl<S: Store> Node<S> {
                 self.drained = drained.unwrap_or(self.drained);
                 Ok(self.drain_json())
             }
+            Inspect::AcceptLoss { accept } => match &mut self.shard {
+                Some(shard) => {
+                    let turn = &mut Turn { now, store: &self.store, outbox };
+                    shard.accept_loss(accept, turn)
+                }
+                None => Err(no_cluster()),
+            },
             Inspect::Locate(item) => match &mut self.shard {
                 Some(shard) => {
                     let turn = &mut Turn { now, store: &self.store, outbox };

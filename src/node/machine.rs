@@ -10,7 +10,7 @@ use super::shard::{Restored, RestoredIs, Shard, Turn, Want};
 use super::stall::Stall;
 use super::topology::{OpenError, Standing, Ticket, Topology, flags};
 use crate::error::Error;
-use crate::id::{ClusterId, Epoch, Lineage, NodeId};
+use crate::id::{BucketId, ClusterId, Epoch, Lineage, NodeId};
 use crate::message::client::{BucketSpec, Reply, Request};
 use crate::message::peer::{Control, Data};
 use crate::message::{Frame, Header, Kind, decode};
@@ -208,6 +208,11 @@ impl<S: Store> Node<S> {
             }
             Request::CreateBucket(spec) => {
                 let ticket = self.topology.create_bucket(now, &spec, &mut self.outbox);
+                self.creating.insert(ticket, (connection, id));
+            }
+            Request::DropBucket { name, id: bucket } => {
+                let ticket =
+                    self.topology.drop_bucket(now, &name, BucketId(bucket), &mut self.outbox);
                 self.creating.insert(ticket, (connection, id));
             }
             Request::SetBucket(change) => {

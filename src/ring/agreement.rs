@@ -194,14 +194,7 @@ impl Agreement {
         if next.layout.members.iter().any(|member| self.retired.contains(&member.lineage)) {
             return Err(Refusal::RetiredLineage);
         }
-        let kept = self.buckets.buckets.values().all(|bucket| {
-            next.buckets.get(&bucket.name).is_some_and(|other| {
-                let (old, new) = (&bucket.settings, &other.settings);
-                other.id == bucket.id
-                    && (new.n, new.conflict, &new.kind) == (old.n, old.conflict, &old.kind)
-                    && new.guaranteed_w() <= old.guaranteed_w()
-            })
-        });
+        let kept = self.buckets.may_become(&next.buckets);
         if !kept || (!self.buckets.buckets.is_empty() && !new.follows(old)) {
             return Err(Refusal::DataWouldMove);
         }

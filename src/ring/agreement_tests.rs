@@ -3,6 +3,7 @@
 use super::*;
 use crate::error::Error;
 use crate::id::{BucketId, ClusterId, Conflict, Epoch, Lineage, NodeId, PartitionId};
+use crate::ring::bucket::DROPPED_LIMIT;
 
 fn member(id: u64) -> Member {
     let name = format!("n{id}");
@@ -53,6 +54,53 @@ fn rows(agreement: &Agreement) -> Vec<Vec<NodeId>> {
     let list = |p| agreement.layout.preference_list(p, agreement.layout.replicas);
     let row = |p| list(p).owners().chain(list(p).fallbacks()).collect();
     agreement.layout.partitions.iter().map(row).collect()
+}
+
+#[test]
+fn a_dropped_bucket_never_comes_back_and_only_it_goes() {
+    let first = next(&of(3), &create(7, "b", 3));
+    let old = first.buckets.get("b").expect("there").clone();
+    let wish = |id| Change::DropBucket { name: "b".into(), id };
+    let other = BucketId(old.id.0 ^ 1);
+    assert_eq!(first.apply(&wish(other)), Err(Refusal::NoSuchBucket("b".into())));
+    let gone = next(&first, &wish(old.id));
+    assert_eq!(first.check_successor(&gone), Ok(()));
+    assert_eq!((gone.buckets.get("b"), gone.buckets.was_dropped(old.id)), (None, true));
+    assert_eq!(gone.apply(&wish(old.id)), Ok(Successor::AlreadySo), "the same wish again");
+    // The next of its name is another one, and an old wish does not touch it.
+    let create =
+        |id| Change::CreateBucket { id, name: "b".into(), settings: BucketSettings::new(1) };
+    assert_eq!(gone.apply(&create(old.id)), Err(Refusal::BucketIdTaken));
+    let again = next(&gone, &create(other));
+    assert_eq!(again.apply(&wish(old.id)), Ok(Successor::AlreadySo));
+    assert!(again.buckets.get("b").is_some());
+    assert_eq!(gone.check_successor(&again), Ok(()));
+    // A proposer that lets it go without a word, brings it back, or forgets that it was.
+    let mut silent = gone.clone();
+    silent.buckets.dropped.clear();
+    assert_eq!(first.check_successor(&silent), Err(Refusal::DataWouldMove));
+    let mut back = again.clone();
+    back.buckets.buckets.insert("b".into(), old);
+    assert!(gone.check_successor(&back).is_err());
+    let mut forgets = again.clone();
+    forgets.buckets.dropped.clear();
+    assert_eq!(gone.check_successor(&forgets), Err(Refusal::DataWouldMove));
+}
+
+#[test]
+fn drops_are_remembered_up_to_a_limit() {
+    let mut now = of(3);
+    for number in 0..DROPPED_LIMIT as u64 + 3 {
+        let (id, name) = (BucketId(1_000 + number), "t".to_owned());
+        let settings = BucketSettings::new(1);
+        let made = next(&now, &Change::CreateBucket { id, name: name.clone(), settings });
+        let gone = next(&made, &Change::DropBucket { name, id });
+        assert_eq!(made.check_successor(&gone), Ok(()));
+        assert_eq!(Agreement::decode(&gone.encode()), Ok(gone.clone()));
+        now = gone;
+    }
+    assert_eq!(now.buckets.dropped.len(), DROPPED_LIMIT);
+    assert_eq!(now.buckets.dropped[0].id, BucketId(1_003));
 }
 
 #[test]

@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const BUCKET_NAME_LIMIT: usize = 64;
 /// The most buckets: everybody holds the whole registry, and it travels whole.
 pub const BUCKET_LIMIT: usize = 10_000;
+/// How many dropped buckets are remembered; the oldest are forgotten first. Who was away for so many keeps what it held of
+/// those, and shows it to nobody.
+pub(super) const DROPPED_LIMIT: usize = 256;
 /// The longest time to live: longer ones are mistakes.
 const TTL_LIMIT: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
 
@@ -115,8 +118,18 @@ pub struct Bucket {
     pub settings: BucketSettings,
 }
 
+/// A bucket that was: what lies of it anywhere is to be erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// Whose data.
+    pub id: BucketId,
+    /// How many owners its keys had.
+    pub n: u8,
+}
+
 /// All buckets.
 ///
+/// - No dropped bucket is among them, and none comes back: the next of its name has another id.
 /// - `version` grows with every change, apart from the placement epoch.
 /// - Each bucket is filed under its own name; ids are distinct.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +138,9 @@ pub struct Registry {
     pub version: u64,
     /// By name.
     pub buckets: BTreeMap<String, Bucket>,
+    /// Those that were dropped, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<Dropped>,
 }
 
 impl Registry {
@@ -138,15 +154,57 @@ impl Registry {
         self.buckets.values().find(|bucket| bucket.id == id)
     }
 
+    /// Whether a bucket of this id was dropped, as far as that is remembered.
+    pub fn was_dropped(&self, id: BucketId) -> bool {
+        self.dropped.iter().any(|dropped| dropped.id == id)
+    }
+
+    /// Without the bucket of this name, if there is one.
+    pub(super) fn without(mut self, name: &str) -> Registry {
+        if let Some(bucket) = self.buckets.remove(name) {
+            self.version += 1;
+            self.dropped.push(Dropped { id: bucket.id, n: bucket.settings.n });
+            let excess = self.dropped.len().saturating_sub(DROPPED_LIMIT);
+            self.dropped.drain(..excess);
+        }
+        self
+    }
+
+    /// Whether `next` may come behind this: at most one bucket is gone, and is known to be dropped; all others are what decides
+    /// how their records join and where they live.
+    pub(super) fn may_become(&self, next: &Registry) -> bool {
+        let mut gone = self.buckets.values().filter(|bucket| next.get(&bucket.name).is_none());
+        let (first, second) = (gone.next(), gone.next());
+        let dropped = match first {
+            Some(first) => self.clone().without(&first.name).dropped,
+            None => self.dropped.clone(),
+        };
+        let is_kept = |bucket: &Bucket| {
+            next.get(&bucket.name).is_none_or(|other| {
+                let (old, new) = (&bucket.settings, &other.settings);
+                other.id == bucket.id
+                    && (new.n, new.conflict, &new.kind) == (old.n, old.conflict, &old.kind)
+                    && new.guaranteed_w() <= old.guaranteed_w()
+            })
+        };
+        second.is_none() && next.dropped == dropped && self.buckets.values().all(is_kept)
+    }
+
     /// Whether every sentence that the types promise holds, for a layout with `replicas`.
     ///
     /// # Errors
     /// [`Invalid`], with the first sentence that does not hold.
     pub fn validate(&self, replicas: u8) -> Result<(), Invalid> {
+        if self.dropped.len() > DROPPED_LIMIT {
+            return Err(Invalid::TooMany("dropped buckets"));
+        }
         if self.buckets.len() > BUCKET_LIMIT {
             return Err(Invalid::TooMany("buckets"));
         }
-        let mut ids = BTreeSet::new();
+        let mut ids: BTreeSet<BucketId> = self.dropped.iter().map(|dropped| dropped.id).collect();
+        if ids.len() < self.dropped.len() {
+            return Err(Invalid::TooMany("dropped buckets of one id"));
+        }
         for (name, bucket) in &self.buckets {
             if !is_bucket_name(name) {
                 return Err(Invalid::BucketName(shown(name)));

@@ -38,10 +38,11 @@ pub(in crate::cli) use process::{
     ClusterArgs, ClusterCommand, DemoArgs, KeygenArgs, ServeArgs, SimArgs,
 };
 pub(in crate::cli) use requests::{
-    BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs, BucketSetArgs, CommitArgs,
-    Conflict, DeleteArgs, DrainArgs, DumpArgs, GetArgs, KeysArgs, LatencyArgs, LeaveArgs,
-    LocateArgs, LookArgs, PlaceArgs, PlanArgs, PutArgs, RemoveArgs, RepairArgs, RestoreArgs,
-    RingArgs, RingCommand, ScanArgs, ScrubArgs, StatusArgs, SurvivorsArgs, WatchArgs,
+    AcceptLossArgs, BackupArgs, BenchArgs, BucketArgs, BucketCommand, BucketCreateArgs,
+    BucketDropArgs, BucketSetArgs, CommitArgs, Conflict, DeleteArgs, DrainArgs, DumpArgs, GetArgs,
+    KeysArgs, LatencyArgs, LeaveArgs, LocateArgs, LookArgs, PlaceArgs, PlanArgs, PutArgs,
+    RemoveArgs, RepairArgs, RestoreArgs, RingArgs, RingCommand, ScanArgs, ScrubArgs, StatusArgs,
+    SurvivorsArgs, WatchArgs,
 };
 
 pub(in crate::cli) use tools::{
@@ -118,6 +119,8 @@ pub(in crate::cli) enum Command {
     Remove(RemoveArgs),
     /// The node, new and empty, takes exactly the places of a member, which goes
     Replace(RemoveArgs),
+    /// A member goes on with what it has, where what it lacks is lost for ever
+    AcceptLoss(AcceptLossArgs),
     /// Who is still copying what it is to own
     Transfers(LookArgs),
     /// Copy one node's data, consistent, while it serves

@@ -117,6 +117,8 @@ pub(in crate::cli) enum BucketCommand {
     Create(BucketCreateArgs),
     /// Change a bucket: R, W, how long items live; the rest is fixed
     Set(BucketSetArgs),
+    /// Drop a bucket and everything in it, for good
+    Drop(BucketDropArgs),
     /// List the buckets
     List(LookArgs),
     /// Show one bucket
@@ -168,6 +170,17 @@ pub(in crate::cli) struct BucketSetArgs {
     /// How long an item lives that is written from now on; `default`: for ever
     #[arg(long, value_name = "D", value_parser = parse_life)]
     pub ttl: Option<Setting<Duration>>,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct BucketDropArgs {
+    /// Its name
+    pub bucket: String,
+    /// Really: nothing brings it back but a backup
+    #[arg(long)]
+    pub yes: bool,
     #[command(flatten)]
     pub target: Target,
 }
@@ -353,6 +366,17 @@ pub(in crate::cli) struct RemoveArgs {
     pub member: String,
     #[command(flatten)]
     pub go: LeaveArgs,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct AcceptLossArgs {
+    /// Name of the member that cannot complete its slots
+    pub member: String,
+    /// Really: from now on its answers count, and what nobody has is lost
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub look: LookArgs,
 }
 
 #[derive(Debug, Args)]

@@ -408,12 +408,14 @@ impl Shard {
     }
 
     /// Whether both nodes own this item: the bucket may have fewer replicas than the slot has owners.
-    fn is_shared(&self, key: &[u8], partition: PartitionId, with: NodeId) -> bool {
+    pub(super) fn is_shared(&self, key: &[u8], partition: PartitionId, with: NodeId) -> bool {
         [with, self.view.me].into_iter().all(|node| self.is_owned(key, partition, node))
     }
 
     fn is_owned(&self, key: &[u8], partition: PartitionId, by: NodeId) -> bool {
+        // What was dropped is erased by each for itself: nobody takes or gives it.
         key::partition_of_item(key) == Some(partition)
+            && !self.is_dropped(key)
             && self
                 .replicas_of(key)
                 .is_some_and(|n| self.view.agreement.layout.owns(by, partition, n))

@@ -5,7 +5,7 @@ use super::get::dot_name;
 use super::pending;
 use super::{Shard, Turn};
 use crate::error::Error;
-use crate::id::PartitionId;
+use crate::id::{NodeId, PartitionId};
 use crate::message::client::{Item, SCAN_PAGE_LIMIT};
 use crate::store::key;
 use crate::version::Record;
@@ -18,6 +18,32 @@ use serde_json::{Map, Value, json};
 const PAGE_BYTES: usize = 256 << 10;
 
 impl Shard {
+    /// What this node lacks to be complete, and from whom; or the end of waiting for it.
+    ///
+    /// # Errors
+    /// The node cannot write; or nobody has vouched for it yet. Nothing changed.
+    pub fn accept_loss(&mut self, accept: bool, turn: &mut Turn) -> Result<Value, Error> {
+        if accept && (self.disk.is_some() || !self.view.counts) {
+            return Err(Error::Overloaded("the node is not in order yet".into()));
+        }
+        let rebuilding = self.slots.rebuilding();
+        let name = |node: &NodeId| self.view.peers.get(node).map(|peer| peer.name.clone());
+        let lacks = self.slots.lacks(&self.view);
+        let lacks = lacks.iter().map(|(node, slots)| json!({ "name": name(node), "slots": slots }));
+        let told = json!({
+            "name": self.view.name,
+            "rebuilding": rebuilding,
+            "accepted": accept,
+            "lacks": lacks.collect::<Vec<_>>(),
+        });
+        if accept {
+            for change in self.slots.accept_loss(self.view.lineage) {
+                turn.outbox.persist(change);
+            }
+        }
+        Ok(told)
+    }
+
     /// How many slots this node owns.
     pub fn owned(&self) -> usize {
         self.slots.owned().count()

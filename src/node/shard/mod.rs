@@ -16,6 +16,7 @@ mod cursor;
 mod dates;
 mod disk;
 mod doubts;
+mod dropped;
 mod exchange;
 mod explain;
 mod fence;
@@ -81,6 +82,7 @@ use acquire::Acquire;
 use collection::Collection;
 use dates::Dates;
 use doubts::Doubts;
+use dropped::Dropped;
 use freshness::Freshness;
 use handoff::Handoff;
 use hedge::Budget;
@@ -138,6 +140,7 @@ pub(super) struct Shard {
     view: Arc<View>,
     buckets: BTreeMap<String, Arc<Bucket>>,
     buckets_by_id: BTreeMap<u64, Arc<Bucket>>,
+    dropped: Dropped,
     incarnations: Incarnations,
     life: Life,
     clock: HybridClock,
@@ -210,6 +213,7 @@ impl Shard {
             view: Arc::new(view),
             buckets: BTreeMap::new(),
             buckets_by_id: BTreeMap::new(),
+            dropped: Dropped::default(),
             incarnations,
             life: Life::Beginning,
             clock: HybridClock::default(),
@@ -241,6 +245,7 @@ impl Shard {
         shard.timers.set(turn.now.instant + scrub::FIRST, Timer::Scrub);
         let view = shard.view.clone();
         shard.adopt(&view);
+        shard.note_dropped(turn);
         shard.slots.reload(&view, turn.store)?;
         shard.acquire.reload(&view, turn.store)?;
         shard.keep_trees(turn);
@@ -265,6 +270,7 @@ impl Shard {
         let view = Arc::new(view);
         let old = std::mem::replace(&mut self.view, view.clone());
         self.adopt(&view);
+        self.note_dropped(turn);
         let epoch_changed = old.agreement.layout.epoch != view.agreement.layout.epoch
             || old.lineage != view.lineage;
         if epoch_changed {
@@ -359,6 +365,7 @@ impl Shard {
                 Timer::Trees => self.tend_trees(turn),
                 Timer::Collect => self.collect_due(turn),
                 Timer::Scrub => self.tend_scrub(turn),
+                Timer::Dropped => self.tend_dropped(turn),
             }
         }
     }
@@ -467,7 +474,8 @@ impl Shard {
     /// How many replicas the bucket of a store key has.
     fn replicas_of(&self, key: &[u8]) -> Option<u8> {
         let bucket = key::bucket_of_item(key)?;
-        Some(self.buckets_by_id.get(&bucket.0)?.settings.n)
+        let known = self.buckets_by_id.get(&bucket.0).map(|bucket| bucket.settings.n);
+        known.or_else(|| self.dropped.replicas(bucket))
     }
 
     /// Whether what is written to the partition is written here, for itself.

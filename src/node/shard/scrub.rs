@@ -308,8 +308,12 @@ impl Shard {
             let from = *from;
             let partition = self.slots.owned().map(|(p, _)| p).find(|p| p.0 >= from);
             let Some(partition) = partition else { return self.end_scrub(turn) };
-            let buckets = &self.buckets_by_id;
-            let n_of = |key: &[u8]| Some(buckets.get(&key::bucket_of_item(key)?.0)?.settings.n);
+            let (buckets, dropped) = (&self.buckets_by_id, &self.dropped);
+            let n_of = |key: &[u8]| {
+                let bucket = key::bucket_of_item(key)?;
+                let known = buckets.get(&bucket.0).map(|bucket| bucket.settings.n);
+                known.or_else(|| dropped.replicas(bucket))
+            };
             let Ok((checked, read)) = self.trees.check(partition, left, n_of, turn.store) else {
                 return self.counters.reject("store", "scan");
             };

@@ -181,6 +181,7 @@ impl Shard {
             }
             Request::CreateBucket(_)
             | Request::SetBucket(_)
+            | Request::DropBucket { .. }
             | Request::ChangeRing(_)
             | Request::Inspect(_)
             | Request::Placement => Err(Error::Invalid("this request is not about one key".into())),
@@ -227,6 +228,7 @@ impl Shard {
             }
             Request::CreateBucket(_)
             | Request::SetBucket(_)
+            | Request::DropBucket { .. }
             | Request::ChangeRing(_)
             | Request::Inspect(_)
             | Request::Placement => {
@@ -301,6 +303,7 @@ fn bucket_name(request: &Request) -> &str {
         Request::Scan { bucket, .. } | Request::Keys { bucket, .. } => bucket,
         Request::CreateBucket(spec) => &spec.name,
         Request::SetBucket(change) => &change.name,
+        Request::DropBucket { name, .. } => name,
         Request::ChangeRing(_) | Request::Inspect(_) | Request::Placement => "",
     }
 }
@@ -316,6 +319,7 @@ pub(super) fn key_of(request: &Request) -> &[u8] {
         Request::Keys { .. }
         | Request::CreateBucket(_)
         | Request::SetBucket(_)
+        | Request::DropBucket { .. }
         | Request::ChangeRing(_)
         | Request::Inspect(_)
         | Request::Placement => &[],

@@ -80,6 +80,32 @@ impl Slots {
         self.owned.get(&partition).is_some_and(|slot| slot.merged_from.contains(&from))
     }
 
+    /// From how many slots' rebuilding each other owner is missing.
+    pub fn lacks(&self, view: &View) -> BTreeMap<NodeId, usize> {
+        let layout = &view.agreement.layout;
+        let mut lacks = BTreeMap::new();
+        for (partition, slot) in self.owned.iter().filter(|(_, slot)| slot.rebuilding) {
+            let owners = layout.preference_list(*partition, layout.replicas);
+            let others = owners.owners().filter(|owner| *owner != view.me);
+            for owner in others.filter(|owner| !slot.merged_from.contains(owner)) {
+                *lacks.entry(owner).or_default() += 1;
+            }
+        }
+        lacks
+    }
+
+    /// All are as complete as they will ever be: somebody has decided to go on with what is here.
+    pub fn accept_loss(&mut self, lineage: Lineage) -> Vec<Change> {
+        let open = self.owned.iter_mut().filter(|(_, slot)| slot.rebuilding);
+        let changes = open.map(|(partition, slot)| {
+            slot.rebuilding = false;
+            completed(*partition, lineage)
+        });
+        let changes = changes.collect();
+        self.rebuilding = 0;
+        changes
+    }
+
     /// `node` keeps no hints for this node.
     pub fn hint_free(&mut self, node: NodeId) {
         self.hint_free.insert(node);
@@ -156,6 +182,31 @@ mod tests {
     use super::*;
     use crate::ring::{BucketSettings, Change, Member, Successor};
     use crate::store::MemoryStore;
+
+    #[test]
+    fn an_accepted_loss_completes_every_slot_and_lasts() {
+        let view = late(3, None);
+        let mut slots = Slots::default();
+        let mut disk = MemoryStore::new();
+        slots.reload(&view, &disk).expect("a healthy disk");
+        let before = slots.rebuilding();
+        let first = slots.owned().find(|(_, rebuilding)| *rebuilding).expect("one").0;
+        let lacks = slots.lacks(&view);
+        let source = *lacks.keys().next().expect("somebody");
+        let partition = slots.owned().map(|(p, _)| p).find(|p| {
+            view.agreement.layout.preference_list(*p, 5).owners().any(|owner| owner == source)
+        });
+        slots.merged(partition.expect("shared"), source);
+        assert_eq!(slots.lacks(&view)[&source], lacks[&source] - 1);
+        let changes = slots.accept_loss(view.lineage);
+        assert_eq!((changes.len(), slots.rebuilding()), (before, 0));
+        assert!(before > 0 && !slots.is_rebuilding(first) && slots.lacks(&view).is_empty());
+        disk.commit(crate::store::Batch { changes }).expect("room");
+        disk.sync(usize::MAX);
+        let mut again = Slots::default();
+        again.reload(&view, &disk).expect("a healthy disk");
+        assert_eq!(again.rebuilding(), 0, "after a restart, too");
+    }
 
     /// Five members, up to five replicas, one bucket of `n`; n1 has come back empty.
     fn late(n: u8, w: Option<u8>) -> View {

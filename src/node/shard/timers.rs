@@ -21,6 +21,8 @@ pub(super) enum Timer {
     Collect,
     /// What lies here is to be read once more.
     Scrub,
+    /// What was dropped is to be erased.
+    Dropped,
 }
 
 /// See the module's picture.

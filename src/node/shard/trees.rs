@@ -466,8 +466,12 @@ impl Shard {
     /// Reads on where a tree is not known, and writes down what has been quiet.
     pub(super) fn tend_trees(&mut self, turn: &mut Turn) {
         let now = turn.now.instant;
-        let buckets = &self.buckets_by_id;
-        let n_of = |key: &[u8]| Some(buckets.get(&key::bucket_of_item(key)?.0)?.settings.n);
+        let (buckets, dropped) = (&self.buckets_by_id, &self.dropped);
+        let n_of = |key: &[u8]| {
+            let bucket = key::bucket_of_item(key)?;
+            let known = buckets.get(&bucket.0).map(|bucket| bucket.settings.n);
+            known.or_else(|| dropped.replicas(bucket))
+        };
         match self.trees.look(HEADS, n_of, turn.store) {
             Ok(heads) => self.counters.tree_heads += heads,
             Err(_) => {

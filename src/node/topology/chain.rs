@@ -111,6 +111,21 @@ impl Topology {
         ticket
     }
 
+    /// Asks the members to agree that a bucket is to be no more. The outcome comes with
+    /// [`poll_outcome`](Topology::poll_outcome).
+    pub fn drop_bucket(
+        &mut self,
+        now: Now,
+        name: &str,
+        id: BucketId,
+        outbox: &mut Outbox,
+    ) -> Ticket {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.wish(now, Intent::Drop { name: name.to_owned(), id }, Some(ticket), outbox);
+        ticket
+    }
+
     /// Asks the members to agree on a change of owners, or on its end. The outcome comes with
     /// [`poll_outcome`](Topology::poll_outcome): that it has begun, not that it is through.
     pub fn change_ring(&mut self, now: Now, wish: &RingChange, outbox: &mut Outbox) -> Ticket {
@@ -236,7 +251,10 @@ impl Topology {
                 let node = intent.without().filter(|node| self.is_live(*node))?;
                 Some(self.is_alive(node, &BTreeSet::from([self.identity.id])))
             }
-            Intent::Bucket { .. } | Intent::Settings(_) | Intent::Finish(_) => None,
+            Intent::Bucket { .. }
+            | Intent::Settings(_)
+            | Intent::Drop { .. }
+            | Intent::Finish(_) => None,
         }
     }
 
@@ -262,6 +280,7 @@ impl Topology {
             Intent::Admit { .. }
             | Intent::Bucket { .. }
             | Intent::Settings(_)
+            | Intent::Drop { .. }
             | Intent::Finish(_) => Situation::default(),
         }
     }

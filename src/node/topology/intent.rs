@@ -30,6 +30,13 @@ pub(super) enum Intent {
     },
     /// Let this bucket be like this.
     Settings(BucketChange),
+    /// Let this bucket be no more.
+    Drop {
+        /// Its name.
+        name: String,
+        /// Which of that name.
+        id: BucketId,
+    },
     /// Let owners change, or go on with that, in the situation of the moment.
     Ring(Change),
     /// Let this value be chosen, or whatever else comes at its index: it was accepted, and may have been.
@@ -69,6 +76,7 @@ impl Intent {
         }
         let change = match self {
             Intent::Settings(wanted) => set(wanted, agreement),
+            Intent::Drop { name, id } => Change::DropBucket { name: name.clone(), id: *id },
             Intent::Finish(value) if value.index != agreement.index + 1 => return Standing::Done,
             Intent::Finish(value) => return Standing::Open(value.clone()),
             Intent::Ring(change) => change.clone(),

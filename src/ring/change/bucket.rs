@@ -1,4 +1,4 @@
-//! New buckets, and other settings of old ones. While owners change, a bucket lives by both tables from the start.
+//! New buckets, other settings of old ones, and their end. While owners change, a bucket lives by both tables from the start.
 
 use super::{Refusal, Successor, proposed, step};
 use crate::id::BucketId;
@@ -28,7 +28,7 @@ pub(super) fn create_bucket(
     if settings.n > old.largest_n() {
         return Err(Refusal::TooFewMembers { n: settings.n, have: old.largest_n() });
     }
-    if old.buckets.by_id(id).is_some() {
+    if old.buckets.by_id(id).is_some() || old.buckets.was_dropped(id) {
         return Err(Refusal::BucketIdTaken);
     }
     let bucket = Bucket { id, name: name.to_owned(), settings: settings.clone() };
@@ -55,5 +55,18 @@ pub(super) fn set_bucket(
     next.buckets.version += 1;
     next.buckets.buckets.insert(name.to_owned(), Bucket { settings, ..bucket.clone() });
     next.buckets.validate(old.largest_n())?;
+    proposed(next)
+}
+
+/// Only the bucket of this id: another one may have its name by now.
+pub(super) fn drop_bucket(old: &Agreement, name: &str, id: BucketId) -> Result<Successor, Refusal> {
+    if old.buckets.was_dropped(id) {
+        return Ok(Successor::AlreadySo);
+    }
+    if old.buckets.get(name).is_none_or(|bucket| bucket.id != id) {
+        return Err(Refusal::NoSuchBucket(shown(name)));
+    }
+    let mut next = step(old);
+    next.buckets = next.buckets.without(name);
     proposed(next)
 }

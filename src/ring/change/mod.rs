@@ -109,6 +109,13 @@ pub enum Change {
         /// How long an item lives; `None`: for ever.
         ttl: Option<Duration>,
     },
+    /// A bucket, and everything in it, is to be no more.
+    DropBucket {
+        /// Its name.
+        name: String,
+        /// Which of that name.
+        id: BucketId,
+    },
 }
 
 /// What a change makes of an agreement.
@@ -156,6 +163,7 @@ impl Change {
                 bucket::create_bucket(old, *id, name, settings)
             }
             Change::SetBucket { name, r, w, ttl } => bucket::set_bucket(old, name, (*r, *w, *ttl)),
+            Change::DropBucket { name, id } => bucket::drop_bucket(old, name, *id),
         }
     }
 }

@@ -107,6 +107,7 @@ impl Bridge {
             Request::Put { .. }
                 | Request::CreateBucket(_)
                 | Request::SetBucket(_)
+                | Request::DropBucket { .. }
                 | Request::ChangeRing(_)
         );
         let deadline_ms = timeout.map_or(0, |t| u32::try_from(t.as_millis()).unwrap_or(u32::MAX));

@@ -152,9 +152,10 @@ impl Fake {
             Request::Keys { prefix, .. } => {
                 Reply::Keys { keys: vec![prefix.clone()], next: Some(Bytes::from_static(b"next")) }
             }
-            Request::CreateBucket(_) | Request::SetBucket(_) | Request::ChangeRing(_) => {
-                Reply::Agreed
-            }
+            Request::CreateBucket(_)
+            | Request::SetBucket(_)
+            | Request::DropBucket { .. }
+            | Request::ChangeRing(_) => Reply::Agreed,
             Request::Inspect(Inspect::Local(Item { bucket, .. })) if bucket == "missing" => {
                 Reply::Failed(Error::NotFound("no such record".into()))
             }

@@ -176,6 +176,29 @@ fn buckets(user: &User) {
     user.fails(&["bucket", "set", "settings", "--w", "4"], "invalid");
     user.fails(&["bucket", "set", "nothing", "--ttl", "default"], "not_found");
     assert_eq!(user.run(&["bucket", "set", "settings"]).status.code(), Some(2), "nothing to set");
+    dropped(user);
+}
+
+/// A bucket, and all that is in it, goes; the next of its name is another one.
+fn dropped(user: &User) {
+    user.ok(&["put", "brittle", "only-here", "v", "--consistency", "all"]);
+    // `only-here`, as it is told.
+    let key = "b25seS1oZXJl";
+    assert!(user.ok(&["dump", "--local"]).contains(key));
+    let told = complained(&user.fails(&["bucket", "drop", "brittle"], "invalid"));
+    assert!(told.contains("--yes"), "{told}");
+    assert_eq!(user.ok(&["get", "brittle", "only-here"]), "v", "it was only a question");
+    user.fails(&["bucket", "drop", "nothing", "--yes"], "not_found");
+    user.fails(&["bucket", "drop", "logs", "--yes"], "invalid");
+    user.ok(&["bucket", "drop", "brittle", "--yes"]);
+    user.fails(&["bucket", "get", "brittle"], "not_found");
+    let began = Instant::now();
+    while user.ok(&["dump", "--local"]).contains(key) {
+        assert!(began.elapsed() < Duration::from_secs(20), "it is never erased");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    user.ok(&["bucket", "create", "brittle", "--n", "1"]);
+    user.fails(&["get", "brittle", "only-here"], "not_found");
 }
 
 fn looks(user: &User, cluster: &Cluster) {
