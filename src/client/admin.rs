@@ -156,7 +156,7 @@ impl DropBucket {
 }
 
 /// Which bucket has this name now.
-fn id_in(list: &str, name: &str) -> Result<u64> {
+pub(crate) fn id_in(list: &str, name: &str) -> Result<u64> {
     let junk = || Error::Internal("a list of buckets that makes no sense".into());
     let list: serde_json::Value = serde_json::from_str(list).map_err(|_| junk())?;
     let mut buckets = list["buckets"].as_array().ok_or_else(junk)?.iter();

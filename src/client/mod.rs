@@ -82,6 +82,8 @@ pub use crate::quorum::Consistency;
 pub use crate::seal::{ClusterKey, KeyError, Keyring};
 pub use crate::types::{FieldUpdate, FieldValue};
 pub use crate::version::OperationId;
+#[cfg(feature = "server")]
+pub(crate) use admin::id_in;
 pub use admin::{ChangeRing, CreateBucket, DropBucket, Inspection, SetBucket};
 pub use answer::{Got, ScanItem, Written};
 pub use batch::{BATCH_IN_FLIGHT, Batch, Outcome};

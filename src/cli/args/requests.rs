@@ -427,7 +427,7 @@ pub(in crate::cli) struct RestoreArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct BenchArgs {
-    /// What the load is made of: put, get, mixed, or a mix of the Yahoo Cloud Serving Benchmark: a, b, c
+    /// What the load is made of: put, get, mixed, or what the Yahoo Cloud Serving Benchmark calls a, b, c, d, e, f
     #[arg(long, value_name = "W", default_value = "put", value_parser = parse_workload)]
     pub workload: Workload,
     /// Connections

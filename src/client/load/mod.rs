@@ -89,7 +89,7 @@ impl Default for Load {
 pub async fn run(load: Load, mut progress: impl FnMut(Second)) -> Result<Report> {
     check(&load)?;
     let mut workers = hire(&load).await?;
-    if load.workload.reads() > 0 {
+    if load.workload.reads() {
         let mut writing = JoinSet::new();
         for mut worker in workers {
             writing.spawn(async move { worker.write_own_keys().await.map(|()| worker) });
@@ -126,7 +126,7 @@ fn vanished(error: tokio::task::JoinError) -> Error {
 
 fn check(load: &Load) -> Result<()> {
     let rate_fits = load.rate.is_none_or(|rate| rate.is_finite() && rate > 0.0);
-    let reads_fit = load.workload.reads() <= 100;
+    let reads_fit = !matches!(load.workload, Workload::Mixed { reads: 101.. });
     if load.clients == 0
         || load.in_flight == 0
         || load.duration.is_zero()

@@ -2,6 +2,7 @@
 
 use super::super::{Client, Context, RetryPolicy};
 use super::tally::Tally;
+use super::workload::Act;
 use super::{Load, Workload};
 use crate::error::{Error, Result};
 use bytes::Bytes;
@@ -10,6 +11,12 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 /// How often a key is tried to be written before the run.
 const PREPARE_ATTEMPTS: u32 = 10;
+/// How many items one partition key has, where ranges are read.
+const THREAD: usize = 1_000;
+/// The longest range that is read.
+const RANGE: usize = 100;
+/// Nine of ten reads of what was added last are of this share of all.
+const LATEST: f64 = 0.1;
 
 /// What all workers of a run share.
 pub(super) struct Run {
@@ -33,6 +40,8 @@ pub(super) struct Worker {
     stride: usize,
     keys: usize,
     value_bytes: usize,
+    /// Whether keys are items of threads.
+    threads: bool,
     /// Of its own keys, as far as it has written them.
     contexts: Vec<Context>,
     random: fastrand::Rng,
@@ -49,13 +58,23 @@ impl Worker {
             stride,
             keys: load.keys,
             value_bytes: load.value_bytes,
+            threads: load.workload == Workload::Ranges,
             contexts: vec![Context::default(); (load.keys - number).div_ceil(stride)],
             random: fastrand::Rng::new(),
         }
     }
 
-    fn key(&self, index: usize) -> String {
-        format!("{:08x}-{index:08}", self.mark)
+    /// Partition key and sort key.
+    fn key(&self, index: usize) -> (String, String) {
+        let mark = self.mark;
+        match self.threads {
+            false => (format!("{mark:08x}-{index:08}"), String::new()),
+            true => (format!("{mark:08x}-{:08}", index / THREAD), format!("{:04}", index % THREAD)),
+        }
+    }
+
+    fn own_key(&self, own: usize) -> (String, String) {
+        self.key(self.first + own * self.stride)
     }
 
     /// Bytes that no compression and no deduplication makes cheaper than real ones.
@@ -70,11 +89,11 @@ impl Worker {
         for own in 0..self.contexts.len() {
             // One operation for all tries: they are one write.
             let operation = self.client.next_operation();
-            let (key, value) = (self.key(self.first + own * self.stride), self.value());
+            let ((key, sort), value) = (self.own_key(own), self.value());
             let mut tried = 0;
             self.contexts[own] = loop {
-                let put = self.client.put(&self.bucket, &key, value.clone()).operation(operation);
-                match put.await {
+                let put = self.client.put(&self.bucket, &key, value.clone()).sort(&sort);
+                match put.operation(operation).await {
                     Ok(written) => break written.context,
                     Err(error) if error.is_retryable() && tried < PREPARE_ATTEMPTS => {
                         tried += 1;
@@ -95,8 +114,14 @@ impl Worker {
             if run.rate.is_some() {
                 sleep_until(moment).await;
             }
-            let read = self.random.u8(..100) < run.workload.reads();
-            let result = if read { self.read().await } else { self.write().await };
+            let result = match run.workload.act(self.random.u8(..100)) {
+                Act::Read => self.read().await,
+                Act::ReadLatest => self.read_latest().await,
+                Act::ReadRange => self.read_range().await,
+                Act::Write => self.write().await,
+                Act::Insert => self.insert().await,
+                Act::Modify => self.modify().await,
+            };
             run.tally().ended(moment, Instant::now(), result.as_ref().err());
             if let Err(Error::Unreachable(_) | Error::Overloaded(_)) = result {
                 // Neither takes time by itself: a loop without a pause would starve the nodes.
@@ -108,17 +133,62 @@ impl Worker {
     async fn read(&mut self) -> Result<()> {
         let index = self.random.usize(..self.keys);
         let key = self.key(index);
-        match self.client.get(&self.bucket, key).await?.is_empty() {
+        self.see(key).await
+    }
+
+    /// One of its own keys, the younger the likelier.
+    async fn read_latest(&mut self) -> Result<()> {
+        let count = self.contexts.len();
+        let mean = count as f64 * LATEST / std::f64::consts::LN_10;
+        let back = (-(1.0 - self.random.f64()).ln() * mean) as usize;
+        let key = self.own_key(count - 1 - back.min(count - 1));
+        self.see(key).await
+    }
+
+    async fn see(&self, (key, sort): (String, String)) -> Result<()> {
+        match self.client.get(&self.bucket, key).sort(sort).await?.is_empty() {
             false => Ok(()),
-            // It was written before the clock started, so this is no success.
+            // It was written before, so this is no success.
             true => Err(Error::NotFound("a key that was written".into())),
         }
     }
 
+    async fn read_range(&mut self) -> Result<()> {
+        let index = self.random.usize(..self.keys);
+        let (key, from) = self.key(index);
+        let limit = self.random.usize(1..=RANGE);
+        let items = self.client.scan(&self.bucket, key).from(from).limit(limit).await?;
+        match items.is_empty() {
+            false => Ok(()),
+            true => Err(Error::NotFound("an item that was written".into())),
+        }
+    }
+
+    /// A key that nobody has written yet.
+    async fn insert(&mut self) -> Result<()> {
+        let ((key, sort), value) = (self.own_key(self.contexts.len()), self.value());
+        let written = self.client.put(&self.bucket, key, value).sort(sort).await?;
+        self.contexts.push(written.context);
+        Ok(())
+    }
+
+    /// Reads one of its own keys, and writes it with what the read has shown.
+    async fn modify(&mut self) -> Result<()> {
+        let own = self.random.usize(..self.contexts.len());
+        let ((key, sort), value) = (self.own_key(own), self.value());
+        let got = self.client.get(&self.bucket, &key).sort(&sort).await?;
+        if got.is_empty() {
+            return Err(Error::NotFound("a key that was written".into()));
+        }
+        let put = self.client.put(&self.bucket, key, value).sort(sort).context(&got.context);
+        self.contexts[own] = put.await?.context;
+        Ok(())
+    }
+
     async fn write(&mut self) -> Result<()> {
         let own = self.random.usize(..self.contexts.len());
-        let (key, value) = (self.key(self.first + own * self.stride), self.value());
-        let put = self.client.put(&self.bucket, key, value).context(&self.contexts[own]);
+        let ((key, sort), value) = (self.own_key(own), self.value());
+        let put = self.client.put(&self.bucket, key, value).sort(sort).context(&self.contexts[own]);
         self.contexts[own] = put.await?.context;
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! The mixes of reads and writes, by their names.
+//! What clients do, by its name. The letters are those of YCSB (Cooper et al., "Benchmarking Cloud Serving Systems with YCSB",
+//! 2010, section 4), but that keys are chosen evenly where it has Zipf's law.
 
 use crate::error::{Error, Result};
 use std::fmt;
@@ -16,15 +17,43 @@ pub enum Workload {
         /// 0 to 100.
         reads: u8,
     },
+    /// Of a hundred requests five add a key and 95 read, mostly what was added last.
+    Latest,
+    /// Of a hundred requests five add an item and 95 read a range of up to 100 items.
+    Ranges,
+    /// Half reads; half read a key and write it back, and count once for both.
+    Modify,
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Act {
+    Read,
+    ReadLatest,
+    ReadRange,
+    Write,
+    Insert,
+    Modify,
 }
 
 impl Workload {
-    /// How many of a hundred requests are reads.
-    pub(super) fn reads(self) -> u8 {
+    /// Whether keys are read that must be there before the clock starts.
+    pub(super) fn reads(self) -> bool {
+        !matches!(self, Workload::Put | Workload::Mixed { reads: 0 })
+    }
+
+    /// What comes next; `chance`: 0 to 99, evenly.
+    pub(super) fn act(self, chance: u8) -> Act {
         match self {
-            Workload::Put => 0,
-            Workload::Get => 100,
-            Workload::Mixed { reads } => reads,
+            Workload::Put => Act::Write,
+            Workload::Get => Act::Read,
+            Workload::Mixed { reads } if chance < reads => Act::Read,
+            Workload::Mixed { .. } => Act::Write,
+            Workload::Latest if chance < 95 => Act::ReadLatest,
+            Workload::Ranges if chance < 95 => Act::ReadRange,
+            Workload::Latest | Workload::Ranges => Act::Insert,
+            Workload::Modify if chance < 50 => Act::Read,
+            Workload::Modify => Act::Modify,
         }
     }
 }
@@ -38,10 +67,12 @@ impl FromStr for Workload {
             "get" | "c" => Ok(Workload::Get),
             "mixed" | "a" => Ok(Workload::Mixed { reads: 50 }),
             "b" => Ok(Workload::Mixed { reads: 95 }),
-            "d" | "e" | "f" => Err(Error::Invalid(format!(
-                "workload `{name}` needs inserts, scans or read-modify-write as YCSB defines them, which this load does not do yet: use put, get, mixed, a, b or c"
+            "d" => Ok(Workload::Latest),
+            "e" => Ok(Workload::Ranges),
+            "f" => Ok(Workload::Modify),
+            _ => Err(Error::Invalid(format!(
+                "workload `{name}`: use put, get, mixed, or one of YCSB's: a, b, c, d, e or f"
             ))),
-            _ => Err(Error::Invalid(format!("workload `{name}`: use put, get, mixed, a, b or c"))),
         }
     }
 }
@@ -55,6 +86,9 @@ impl fmt::Display for Workload {
             Workload::Mixed { reads } => {
                 write!(f, "mixed {reads}:{}", 100u8.saturating_sub(*reads))
             }
+            Workload::Latest => f.write_str("read latest"),
+            Workload::Ranges => f.write_str("short ranges"),
+            Workload::Modify => f.write_str("read, modify, write"),
         }
     }
 }
@@ -62,19 +96,31 @@ impl fmt::Display for Workload {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     #[test]
-    fn the_letters_are_ycsb_and_the_dishonest_ones_are_refused() {
-        let check = |name: &str, reads: Option<u8>| {
-            assert_eq!(name.parse::<Workload>().ok().map(Workload::reads), reads, "{name}");
-        };
-        check("put", Some(0));
-        check("get", Some(100));
-        check("mixed", Some(50));
-        check("a", Some(50));
-        check("b", Some(95));
-        check("c", Some(100));
-        for name in ["d", "e", "f", "", "x"] {
+    fn names_mean_what_ycsb_means_by_them() {
+        use Act::{Insert, Modify, Read, ReadLatest, ReadRange, Write};
+        for (name, shares) in [
+            ("put", &[(Write, 100)][..]),
+            ("get", &[(Read, 100)]),
+            ("mixed", &[(Read, 50), (Write, 50)]),
+            ("a", &[(Read, 50), (Write, 50)]),
+            ("b", &[(Read, 95), (Write, 5)]),
+            ("c", &[(Read, 100)]),
+            ("d", &[(ReadLatest, 95), (Insert, 5)]),
+            ("e", &[(ReadRange, 95), (Insert, 5)]),
+            ("f", &[(Read, 50), (Modify, 50)]),
+        ] {
+            let workload: Workload = name.parse().expect("a name");
+            let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+            for chance in 0..100 {
+                *counts.entry(format!("{:?}", workload.act(chance))).or_default() += 1;
+            }
+            let wanted = shares.iter().map(|(act, share)| (format!("{act:?}"), *share)).collect();
+            assert_eq!(counts, wanted, "{name}");
+        }
+        for name in ["", "x", "A"] {
             assert!(matches!(name.parse::<Workload>(), Err(Error::Invalid(_))), "{name}");
         }
     }

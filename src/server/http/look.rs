@@ -1,21 +1,16 @@
 //! What may be looked at: the node answers in JSON, health is answered from the last snapshot.
 
 use super::answer;
-use super::body;
 use super::bridge::Bridge;
 use super::kv::unexpected;
-use super::query::{self, Query, bucket_and_key};
-use crate::message::client::{BucketSpec, Inspect, Item, Reply, Request};
+use super::query::{Query, bucket_and_key};
+use crate::message::client::{Inspect, Item, Reply, Request};
 use crate::{Error, Result};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode, Uri, header};
-use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
-
-/// The longest description of a bucket, in bytes.
-const BUCKET_BODY_LIMIT: usize = 16 << 10;
 
 async fn inspect(bridge: &Bridge, uri: &Uri, what: Result<Inspect>) -> Response<Body> {
     let what = what.and_then(|what| {
@@ -67,61 +62,6 @@ pub(super) async fn local(State(bridge): State<Arc<Bridge>>, uri: Uri) -> Respon
 
 pub(super) async fn locate(State(bridge): State<Arc<Bridge>>, uri: Uri) -> Response<Body> {
     inspect(&bridge, &uri, item(&uri, "/v1/locate/").map(Inspect::Locate)).await
-}
-
-/// A bucket as a user describes it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Described {
-    name: String,
-    n: Option<u8>,
-    r: Option<u8>,
-    w: Option<u8>,
-    #[serde(default)]
-    conflict: Conflict,
-    ttl: Option<String>,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-}
-
-#[derive(Clone, Copy, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "lowercase")]
-enum Conflict {
-    #[default]
-    Siblings,
-    Lww,
-}
-
-pub(super) async fn create_bucket(
-    State(bridge): State<Arc<Bridge>>,
-    uri: Uri,
-    body: Body,
-) -> Response<Body> {
-    let bytes = match body::read(&bridge, body, "the bucket", BUCKET_BODY_LIMIT).await {
-        Ok(bytes) => bytes,
-        Err(response) => return *response,
-    };
-    let described = Query::parse(uri.query(), &[]).and_then(|_| {
-        serde_json::from_slice::<Described>(&bytes)
-            .map_err(|e| Error::Invalid(format!("the bucket's description: {e}")))
-    });
-    let Described { name, n, r, w, conflict, ttl, kind } = match described {
-        Ok(described) => described,
-        Err(error) => return answer::failed(&error),
-    };
-    let ttl_ms = match ttl.as_deref().map(query::milliseconds).transpose() {
-        Ok(ttl) => ttl,
-        Err(error) => return answer::failed(&error),
-    };
-    let spec = BucketSpec { name, n, r, w, lww: conflict == Conflict::Lww, ttl_ms, kind };
-    match bridge.ask(Request::CreateBucket(spec), None).await {
-        Reply::Agreed => {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NO_CONTENT;
-            response
-        }
-        other => answer::failed(&unexpected(other)),
-    }
 }
 
 /// The process is there.

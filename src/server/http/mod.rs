@@ -10,6 +10,7 @@ mod answer;
 mod batch;
 mod body;
 mod bridge;
+mod buckets;
 mod condition;
 mod keys;
 mod kv;

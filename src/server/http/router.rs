@@ -4,7 +4,7 @@ use super::answer;
 use super::bridge::Bridge;
 use super::page::{self, Page};
 use super::routes::Routes;
-use super::{batch, keys, kv, layers, lock, logs, look, openapi, types, watch};
+use super::{batch, buckets, keys, kv, layers, lock, logs, look, openapi, types, watch};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
@@ -22,7 +22,9 @@ pub(super) fn routes() -> Routes<Arc<Bridge>> {
         .get("/v1/info", look::info)
         .get("/v1/staleness", look::staleness)
         .get("/v1/buckets", look::buckets)
-        .post("/v1/buckets", look::create_bucket)
+        .post("/v1/buckets", buckets::create)
+        .post("/v1/buckets/{bucket}", buckets::change)
+        .delete("/v1/buckets/{bucket}", buckets::remove)
         .get("/v1/local/partitions", look::partitions)
         .get("/v1/local/{bucket}/{*key}", look::local)
         .get("/v1/locate/{bucket}/{*key}", look::locate)

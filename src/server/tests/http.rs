@@ -1,7 +1,7 @@
 //! Statuses, headers and JSON, as the interface says.
 
 use super::*;
-use crate::message::client::Request;
+use crate::message::client::{Request, Setting};
 use crate::quorum::Consistency;
 use crate::version::OperationId;
 use serde_json::{Value, json};
@@ -250,6 +250,13 @@ fn what_an_operator_looks_at_is_asked_of_the_node() {
     {
         assert_eq!(ask(node.http(), "POST", "/v1/buckets", &[], wrong).0, 400);
     }
+    let last = || node.seen.last.lock().expect("unpoisoned").clone().expect("one").0;
+    assert_eq!(ask(node.http(), "POST", "/v1/buckets/b%2dx", &[], br#"{"w":2,"r":null}"#).0, 204);
+    let Request::SetBucket(change) = last() else { panic!("{:?}", last()) };
+    assert_eq!((&change.name[..], change.w, change.r), ("b-x", Setting::Set(2), Setting::Unset));
+    assert_eq!(ask(node.http(), "POST", "/v1/buckets/b", &[], b"{\"n\":2}").0, 400);
+    assert_eq!(ask(node.http(), "DELETE", "/v1/buckets/logs", &[], b"").0, 400);
+    assert_eq!(ask(node.http(), "DELETE", "/v1/buckets/b?yes=true", &[], b"").0, 400);
 }
 
 #[test]

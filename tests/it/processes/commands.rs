@@ -1,6 +1,6 @@
 //! The command line as a user types it, against three nodes.
 
-use super::cluster::{Cluster, QUORATE, complained, quorate, said, text};
+use super::cluster::{Cluster, QUORATE, SOON, complained, quorate, said, text, until};
 use super::http::{unbase64, values};
 use serde_json::Value;
 use std::io::Write;
@@ -49,6 +49,7 @@ async fn a_user_gets_along_with_the_command_line_alone() {
     items(&user);
     ranges(&user);
     buckets(&user);
+    buckets_over_http(&cluster).await;
     looks(&user, &cluster);
     processes(&cluster).await;
 }
@@ -179,6 +180,35 @@ fn buckets(user: &User) {
     dropped(user);
 }
 
+/// The same changes by whoever has no command line.
+async fn buckets_over_http(cluster: &Cluster) {
+    let ask = async |method, path, body: &[u8]| {
+        let answer = cluster.ask(2, method, path, &[], body).await;
+        (answer.status, if answer.status == 204 { String::new() } else { answer.code() })
+    };
+    let ok = (204, String::new());
+    assert_eq!(ask("POST", "/v1/buckets", br#"{"name":"short","n":3,"w":3}"#).await, ok);
+    assert_eq!(ask("PUT", "/v1/kv/short/k", b"v").await, ok);
+    assert_eq!(ask("POST", "/v1/buckets/short", br#"{"w":null,"r":1}"#).await, ok);
+    let is_changed = async || {
+        let list = cluster.get(2, "/v1/buckets").await.map_err(|error| error.to_string())?.json();
+        let buckets = list["buckets"].as_array().expect("a list");
+        let short = buckets.iter().find(|bucket| bucket["name"] == "short").expect("there");
+        match short["w"].is_null() && short["r"] == 1 {
+            true => Ok(()),
+            false => Err(short.to_string()),
+        }
+    };
+    until("n2 knows the change", SOON, is_changed).await;
+    let invalid = (400, "invalid".to_owned());
+    assert_eq!(ask("POST", "/v1/buckets/short", br#"{"w":4}"#).await, invalid);
+    let missing = (404, "not_found".to_owned());
+    assert_eq!(ask("POST", "/v1/buckets/nothing", br#"{"w":1}"#).await, missing);
+    assert_eq!(ask("DELETE", "/v1/buckets/short", b"").await, ok);
+    assert_eq!(ask("GET", "/v1/kv/short/k", b"").await, missing);
+    assert_eq!(ask("DELETE", "/v1/buckets/short", b"").await, missing);
+}
+
 /// A bucket, and all that is in it, goes; the next of its name is another one.
 fn dropped(user: &User) {
     user.ok(&["put", "brittle", "only-here", "v", "--consistency", "all"]);
@@ -266,6 +296,16 @@ fn looks(user: &User, cluster: &Cluster) {
         bench["p50_us"].is_number() && bench["p999_us"].is_number() && bench["unknown"] == 0,
         "{bench}"
     );
+    // New keys, ranges, and reads that are written back.
+    for (workload, words) in
+        [("d", "read latest"), ("e", "short ranges"), ("f", "read, modify, write")]
+    {
+        let load =
+            ["--workload", workload, "--duration", "300ms", "--clients", "4", "--keys", "400"];
+        let bench = user.json(&[&["bench", "--value-bytes", "100"][..], &load].concat());
+        assert_eq!((&bench["workload"], &bench["errors"]), (&words.into(), &0.into()), "{bench}");
+        assert!(bench["requests"].as_u64() > Some(20), "{bench}");
+    }
     let both = format!("{},{}", cluster.native(1), cluster.native(2));
     let output = quorate(["dump", "--local", "--node", &both]);
     assert_eq!(output.status.code(), Some(1), "a dump is of one node");
