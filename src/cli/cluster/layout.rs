@@ -95,9 +95,14 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Its key, where it has one.
+    /// Where its key is, or would be.
     fn key_file(&self) -> PathBuf {
         self.dir.join("cluster.key")
+    }
+
+    /// The file with its key, where it has one.
+    pub fn key(&self) -> Option<PathBuf> {
+        Some(self.key_file()).filter(|file| file.exists())
     }
 
     /// Gives a cluster that is not founded yet a key. One that has a key keeps it.
@@ -105,11 +110,10 @@ impl Cluster {
     /// # Errors
     /// It is founded and has none: its nodes would not understand each other while some have it.
     pub fn seal(&self) -> Result<()> {
-        let file = self.key_file();
-        match (file.exists(), self.founded()) {
-            (true, _) => Ok(()),
-            (false, false) => keygen::write(&file),
-            (false, true) => {
+        match (self.key(), self.founded()) {
+            (Some(_), _) => Ok(()),
+            (None, false) => keygen::write(&self.key_file()),
+            (None, true) => {
                 let what = format!("the cluster in {} has no key", self.dir.display());
                 let next = "to give it one, stop it, `quorate keygen D/cluster.key`, and start it";
                 Err(Failure::new("invalid", what, next))
@@ -156,7 +160,7 @@ impl Cluster {
             resp: self.address(number, 2),
             join: others.map(|other| self.address(other, 0)).collect(),
             extra: "",
-            key_file: Some(self.key_file()).filter(|file| file.exists()),
+            key_file: self.key(),
         }
     }
 

@@ -103,6 +103,9 @@ pub(super) async fn start(mut cluster: Cluster, limit: Duration) -> Result<()> {
         ))?;
     }
     seen?;
+    if let Some(key) = cluster.key() {
+        say(format!("whoever talks to them needs the key: QUORATE_KEY_FILE={}", key.display()))?;
+    }
     match met.len() {
         1 => Ok(()),
         several => say(format!("all {several} see each other alive")),
