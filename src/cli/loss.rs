@@ -39,11 +39,20 @@ pub(super) async fn accept_loss(args: AcceptLossArgs) -> Result<()> {
     let told = inspect(&client, Inspect::AcceptLoss { accept: true }).await?;
     match args.look.print.output {
         Format::Json => json(&told),
-        Format::Table => say(format!(
-            "{} goes on with what it has: {} slots count as complete",
-            args.member,
-            cell(&told["rebuilding"])
-        )),
+        Format::Table => {
+            let (before, left) = (told["rebuilding"].as_u64(), told["left"].as_u64());
+            let accepted = before.unwrap_or(0).saturating_sub(left.unwrap_or(0));
+            say(format!(
+                "{} goes on with what it has: {accepted} slots count as complete",
+                args.member
+            ))?;
+            match left {
+                Some(0) | None => Ok(()),
+                Some(left) => {
+                    say(format!("{left} wait for its restored backup, which comes first"))
+                }
+            }
+        }
     }
 }
 

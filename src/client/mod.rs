@@ -231,7 +231,8 @@ impl Client {
     /// of the log store: who is sending lines does not notice.
     ///
     /// # Errors
-    /// When it is awaited: [`Error::NotFound`](crate::Error::NotFound), there is no such bucket.
+    /// When it is awaited: [`Error::NotFound`](crate::Error::NotFound), there is no such bucket, or the node has not heard of it yet.
+    /// [`Error::ContextMismatch`](crate::Error::ContextMismatch): it was dropped before, and another one has its name, which stays.
     /// [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown): ask again; it is dropped, or will be, or not.
     pub fn drop_bucket(&self, name: impl Into<String>) -> DropBucket {
         DropBucket::new(self, name.into())

@@ -15,7 +15,7 @@ pub const BUCKET_NAME_LIMIT: usize = 64;
 pub const BUCKET_LIMIT: usize = 10_000;
 /// How many dropped buckets are remembered; the oldest are forgotten first. Who was away for so many keeps what it held of
 /// those, and shows it to nobody.
-pub(super) const DROPPED_LIMIT: usize = 256;
+pub(super) const DROPPED_LIMIT: usize = 4_096;
 /// The longest time to live: longer ones are mistakes.
 const TTL_LIMIT: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
 

@@ -434,6 +434,9 @@ impl Shard {
                 return;
             }
         }
+        if self.is_dropped(&key) {
+            return;
+        }
         if self.doubts.contains(&key) {
             compare.merged.push((key.clone(), !holding.rebuilding));
         }

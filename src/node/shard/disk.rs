@@ -22,6 +22,7 @@ impl Shard {
         self.trees.forget_staged();
         self.collection.forget_staged();
         self.refill.begin_again();
+        self.dropped.begin_again();
         self.sync.forget_told();
         self.life = Life::Ended;
         self.disk = Some(error);
@@ -37,6 +38,7 @@ impl Shard {
             return;
         }
         self.disk = None;
+        self.timers.set(turn.now.instant + super::dropped::TICK, super::timers::Timer::Dropped);
         self.begin_life(turn);
         self.note_doubts(turn);
         for change in self.trees.erase_untrue() {

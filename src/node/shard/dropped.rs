@@ -60,6 +60,14 @@ impl Dropped {
         self.is_busy()
     }
 
+    /// A batch was refused: what was erased in it is still here. All is looked through anew.
+    pub fn begin_again(&mut self) {
+        self.todo.clear();
+        for bucket in self.replicas.keys().copied().collect::<Vec<_>>() {
+            self.begin(BucketId(bucket));
+        }
+    }
+
     fn begin(&mut self, bucket: BucketId) {
         self.todo.push_back((bucket, 0));
         self.hints = Some(key::hint_range(None).0);
@@ -99,10 +107,14 @@ impl Shard {
 
     /// Erases some of what was dropped.
     pub(super) fn tend_dropped(&mut self, turn: &mut Turn) {
+        if self.disk.is_some() {
+            // The timer is set again when there is room.
+            return;
+        }
         if let Some(at) = self.dropped.next(turn.now.instant) {
             self.timers.set(at, Timer::Dropped);
         }
-        if self.disk.is_some() || turn.store.congested() {
+        if turn.store.congested() {
             return;
         }
         let erased = self.erase_dropped(turn).and_then(|()| self.forget_dropped_hints(turn));

@@ -30,18 +30,22 @@ impl Shard {
         let name = |node: &NodeId| self.view.peers.get(node).map(|peer| peer.name.clone());
         let lacks = self.slots.lacks(&self.view);
         let lacks = lacks.iter().map(|(node, slots)| json!({ "name": name(node), "slots": slots }));
-        let told = json!({
-            "name": self.view.name,
-            "rebuilding": rebuilding,
-            "accepted": accept,
-            "lacks": lacks.collect::<Vec<_>>(),
-        });
+        let lacks: Vec<Value> = lacks.collect();
         if accept {
-            for change in self.slots.accept_loss(self.view.lineage) {
+            let sizes = self.sizes();
+            let (refill, restored, view) = (&self.refill, &self.restored, &*self.view);
+            let is_refilled = |partition| refill.is_done(restored, view, partition, &sizes);
+            for change in self.slots.accept_loss(view.lineage, &is_refilled) {
                 turn.outbox.persist(change);
             }
         }
-        Ok(told)
+        Ok(json!({
+            "name": self.view.name,
+            "rebuilding": rebuilding,
+            "accepted": accept,
+            "left": self.slots.rebuilding(),
+            "lacks": lacks,
+        }))
     }
 
     /// How many slots this node owns.

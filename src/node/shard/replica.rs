@@ -191,6 +191,10 @@ impl Shard {
         if self.disk.is_some() {
             return false;
         }
+        // Whoever brings it began before the bucket was dropped: nobody misses it.
+        if self.is_dropped(key) {
+            return true;
+        }
         match self.stage.fate(key, turn.now.instant) {
             Fate::Stored => {}
             Fate::Refused => return false,

@@ -95,14 +95,19 @@ impl Slots {
     }
 
     /// All are as complete as they will ever be: somebody has decided to go on with what is here.
-    pub fn accept_loss(&mut self, lineage: Lineage) -> Vec<Change> {
-        let open = self.owned.iter_mut().filter(|(_, slot)| slot.rebuilding);
+    /// But for those that a restored backup is still to fill: nobody else may have what is in it.
+    pub fn accept_loss(
+        &mut self,
+        lineage: Lineage,
+        is_refilled: &dyn Fn(PartitionId) -> bool,
+    ) -> Vec<Change> {
+        let open = self.owned.iter_mut().filter(|(p, slot)| slot.rebuilding && is_refilled(**p));
         let changes = open.map(|(partition, slot)| {
             slot.rebuilding = false;
             completed(*partition, lineage)
         });
-        let changes = changes.collect();
-        self.rebuilding = 0;
+        let changes: Vec<Change> = changes.collect();
+        self.rebuilding -= changes.len();
         changes
     }
 
@@ -198,7 +203,8 @@ mod tests {
         });
         slots.merged(partition.expect("shared"), source);
         assert_eq!(slots.lacks(&view)[&source], lacks[&source] - 1);
-        let changes = slots.accept_loss(view.lineage);
+        assert!(slots.accept_loss(view.lineage, &|_| false).is_empty(), "a backup comes first");
+        let changes = slots.accept_loss(view.lineage, &|_| true);
         assert_eq!((changes.len(), slots.rebuilding()), (before, 0));
         assert!(before > 0 && !slots.is_rebuilding(first) && slots.lacks(&view).is_empty());
         disk.commit(crate::store::Batch { changes }).expect("room");

@@ -61,7 +61,11 @@ pub(super) fn set_bucket(
 /// Only the bucket of this id: another one may have its name by now.
 pub(super) fn drop_bucket(old: &Agreement, name: &str, id: BucketId) -> Result<Successor, Refusal> {
     if old.buckets.was_dropped(id) {
-        return Ok(Successor::AlreadySo);
+        // Whoever asks for what is gone may not know that another one has its name.
+        return match old.buckets.get(name) {
+            None => Ok(Successor::AlreadySo),
+            Some(_) => Err(Refusal::AnotherBucket(shown(name))),
+        };
     }
     if old.buckets.get(name).is_none_or(|bucket| bucket.id != id) {
         return Err(Refusal::NoSuchBucket(shown(name)));

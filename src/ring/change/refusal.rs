@@ -81,6 +81,9 @@ pub enum Refusal {
     /// There is no bucket of this name.
     #[error("there is no bucket `{0}`: create it first")]
     NoSuchBucket(String),
+    /// The bucket that was meant is gone, and another one has its name.
+    #[error("another bucket is called `{0}` by now")]
+    AnotherBucket(String),
     /// The random id is in use. Draw another.
     #[error("the bucket id is in use")]
     BucketIdTaken,
@@ -98,6 +101,7 @@ impl From<Refusal> for Error {
         match refusal {
             Refusal::ChangeInProgress => Error::ChangeInProgress(text),
             Refusal::NoSuchMember(_) | Refusal::NoSuchBucket(_) => Error::NotFound(text),
+            Refusal::AnotherBucket(_) => Error::ContextMismatch,
             Refusal::RetiredLineage | Refusal::OtherCluster => Error::Forbidden(text),
             _ => Error::Invalid(text),
         }

@@ -8,7 +8,7 @@ use super::answer;
 use super::bridge::Bridge;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::middleware::Next;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -52,12 +52,30 @@ fn said(value: &str) -> Option<Vec<u8>> {
     Some(pair[colon + 1..].to_vec())
 }
 
-/// Answers 401 in place of whom the lock keeps out.
+/// Whether somebody else's page has made a browser send something that changes something: it says from where it comes, and may
+/// bring along what the user has typed here. (OWASP, "Cross-Site Request Forgery Prevention": verifying the origin.)
+fn is_foreign(method: &Method, headers: &HeaderMap, listed: &[String]) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN).filter(|_| !method.is_safe()) else {
+        return false;
+    };
+    let origin = origin.to_str().unwrap_or("null");
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let is_own = origin.split_once("://").is_some_and(|(_, at)| at.eq_ignore_ascii_case(host));
+    !is_own && !listed.iter().any(|listed| listed == origin)
+}
+
+/// Answers 403 in place of pages of other origins that are not listed, and 401 of whom the lock keeps out.
 pub(super) async fn check(
     State(bridge): State<Arc<Bridge>>,
     request: Request,
     next: Next,
 ) -> Response<Body> {
+    if is_foreign(request.method(), request.headers(), &bridge.origins) {
+        bridge.reject("wrong_origin");
+        let text =
+            "a page of another origin may change nothing here: list it in listen.http_origins";
+        return answer::refused(StatusCode::FORBIDDEN, "forbidden", text);
+    }
     if OPEN.contains(&request.uri().path()) || bridge.lock.opens(request.headers()) {
         return next.run(request).await;
     }
@@ -110,6 +128,26 @@ mod tests {
             assert!(!opens(&lock, bad), "{bad}");
         }
         assert!(!lock.opens(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn pages_of_others_change_nothing_and_whoever_is_no_page_is_not_asked() {
+        let listed = ["https://app.example".to_owned()];
+        let foreign = |method: Method, origin: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static("n1:7611"));
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            }
+            is_foreign(&method, &headers, &listed)
+        };
+        assert!(!foreign(Method::POST, None), "no browser");
+        assert!(!foreign(Method::POST, Some("http://n1:7611")), "its own page");
+        assert!(!foreign(Method::PUT, Some("https://app.example")), "listed");
+        assert!(!foreign(Method::GET, Some("http://evil.example")), "it cannot read the answer");
+        for origin in ["http://evil.example", "null", "http://n1", "n1:7611", ""] {
+            assert!(foreign(Method::POST, Some(origin)), "{origin}");
+        }
     }
 
     #[test]

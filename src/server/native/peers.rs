@@ -284,7 +284,7 @@ impl Link {
                     Err(error) => {
                         if error.kind() == io::ErrorKind::InvalidData && !self.warned.replace(true)
                         {
-                            tracing::warn!(peer = %self.to, "has another cluster key than this node, or none");
+                            tracing::warn!(peer = %self.to, "closes before it answers: has it another cluster key than this node, or none?");
                         }
                         tracing::debug!(peer = %self.to, %error, "cannot be reached");
                         self.give_up();
@@ -329,6 +329,7 @@ impl Link {
         let connected = timeout(self.shared.timing.connect, connect(self.to, &self.shared.keys));
         let (stream, sealed) =
             connected.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        self.warned.set(false);
         let (read, write) = stream.into_split();
         let wire = Rc::new(Wire { write, sealed, reader: RefCell::default() });
         let hello = Header::new(Kind::Hello).frame(&Hello::new(Role::Node, &self.shared.name));

@@ -87,7 +87,7 @@ fn a_token_of_the_dropped_bucket_is_of_no_use_and_a_late_drop_harms_nothing() {
     let refused = failed(c.ask(3, put("k1", "blind", &token)));
     assert!(matches!(refused, Error::Invalid(_)), "{refused:?}");
     // Somebody did not hear the answer and asks again: for the one that is gone.
-    assert_eq!(drop_b(&mut c, 3, id), Some(Reply::Agreed));
+    assert_eq!(failed(drop_b(&mut c, 3, id)), Error::ContextMismatch);
     let (values, _) = got(c.ask(1, get("k1", level(Consistency::All))));
     assert_eq!(values, ["kept"]);
     let unknown = failed(drop_b(&mut c, 2, id ^ 1));
