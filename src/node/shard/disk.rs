@@ -38,7 +38,7 @@ impl Shard {
             return;
         }
         self.disk = None;
-        self.timers.set(turn.now.instant + super::dropped::TICK, super::timers::Timer::Dropped);
+        self.go_on_erasing(turn);
         self.begin_life(turn);
         self.note_doubts(turn);
         for change in self.trees.erase_untrue() {

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
 /// How often something is erased while there is something to be erased.
-pub(super) const TICK: Duration = Duration::from_millis(20);
+const TICK: Duration = Duration::from_millis(20);
 /// How many items go in a turn.
 const PAGE: usize = 512;
 /// How many partitions are looked into in a turn.
@@ -102,6 +102,13 @@ impl Shard {
         if self.dropped.install(&registry.agreement.buckets, now, self.timing.request_max) {
             self.forget_foreign_doubts(turn);
             self.timers.set(now + TICK, Timer::Dropped);
+        }
+    }
+
+    /// The disk has room again.
+    pub(super) fn go_on_erasing(&mut self, turn: &mut Turn) {
+        if !self.dropped.replicas.is_empty() {
+            self.timers.set(turn.now.instant + TICK, Timer::Dropped);
         }
     }
 
